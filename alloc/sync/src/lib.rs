@@ -1,0 +1,1 @@
+//! alloc/sync: being built.
