@@ -1,0 +1,124 @@
+//! Choice points: the places where a deterministic scheduler may switch to another task.
+//!
+//! In production [`point`] is empty and vanishes. With feature `sim` it calls the hook of the running thread, which the
+//! simulator sets; a thread without hook runs on.
+
+/// A step of the protocol at which the order of threads matters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Point {
+    /// A slot (or root entry) is about to be loaded.
+    SlotLoad,
+    /// A slot is about to be swapped or stored.
+    SlotSwap,
+    /// A colour byte is about to be read by a shade.
+    ShadeRead,
+    /// A colour byte is about to be written black.
+    ShadeWrite,
+    /// A shaded object is about to be pushed on a grey buffer.
+    ShadePush,
+    /// A grey buffer is about to be handed to the global queue.
+    BufferHandOver,
+    /// The collector is about to publish a phase.
+    PhasePublish,
+    /// The collector is about to ask a mutator.
+    HandshakeAsk,
+    /// A mutator, or the collector in its stead, is about to answer.
+    HandshakeAnswer,
+    /// A mutator is about to park.
+    Park,
+    /// A mutator is about to leave its parked state.
+    Unpark,
+    /// A mutator is about to join the list.
+    Attach,
+    /// A mutator is about to leave the list.
+    Detach,
+    /// A root entry is about to be filled.
+    RootCreate,
+    /// A root entry is about to go on the list of dropped entries.
+    RootDrop,
+    /// Listed root entries are about to be freed.
+    RootFree,
+    /// A weak slot has been loaded and is about to be judged.
+    WeakJudge,
+    /// A weak slot is about to be cleared.
+    WeakClear,
+    /// A `Lock` is about to be taken.
+    LockAcquire,
+    /// The contents of a `Lock` are about to be captured.
+    LockCapture,
+    /// A `Lock` is about to be released.
+    LockRelease,
+    /// A run is about to be taken and coloured.
+    RunTake,
+    /// Runs are about to be recoloured.
+    RunRecolour,
+    /// Runs and spans are about to be flushed.
+    RunFlush,
+    /// A span is about to be swept.
+    SpanSweep,
+    /// A span is about to be handed out.
+    SpanHandOut,
+    /// An object is about to be scanned.
+    Scan,
+    /// The marker is about to look at the global queue.
+    QueuePop,
+}
+
+#[cfg(not(feature = "sim"))]
+mod imp {
+    use super::Point;
+
+    /// A choice point. Nothing in production.
+    #[inline(always)]
+    pub fn point(_: Point) {}
+}
+
+#[cfg(feature = "sim")]
+mod imp {
+    use super::Point;
+    use std::cell::Cell;
+
+    /// What a scheduler does at a choice point; `None` means "the task waits for something".
+    pub type Hook = fn(Option<Point>);
+
+    thread_local!(static HOOK: Cell<Option<Hook>> = const { Cell::new(None) });
+
+    /// A choice point: calls the hook of this thread, if it has one.
+    pub fn point(at: Point) {
+        if let Some(hook) = HOOK.get() {
+            hook(Some(at));
+        }
+    }
+
+    /// Sets the hook of this thread.
+    pub fn set_hook(hook: Hook) {
+        HOOK.set(Some(hook));
+    }
+
+    /// Removes the hook of this thread.
+    pub fn clear_hook() {
+        HOOK.set(None);
+    }
+
+    /// Tells the scheduler that the task cannot go on; false without a scheduler.
+    pub(crate) fn blocked() -> bool {
+        match HOOK.get() {
+            Some(hook) => {
+                hook(None);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(crate) fn is_simulated() -> bool {
+        HOOK.get().is_some()
+    }
+}
+
+pub use imp::point;
+#[cfg(feature = "sim")]
+pub(crate) use imp::{blocked, is_simulated};
+#[cfg(feature = "sim")]
+pub use imp::{clear_hook, set_hook};
