@@ -1,0 +1,276 @@
+//! [`HeapBuilder`]: collects what the program wants, as given, with who gave it.
+//!
+//! It judges nothing but text that cannot be read at all: ranges and contradictions are found in `check`, at build, so that
+//! the order of the calls never matters.
+
+use super::setting::{ROWS, Setting, closest};
+use super::size::{Limit, Period};
+use super::value::{Driver, Gogc, HugePages, number, switch};
+use super::{ByteSize, Config, Machine, check, environment};
+use crate::error::{ConfigError, Origin};
+use std::time::Duration;
+
+/// A value and who gave it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Given<T> {
+    pub(crate) value: T,
+    pub(crate) origin: Origin,
+}
+
+fn program<T>(value: T) -> Option<Given<T>> {
+    Some(Given { value, origin: Origin::Program })
+}
+
+/// What has been given so far; a field that is `None` takes its default.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Values {
+    pub(crate) gogc: Option<Given<Gogc>>,
+    pub(crate) memory_limit: Option<Given<Limit>>,
+    pub(crate) hard_limit: Option<Given<Limit>>,
+    pub(crate) reserve: Option<Given<ByteSize>>,
+    pub(crate) min_heap: Option<Given<ByteSize>>,
+    pub(crate) workers: Option<Given<usize>>,
+    pub(crate) cpu_share: Option<Given<u32>>,
+    pub(crate) release_cpu: Option<Given<u32>>,
+    pub(crate) assist_max: Option<Given<Period>>,
+    pub(crate) driver: Option<Given<Driver>>,
+    pub(crate) huge_pages: Option<Given<HugePages>>,
+    pub(crate) watchdog: Option<Given<Option<Period>>>,
+    pub(crate) trace: Option<Given<bool>>,
+    pub(crate) verify: Option<Given<bool>>,
+    pub(crate) name: Option<Given<String>>,
+}
+
+/// Reads `text` into `slot`; a text that cannot be read becomes the setting's error.
+fn put<T>(
+    slot: &mut Option<Given<T>>,
+    setting: Setting,
+    text: &str,
+    origin: Origin,
+    value: Option<T>,
+) -> Result<(), ConfigError> {
+    let value = value.ok_or_else(|| check::invalid(setting, origin, text))?;
+    *slot = Some(Given { value, origin });
+    Ok(())
+}
+
+impl Values {
+    /// Reads `text` as the value of `setting`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] when it cannot be read.
+    pub(crate) fn set(&mut self, setting: Setting, text: &str, origin: Origin) -> Result<(), ConfigError> {
+        let watchdog = || match text.eq_ignore_ascii_case("off") {
+            true => Some(None),
+            false => text.parse().ok().map(Some),
+        };
+        let s = setting;
+        match setting {
+            Setting::Gogc => put(&mut self.gogc, s, text, origin, text.parse().ok()),
+            Setting::MemoryLimit => put(&mut self.memory_limit, s, text, origin, text.parse().ok()),
+            Setting::HardLimit => put(&mut self.hard_limit, s, text, origin, text.parse().ok()),
+            Setting::Reserve => put(&mut self.reserve, s, text, origin, text.parse().ok()),
+            Setting::MinHeap => put(&mut self.min_heap, s, text, origin, text.parse().ok()),
+            Setting::Workers => put(&mut self.workers, s, text, origin, number(text)),
+            Setting::CpuShare => put(&mut self.cpu_share, s, text, origin, number(text)),
+            Setting::ReleaseCpu => put(&mut self.release_cpu, s, text, origin, number(text)),
+            Setting::AssistMax => put(&mut self.assist_max, s, text, origin, text.parse().ok()),
+            Setting::Driver => put(&mut self.driver, s, text, origin, text.parse().ok()),
+            Setting::HugePages => put(&mut self.huge_pages, s, text, origin, text.parse().ok()),
+            Setting::Watchdog => put(&mut self.watchdog, s, text, origin, watchdog()),
+            Setting::Trace => put(&mut self.trace, s, text, origin, switch(text)),
+            Setting::Verify => put(&mut self.verify, s, text, origin, switch(text)),
+            Setting::Name => put(&mut self.name, s, text, origin, Some(text.to_owned())),
+        }
+    }
+}
+
+/// Settings of a heap to be built; made by `Heap::builder()`.
+///
+/// Every setting can also be given by an environment variable, which **overrides** the program, so that a deployed program
+/// can be tuned: `GREYSET_` and the method's name in capitals, `GREYSET_GOGC=50`, `GREYSET_MEMORY_LIMIT=1.5GiB`. A program
+/// that wants none of that calls [`ignore_environment`](HeapBuilder::ignore_environment). Nothing is checked before `build`,
+/// and nothing wrong is ever ignored there: a value out of range, two settings that contradict each other, a variable that
+/// cannot be read and an unknown `GREYSET_…` variable are all errors that say what to write.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct HeapBuilder {
+    values: Values,
+    ignore_environment: bool,
+}
+
+impl HeapBuilder {
+    /// All settings at their defaults.
+    pub(crate) fn new() -> HeapBuilder {
+        HeapBuilder::default()
+    }
+
+    /// Growth between two collections in percent, 1 to 100 000; default 100. See [`Gogc`].
+    pub fn gogc(mut self, percent: u32) -> HeapBuilder {
+        self.values.gogc = program(Gogc::Percent(percent));
+        self
+    }
+
+    /// No collections from growth: only the memory limit or an explicit call collects.
+    pub fn gogc_off(mut self) -> HeapBuilder {
+        self.values.gogc = program(Gogc::Off);
+        self
+    }
+
+    /// Soft limit in bytes on all the heap holds, 1 MiB to 16 TiB: it collects as often as it must to stay below, within
+    /// its share of CPU. Default: off; with a hard limit, 95 % of that.
+    pub fn memory_limit(mut self, bytes: u64) -> HeapBuilder {
+        self.values.memory_limit = program(Some(bytes).into());
+        self
+    }
+
+    /// No soft limit, even when there is a hard one.
+    pub fn memory_limit_off(mut self) -> HeapBuilder {
+        self.values.memory_limit = program(Limit::Off);
+        self
+    }
+
+    /// Hard limit in bytes, 1 MiB to 16 TiB, not below the soft one: an allocation that would pass it fails and gives its
+    /// value back. Default: off.
+    pub fn hard_limit(mut self, bytes: u64) -> HeapBuilder {
+        self.values.hard_limit = program(Some(bytes).into());
+        self
+    }
+
+    /// No hard limit.
+    pub fn hard_limit_off(mut self) -> HeapBuilder {
+        self.values.hard_limit = program(Limit::Off);
+        self
+    }
+
+    /// Address space to reserve in bytes, 16 MiB to 16 TiB; costs nothing until used. The heap can never outgrow it.
+    /// Default: four times the machine's memory, at least 64 GiB and twice the hard limit.
+    pub fn reserve(mut self, bytes: u64) -> HeapBuilder {
+        self.values.reserve = program(ByteSize::new(bytes));
+        self
+    }
+
+    /// Smallest heap goal in bytes at `gogc` 100 (it scales with `gogc`), 64 KiB to 1 TiB; default 4 MiB. A larger one
+    /// spares small heaps frequent collections.
+    pub fn min_heap(mut self, bytes: u64) -> HeapBuilder {
+        self.values.min_heap = program(ByteSize::new(bytes));
+        self
+    }
+
+    /// Marker threads, 1 to 256; default a quarter of the processors, rounded up.
+    pub fn workers(mut self, threads: usize) -> HeapBuilder {
+        self.values.workers = program(threads);
+        self
+    }
+
+    /// Share of all processors that marking may use while a cycle runs, in percent, 1 to 90; default 25.
+    pub fn cpu_share(mut self, percent: u32) -> HeapBuilder {
+        self.values.cpu_share = program(percent);
+        self
+    }
+
+    /// Share of one processor spent on giving memory back in the background, in percent, 0 (never) to 50; default 1.
+    pub fn release_cpu(mut self, percent: u32) -> HeapBuilder {
+        self.values.release_cpu = program(percent);
+        self
+    }
+
+    /// Most marking work one allocation may be charged with, 1 µs to 1 s; default 50 µs.
+    pub fn assist_max(mut self, time: Duration) -> HeapBuilder {
+        self.values.assist_max = program(Period::new(time));
+        self
+    }
+
+    /// Who steps the collector; default [`Driver::Background`].
+    pub fn driver(mut self, driver: Driver) -> HeapBuilder {
+        self.values.driver = program(driver);
+        self
+    }
+
+    /// Whether to ask for huge pages; default [`HugePages::Off`].
+    pub fn huge_pages(mut self, pages: HugePages) -> HeapBuilder {
+        self.values.huge_pages = program(pages);
+        self
+    }
+
+    /// A mutator that takes longer than this to reach a safepoint it was asked for is reported, 1 ms to 1 h; default 1 s.
+    pub fn watchdog(mut self, time: Duration) -> HeapBuilder {
+        self.values.watchdog = program(Some(Period::new(time)));
+        self
+    }
+
+    /// No report of mutators that do not reach a safepoint.
+    pub fn watchdog_off(mut self) -> HeapBuilder {
+        self.values.watchdog = program(None);
+        self
+    }
+
+    /// One line for each cycle on standard error; default no.
+    pub fn trace(mut self, on: bool) -> HeapBuilder {
+        self.values.trace = program(on);
+        self
+    }
+
+    /// Checks the whole heap after each cycle, slowly; default no.
+    pub fn verify(mut self, on: bool) -> HeapBuilder {
+        self.values.verify = program(on);
+        self
+    }
+
+    /// What the heap is called in events and thread names: 1 to 64 bytes without spaces or control characters.
+    pub fn name(mut self, name: impl Into<String>) -> HeapBuilder {
+        self.values.name = program(name.into());
+        self
+    }
+
+    /// Gives the setting of that name a value as text, in the form of its environment variable: `set("gogc", "off")`.
+    /// For programs that read settings from files of their own.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownSetting`] for a name that is no setting, [`ConfigError::Invalid`] for a text that cannot be
+    /// read. Ranges are checked at `build`.
+    pub fn set(mut self, name: &str, text: &str) -> Result<HeapBuilder, ConfigError> {
+        match ROWS.iter().find(|row| row.name == name) {
+            Some(row) => self.values.set(row.setting, text, Origin::Program).map(|()| self),
+            None => Err(ConfigError::UnknownSetting {
+                name: name.to_owned(),
+                closest: closest(name, ROWS.iter().map(|row| row.name)),
+            }),
+        }
+    }
+
+    /// Takes no notice of `GREYSET_…` variables.
+    pub fn ignore_environment(mut self) -> HeapBuilder {
+        self.ignore_environment = true;
+        self
+    }
+
+    /// The settings the heap is built with: the environment over the program over the defaults, all checked.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub(crate) fn resolve(self) -> Result<Config, ConfigError> {
+        let machine = Machine::this();
+        if self.ignore_environment {
+            self.resolve_in(std::iter::empty(), machine)
+        } else {
+            self.resolve_in(std::env::vars_os(), machine)
+        }
+    }
+
+    /// [`resolve`](HeapBuilder::resolve) in an environment and on a machine of the caller's choice.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub(crate) fn resolve_in(
+        self,
+        variables: impl Iterator<Item = environment::Variable>,
+        machine: Machine,
+    ) -> Result<Config, ConfigError> {
+        let mut values = self.values;
+        if !self.ignore_environment {
+            environment::overlay(&mut values, variables)?;
+        }
+        check::config(values, machine)
+    }
+}

@@ -1,0 +1,103 @@
+//! Settings: what a heap can be told, where from, and what is wrong with it.
+//!
+//! Three sources, the later over the earlier: built-in defaults, the program ([`HeapBuilder`]), the environment
+//! (`GREYSET_…`). They meet once, when a heap is built, and give a [`Config`] that is right in itself; no part of the heap
+//! checks a setting again or reads a variable.
+//!
+//! | part | holds |
+//! | --- | --- |
+//! | `setting` | the table: names, variables, what may be written |
+//! | `value`, `size` | types of values and their text forms |
+//! | `builder` | what the program wants |
+//! | `environment` | the variables laid over it |
+//! | `check` | ranges, contradictions, defaults |
+//!
+//! Never here: files, command lines, global state.
+
+mod builder;
+pub(crate) mod check;
+mod environment;
+mod setting;
+mod size;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use builder::HeapBuilder;
+pub use size::{ByteSize, Limit, Period};
+pub use value::{Driver, Gogc, HugePages, ValueError};
+
+use std::time::Duration;
+
+/// The settings of a heap, checked. Those that may change while it runs are copied from here to where they live.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Config {
+    /// Growth between collections.
+    pub(crate) gogc: Gogc,
+    /// Soft limit in bytes; never above `hard_limit`.
+    pub(crate) memory_limit: Option<u64>,
+    /// Hard limit in bytes.
+    pub(crate) hard_limit: Option<u64>,
+    /// Address space to reserve, in bytes; never below `hard_limit`.
+    pub(crate) reserve: u64,
+    /// Smallest heap goal at GOGC 100, in bytes.
+    pub(crate) min_heap: u64,
+    /// Marker threads, at least 1.
+    pub(crate) workers: usize,
+    /// Percent of all processors for marking while a cycle runs.
+    pub(crate) cpu_share: u32,
+    /// Percent of one processor for giving back; 0 is never.
+    pub(crate) release_cpu: u32,
+    /// Most marking work charged to one allocation.
+    pub(crate) assist_max: Duration,
+    /// Who steps the collector.
+    pub(crate) driver: Driver,
+    /// Advice about huge pages.
+    pub(crate) huge_pages: HugePages,
+    /// How long a mutator may take to a safepoint before it is reported.
+    pub(crate) watchdog: Option<Duration>,
+    /// A line a cycle on standard error.
+    pub(crate) trace: bool,
+    /// Check the heap after each cycle.
+    pub(crate) verify: bool,
+    /// Name in events and of threads.
+    pub(crate) name: Option<String>,
+}
+
+impl Config {
+    /// Default of `min_heap`: 4 MiB, as in Go.
+    pub(crate) const MIN_HEAP: u64 = 4 << 20;
+    /// Default of `assist_max`.
+    pub(crate) const ASSIST_MAX: Duration = Duration::from_micros(50);
+    /// Default of `watchdog`.
+    pub(crate) const WATCHDOG: Duration = Duration::from_secs(1);
+}
+
+/// What defaults depend on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Machine {
+    /// Processors this process may use, at least 1.
+    pub(crate) parallelism: usize,
+    /// Physical memory in bytes, where the system tells.
+    pub(crate) memory: Option<u64>,
+}
+
+impl Machine {
+    /// The machine this runs on.
+    pub(crate) fn this() -> Machine {
+        let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Machine { parallelism, memory: physical_memory() }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn physical_memory() -> Option<u64> {
+    let info = rustix::system::sysinfo();
+    #[allow(clippy::useless_conversion, reason = "the field has the width of the machine's word")]
+    u64::try_from(info.totalram).ok()?.checked_mul(u64::from(info.mem_unit))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn physical_memory() -> Option<u64> {
+    None
+}
