@@ -4,6 +4,13 @@
 mod config;
 #[allow(dead_code, reason = "made by the allocation path, which is being built")]
 mod error;
+#[allow(dead_code, reason = "events are sent by the collector, which is being built")]
+mod stats;
 
 pub use config::{ByteSize, Driver, Gogc, HeapBuilder, HugePages, Limit, Period, ValueError};
 pub use error::{AllocError, ConfigError, HeapError, Origin, OutOfMemory, Stated};
+pub use stats::{
+    Cause, Census, CensusRow, CollectorCpu, CycleReport, Event, EventSink, GctraceSink, HandshakeKind,
+    Histogram, HistogramSnapshot, LimitKind, Phase, PhaseTimes, Stats, TracingSink, process_cpu_time,
+    thread_cpu_time, trace_line,
+};

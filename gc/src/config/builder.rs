@@ -8,6 +8,8 @@ use super::size::{Limit, Period};
 use super::value::{Driver, Gogc, HugePages, number, switch};
 use super::{ByteSize, Config, Machine, check, environment};
 use crate::error::{ConfigError, Origin};
+use crate::stats::{EventSink, Sinks};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A value and who gave it.
@@ -96,6 +98,7 @@ impl Values {
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct HeapBuilder {
     values: Values,
+    sinks: Sinks,
     ignore_environment: bool,
 }
 
@@ -223,6 +226,12 @@ impl HeapBuilder {
         self
     }
 
+    /// Sends the heap's events to `sink`, besides those sinks that are there already.
+    pub fn sink(mut self, sink: Arc<dyn EventSink>) -> HeapBuilder {
+        self.sinks.push(sink);
+        self
+    }
+
     /// Gives the setting of that name a value as text, in the form of its environment variable: `set("gogc", "off")`.
     /// For programs that read settings from files of their own.
     ///
@@ -271,6 +280,6 @@ impl HeapBuilder {
         if !self.ignore_environment {
             environment::overlay(&mut values, variables)?;
         }
-        check::config(values, machine)
+        Ok(Config { sinks: self.sinks, ..check::config(values, machine)? })
     }
 }

@@ -8,6 +8,7 @@ use super::size::{ByteSize, Limit, Period};
 use super::value::Gogc;
 use super::{Config, Machine};
 use crate::error::{ConfigError, Origin, Stated};
+use crate::stats::Sinks;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -181,5 +182,6 @@ pub(crate) fn config(values: Values, machine: Machine) -> Result<Config, ConfigE
         trace: values.trace.is_some_and(|given| given.value),
         verify: values.verify.is_some_and(|given| given.value),
         name: name(values.name)?,
+        sinks: Sinks::default(),
     })
 }

@@ -27,6 +27,8 @@ pub use builder::HeapBuilder;
 pub use size::{ByteSize, Limit, Period};
 pub use value::{Driver, Gogc, HugePages, ValueError};
 
+use crate::stats::{GctraceSink, Sinks, TracingSink};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The settings of a heap, checked. Those that may change while it runs are copied from here to where they live.
@@ -62,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) verify: bool,
     /// Name in events and of threads.
     pub(crate) name: Option<String>,
+    /// Subscribers the program added.
+    pub(crate) sinks: Sinks,
 }
 
 impl Config {
@@ -71,6 +75,17 @@ impl Config {
     pub(crate) const ASSIST_MAX: Duration = Duration::from_micros(50);
     /// Default of `watchdog`.
     pub(crate) const WATCHDOG: Duration = Duration::from_secs(1);
+
+    /// All subscribers of the heap: `tracing`, the trace line if asked for, and the program's own.
+    pub(crate) fn subscribers(&self) -> Sinks {
+        let mut sinks = Sinks::default();
+        sinks.push(Arc::new(TracingSink::new()));
+        if self.trace {
+            sinks.push(Arc::new(GctraceSink::stderr()));
+        }
+        sinks.extend(&self.sinks);
+        sinks
+    }
 }
 
 /// What defaults depend on.

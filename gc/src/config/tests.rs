@@ -41,6 +41,7 @@ fn defaults() {
         trace: false,
         verify: false,
         name: None,
+        sinks: Sinks::default(),
     };
     assert_eq!(resolve(new(), &[]), Ok(expected));
 }
@@ -118,6 +119,7 @@ fn the_environment_overrides_the_program() {
         trace: true,
         verify: true,
         name: Some("mine".into()),
+        sinks: Sinks::default(),
     };
     assert_eq!(resolve(program, &ALL), Ok(expected));
 }
@@ -280,4 +282,26 @@ fn changes_while_running_are_checked_alike() {
         matches!(&conflict, Err(ConfigError::Conflict { low, .. }) if low.origin == Origin::Program),
         "{conflict:?}"
     );
+}
+
+#[test]
+fn the_page_on_tuning_lists_every_setting() {
+    let page = include_str!("../../../docs/TUNING.md");
+    for row in &ROWS {
+        let variable = row.variable.map_or(String::new(), |variable| format!("`{variable}` "));
+        let start = format!("| `{}` | {variable}| {} |", row.name, row.expected);
+        assert!(page.contains(&start), "docs/TUNING.md lacks {start}");
+    }
+}
+
+#[test]
+fn subscribers_are_those_of_the_program_and_the_ones_switched_on() {
+    use crate::stats::{Event, EventSink};
+    struct Nothing;
+    impl EventSink for Nothing {
+        fn event(&self, _: &str, _: &Event) {}
+    }
+    let count = |builder| resolve(builder, &[]).map(|c| format!("{:?}", c.subscribers()));
+    assert_eq!(count(new()), Ok("1 sinks".into()));
+    assert_eq!(count(new().trace(true).sink(Arc::new(Nothing))), Ok("3 sinks".into()));
 }
