@@ -1,0 +1,212 @@
+//! The tracer: what a value reports its references to.
+//!
+//! It gathers addresses in a small buffer and hands them to a sink: a marker's stack, the shading of a mutator, a verifier.
+//! It knows how the contents of a [`Lock`](crate::Lock) may be looked at, because that depends on who asks.
+//!
+//! What it never does: look at what an address points to, or wait.
+
+use super::Invariant;
+use crate::handle::{Gc, LockState, Stamp};
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+/// Addresses gathered before the sink is called.
+const BUFFER: usize = 64;
+
+/// Takes the references a value reports. Made by the collector only.
+///
+/// # Invariants
+/// 1. The first `len` words of `buffer` are initialised.
+/// 2. `sink` is valid for as long as the tracer exists: a tracer exists only inside [`Tracer::run`].
+pub struct Tracer<'gc> {
+    sink: NonNull<dyn EdgeSink>,
+    purpose: Purpose,
+    deferred: bool,
+    len: usize,
+    buffer: [MaybeUninit<usize>; BUFFER],
+    brand: Invariant<'gc>,
+}
+
+/// Where a tracer's findings go.
+pub(crate) trait EdgeSink {
+    /// References found: each the address of an object or of something inside one, never 0.
+    fn edges(&mut self, addresses: &[usize]);
+
+    /// Could a guard of this window still exist? An answer of `false` must acquire what the window's owner did in it.
+    fn stamp_is_live(&self, stamp: Stamp) -> bool;
+
+    /// A table whose values count only while their keys are marked.
+    fn ephemeron_table(&mut self, table: NonNull<dyn EphemeronTable>);
+}
+
+/// A table of ephemerons (Hayes 1997): each value counts as referred to only while its key is marked.
+pub(crate) trait EphemeronTable {
+    /// Reports the values of all marked keys to `t`. Run until nothing new is marked.
+    fn trace_values(&self, is_marked: &dyn Fn(usize) -> bool, t: &mut Tracer<'static>);
+
+    /// Removes the entries of all keys that are not marked.
+    fn clear_dead(&self, is_marked: &dyn Fn(usize) -> bool);
+}
+
+/// Why values are traced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// A marker or an assist scans an object that mutators may be using, in this cycle.
+    Mark {
+        /// Number of the cycle.
+        cycle: u32,
+    },
+    /// A mutator shades what lies in a `Lock` it holds for writing, before its first change in this cycle (mode Deletion).
+    Capture {
+        /// Number of the cycle.
+        cycle: u32,
+    },
+    /// As `Capture` in mode Both: what is shaded now does not count as captured later.
+    Shade,
+    /// A verifier looks at everything, captured or not.
+    Verify,
+}
+
+impl Purpose {
+    /// The cycle for which contents count as captured once traced; `None` if they do not.
+    pub(crate) fn captures(self) -> Option<u32> {
+        match self {
+            Purpose::Mark { cycle } | Purpose::Capture { cycle } => Some(cycle),
+            Purpose::Shade | Purpose::Verify => None,
+        }
+    }
+
+    /// Has the caller everything it traces to itself?
+    ///
+    /// So for the contents of a `Lock` held for writing: no guard of a `Lock` inside it can be in use, even if the word
+    /// of that inner lock says so because a guard was forgotten.
+    fn is_exclusive(self) -> bool {
+        matches!(self, Purpose::Capture { .. } | Purpose::Shade)
+    }
+}
+
+/// How tracing an object ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Outcome {
+    /// Every reference has been reported.
+    Complete,
+    /// A lock was taken: the object has to be traced again, as a whole.
+    Deferred,
+}
+
+/// Leave to read the contents of a lock, until dropped.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Look<'a> {
+    lock: &'a LockState,
+    /// Other readers may be there, and the lock knows of this one. Otherwise the contents are the caller's own.
+    shared: bool,
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        if self.shared {
+            self.lock.leave();
+        }
+    }
+}
+
+impl<'gc> Tracer<'gc> {
+    /// Lets `body` trace into `sink`.
+    ///
+    /// A panic in `body` passes through; what had been gathered is lost, so the caller has to give up the cycle.
+    pub(crate) fn run(
+        sink: &mut (dyn EdgeSink + '_),
+        purpose: Purpose,
+        body: impl FnOnce(&mut Tracer<'gc>),
+    ) -> Outcome {
+        let sink = NonNull::from(sink);
+        // SAFETY: only the lifetime bound of the `dyn` type changes. The pointer does not leave `tracer`, which does not
+        // leave this function (invariant 2): `body` gets it for a lifetime of the callee's choosing.
+        let sink = unsafe {
+            std::mem::transmute::<NonNull<dyn EdgeSink + '_>, NonNull<dyn EdgeSink + 'static>>(sink)
+        };
+        let mut tracer = Tracer {
+            sink,
+            purpose,
+            deferred: false,
+            len: 0,
+            buffer: [const { MaybeUninit::uninit() }; BUFFER],
+            brand: PhantomData,
+        };
+        body(&mut tracer);
+        tracer.flush();
+        if tracer.deferred { Outcome::Deferred } else { Outcome::Complete }
+    }
+
+    /// Reports a reference.
+    ///
+    /// Cost: a store; every 64th call hands the batch on.
+    #[inline]
+    pub fn edge<T: ?Sized>(&mut self, gc: Gc<'gc, T>) {
+        self.address(gc.as_addr());
+    }
+
+    /// Reports the address of an object, or of something inside one; 0 is none.
+    #[inline]
+    pub(crate) fn address(&mut self, address: usize) {
+        if address == 0 {
+            return;
+        }
+        if self.len == BUFFER {
+            self.flush();
+        }
+        self.buffer[self.len].write(address);
+        self.len += 1;
+    }
+
+    /// Asks for a look into the contents of a lock. `None`: they need not be traced now.
+    ///
+    /// Never waits. If the lock is taken the object is put off as a whole; if the contents were captured in this cycle
+    /// there is nothing to do.
+    #[inline]
+    pub(crate) fn look<'a>(&mut self, lock: &'a LockState) -> Option<Look<'a>> {
+        let shared = !self.purpose.is_exclusive();
+        if shared {
+            // SAFETY: invariant 2.
+            let sink = unsafe { self.sink.as_ref() };
+            if !lock.try_visit(|stamp| sink.stamp_is_live(stamp)) {
+                self.deferred = true;
+                return None;
+            }
+        }
+        let look = Look { lock, shared };
+        match self.purpose.captures() {
+            Some(cycle) if lock.is_captured(cycle) => None,
+            _ => Some(look),
+        }
+    }
+
+    /// Ends a look: all contents have been traced. They count as captured if the purpose says so.
+    #[inline]
+    pub(crate) fn looked(&mut self, look: Look<'_>) {
+        if let Some(cycle) = self.purpose.captures() {
+            look.lock.set_captured(cycle);
+        }
+    }
+
+    /// Reports a table of ephemerons.
+    pub(crate) fn ephemerons(&mut self, table: NonNull<dyn EphemeronTable>) {
+        // SAFETY: invariant 2; nothing else uses the sink during the call, since it takes `&mut self`.
+        unsafe { self.sink.as_mut() }.ephemeron_table(table);
+    }
+
+    #[cold]
+    fn flush(&mut self) {
+        let gathered: *const [MaybeUninit<usize>] = &self.buffer[..self.len];
+        // SAFETY: the first `len` words are initialised (invariant 1), and `MaybeUninit<usize>` has the layout of `usize`.
+        let addresses = unsafe { &*(gathered as *const [usize]) };
+        if !addresses.is_empty() {
+            // SAFETY: invariant 2; nothing else uses the sink during the call, since this takes `&mut self`.
+            unsafe { self.sink.as_mut() }.edges(addresses);
+        }
+        self.len = 0;
+    }
+}
