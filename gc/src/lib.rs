@@ -8,6 +8,8 @@ mod config;
 mod error;
 #[allow(dead_code, reason = "used by the collector, which is being built")]
 mod handle;
+#[doc(hidden)]
+pub mod pacer;
 #[allow(dead_code, reason = "events are sent by the collector, which is being built")]
 mod stats;
 #[allow(dead_code, unused_imports, reason = "used by the collector, which is being built")]

@@ -1,0 +1,198 @@
+//! Assists: what an allocation owes while marking runs, so that marking ends before the heap passes its goal.
+//!
+//! The ratio is revised whenever live heap or scan work change much. Credit that background markers earn pays first; only the
+//! rest is worked off by the mutator. The scheme is Go's (its concurrent collector's design, revised in 44167).
+
+use super::goal::hard_goal;
+use crate::config::Gogc;
+
+/// Work that counts as left at least, in bytes: near the end an estimate of "nothing left" must not stop assists.
+const MIN_WORK_LEFT: u64 = 1000;
+/// How far the goal moves when it has been passed.
+const OVERSHOOT: f64 = 1.1;
+/// Work of one assist at least, in bytes: what exceeds the debt is credit for later allocations.
+const MIN_ASSIST: u64 = 64 << 10;
+
+/// Rounds towards zero into `u64`; negative numbers and NaN become 0, what is too large becomes the largest.
+pub(super) fn trunc(value: f64) -> u64 {
+    value as u64
+}
+
+/// Where a running cycle stands. All quantities in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    /// Live heap when the cycle was triggered (T).
+    pub triggered: u64,
+    /// The cycle's goal.
+    pub goal: u64,
+    /// Live heap now: everything allocated and not yet found dead.
+    pub live: u64,
+    /// Scan work done so far, heap and roots.
+    pub done: u64,
+    /// Scan work the last cycle had to do (Lh + Ls + G): what is expected of this one.
+    pub expected: u64,
+    /// Scan work if everything turns out live: scannable heap, mutators' roots, heap-wide roots.
+    pub worst: u64,
+}
+
+/// What an allocated byte owes.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct AssistRatio {
+    /// Bytes of scan work owed for an allocated byte.
+    pub work_per_byte: f64,
+    /// Its inverse: bytes of allocation paid by a byte of scan work.
+    pub bytes_per_work: f64,
+}
+
+/// The ratio at which the rest of the work is done when the heap reaches its goal.
+///
+/// ```text
+/// 1. done > E: goal' = T + (goal − T)/E·X, at most (1 + GOGC/100)·goal; E = X
+/// 2. live > goal: goal = 1.1·goal; E = X
+/// 3. ratio = max(E − done, 1000) / max(goal − live, 1)
+/// ```
+/// E is the expected and X the worst work. (1) More work than expected: the goal moves out in proportion, with a bound.
+/// (2) Beyond the goal: be quick, but not at any price. An expected work of 0 moves the goal to its bound.
+pub fn ratio(gogc: Gogc, at: &Standing) -> AssistRatio {
+    let (mut goal, mut expected) = (at.goal, at.expected);
+    if at.done > expected {
+        // Signed: a goal from the memory limit may lie below the trigger, and then moves towards 0.
+        let distance = at.goal as f64 - at.triggered as f64;
+        let moved =
+            ((distance / expected as f64 * at.worst as f64) as i128).saturating_add(at.triggered.into());
+        let moved = u64::try_from(moved.max(0)).unwrap_or(u64::MAX);
+        goal = moved.min(hard_goal(gogc, at.goal));
+        expected = at.worst;
+    }
+    if at.live > goal {
+        goal = trunc(goal as f64 * OVERSHOOT);
+        expected = at.worst;
+    }
+    let work = expected.saturating_sub(at.done).max(MIN_WORK_LEFT);
+    let room = goal.saturating_sub(at.live).max(1);
+    AssistRatio { work_per_byte: work as f64 / room as f64, bytes_per_work: room as f64 / work as f64 }
+}
+
+/// An assist to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Assist {
+    /// Scan work to do, in bytes.
+    pub work: u64,
+    /// Allocated bytes it pays for, the debt included; what exceeds the debt is the mutator's credit.
+    pub pays: u64,
+}
+
+impl AssistRatio {
+    /// Scan work in bytes owed for an allocation of `bytes`: `⌊ratio·b⌋`.
+    pub fn owed(&self, bytes: u64) -> u64 {
+        trunc(self.work_per_byte * bytes as f64)
+    }
+
+    /// Allocated bytes that `work` bytes of scan work pay for, rounded down: how work becomes credit.
+    pub fn paid_by(&self, work: u64) -> u64 {
+        trunc(self.bytes_per_work * work as f64)
+    }
+
+    /// The assist that works off a debt of `bytes` allocated: what is owed, at least 64 KiB so that the cost of getting
+    /// at work is spread.
+    pub fn assist(&self, bytes: u64) -> Assist {
+        let work = self.owed(bytes);
+        if work >= MIN_ASSIST {
+            Assist { work, pays: bytes }
+        } else {
+            Assist { work: MIN_ASSIST, pays: self.paid_by(MIN_ASSIST).max(bytes) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const START: Standing = Standing {
+        triggered: 1_000_000,
+        goal: 2_000_000,
+        live: 1_000_000,
+        done: 0,
+        expected: 500_000,
+        worst: 4_000_000,
+    };
+
+    fn work_per_byte(at: Standing) -> f64 {
+        ratio(Gogc::Percent(100), &at).work_per_byte
+    }
+
+    #[test]
+    fn expected_work_over_the_way_to_the_goal() {
+        assert_eq!(work_per_byte(START), 0.5);
+        assert_eq!(work_per_byte(Standing { live: 1_500_000, done: 400_000, ..START }), 0.2);
+    }
+
+    #[test]
+    fn a_thousand_units_are_always_left() {
+        assert_eq!(work_per_byte(Standing { done: 500_000, ..START }), 0.001);
+        assert_eq!(work_per_byte(Standing { done: 499_001, ..START }), 0.001);
+        assert_eq!(work_per_byte(Standing { done: 498_000, ..START }), 0.002);
+    }
+
+    #[test]
+    fn more_work_than_expected_moves_the_goal() {
+        // (2M − 1M)/500k·1.5M = 3M further than T, at most twice the goal; all 1.5M are now expected.
+        let at = Standing { done: 500_001, worst: 1_500_000, ..START };
+        assert_eq!(work_per_byte(at), (1_500_000 - 500_001) as f64 / 3_000_000.0);
+        let far = Standing { done: 500_001, ..START };
+        assert_eq!(work_per_byte(far), (4_000_000 - 500_001) as f64 / 3_000_000.0);
+        let off = ratio(Gogc::Off, &far).work_per_byte;
+        assert_eq!(off, (4_000_000 - 500_001) as f64 / 8_000_000.0);
+        // Nothing was expected: to the bound, no division by zero.
+        let none = Standing { expected: 0, done: 1, ..START };
+        assert_eq!(work_per_byte(none), (4_000_000 - 1) as f64 / 3_000_000.0);
+    }
+
+    #[test]
+    fn beyond_the_goal_the_worst_case_is_assumed() {
+        let at = Standing { live: 2_100_000, done: 400_000, ..START };
+        assert_eq!(work_per_byte(at), (4_000_000 - 400_000) as f64 / 100_000.0);
+        let hopeless = Standing { live: 9_000_000, done: 400_000, ..START };
+        assert_eq!(work_per_byte(hopeless), (4_000_000 - 400_000) as f64);
+        // Both rules at once.
+        let both = Standing { live: 4_300_000, done: 600_000, ..START };
+        assert_eq!(work_per_byte(both), (4_000_000 - 600_000) as f64 / 100_000.0);
+    }
+
+    #[test]
+    fn a_goal_below_the_trigger() {
+        // The memory limit left a goal below what was live: as if passed.
+        let at = Standing { goal: 500_000, done: 600_000, ..START };
+        assert_eq!(work_per_byte(at), (4_000_000 - 600_000) as f64);
+    }
+
+    #[test]
+    fn debts_are_worked_off_in_lumps() {
+        let ratio = AssistRatio { work_per_byte: 0.5, bytes_per_work: 2.0 };
+        assert_eq!((ratio.owed(1001), ratio.paid_by(500)), (500, 1000));
+        assert_eq!(ratio.assist(1000), Assist { work: 64 << 10, pays: 128 << 10 });
+        assert_eq!(ratio.assist(1 << 20), Assist { work: 512 << 10, pays: 1 << 20 });
+    }
+
+    proptest! {
+        #[test]
+        fn always_a_positive_number(
+            triggered: u64, goal: u64, live: u64, done: u64, expected: u64, worst: u64, percent: u32, off: bool,
+            shift in 0u32..64, bytes: u64
+        ) {
+            let gogc = if off { Gogc::Off } else { Gogc::Percent(percent) };
+            let s = |value: u64| value >> shift;
+            let at = Standing {
+                triggered: s(triggered), goal: s(goal), live: s(live), done: s(done), expected: s(expected), worst: s(worst),
+            };
+            let ratio = ratio(gogc, &at);
+            for part in [ratio.work_per_byte, ratio.bytes_per_work] {
+                prop_assert!(part.is_finite() && part > 0.0);
+            }
+            let assist = ratio.assist(bytes);
+            prop_assert!(assist.work >= MIN_ASSIST && assist.pays >= bytes);
+        }
+    }
+}
