@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn work_costs_processor_time_and_sleep_does_not() {
-        let (thread, process, wall) = (thread_cpu_time(), process_cpu_time(), Clock::start());
+        // The clock that the loop waits for is read last, so that the others have seen at least as much.
+        let (wall, process, thread) = (Clock::start(), process_cpu_time(), thread_cpu_time());
         let mut sum = 0u64;
         while thread_cpu_time() - thread < Duration::from_millis(3) {
             sum = std::hint::black_box(sum + 1);
