@@ -1,0 +1,102 @@
+//! A set of page numbers that finds its greatest member in a few steps.
+//!
+//! A tree of bit masks: a bit of level 0 is a page, a bit of level n + 1 says that a word of level n is not zero. It grows
+//! to the greatest page ever inserted, so an unused part of the reservation costs nothing.
+
+/// Bits of a word, as a shift.
+const SHIFT: u32 = 6;
+/// 64^6 = 2^36 pages, more than a page number can name.
+const LEVELS: usize = 6;
+
+/// A set of page numbers.
+///
+/// # Invariants
+/// Bit `b` of `levels[n + 1]` is set if and only if word `b` of `levels[n]` is not zero.
+#[derive(Debug, Default)]
+pub(crate) struct PageSet {
+    levels: [Vec<u64>; LEVELS],
+}
+
+impl PageSet {
+    /// Adds a page.
+    pub(crate) fn insert(&mut self, page: u32) {
+        let mut bit = page as usize;
+        for level in &mut self.levels {
+            let word = bit >> SHIFT;
+            if word >= level.len() {
+                level.resize(word + 1, 0);
+            }
+            let before = level[word];
+            level[word] = before | 1 << (bit & 63);
+            if before != 0 {
+                return; // the levels above know already
+            }
+            bit = word;
+        }
+    }
+
+    /// Removes a page.
+    pub(crate) fn remove(&mut self, page: u32) {
+        let mut bit = page as usize;
+        for level in &mut self.levels {
+            let Some(word) = level.get_mut(bit >> SHIFT) else { return };
+            *word &= !(1 << (bit & 63));
+            if *word != 0 {
+                return;
+            }
+            bit >>= SHIFT;
+        }
+    }
+
+    /// The greatest page in it.
+    pub(crate) fn last(&self) -> Option<u32> {
+        let mut word = 0;
+        for level in self.levels.iter().rev() {
+            let bits = *level.get(word)?;
+            if bits == 0 {
+                return None;
+            }
+            word = word << SHIFT | bits.ilog2() as usize;
+        }
+        Some(word as u32)
+    }
+
+    /// Bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.levels.iter().map(|level| level.capacity() * size_of::<u64>()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn behaves_as_an_ordered_set(steps in prop::collection::vec((any::<bool>(), 0u32..5000), 0..200)) {
+            let (mut set, mut model) = (PageSet::default(), BTreeSet::new());
+            for (insert, page) in steps {
+                if insert {
+                    set.insert(page);
+                    model.insert(page);
+                } else {
+                    set.remove(page);
+                    model.remove(&page);
+                }
+                prop_assert_eq!(set.last(), model.last().copied());
+            }
+        }
+    }
+
+    #[test]
+    fn the_greatest_page_of_the_greatest_heap_fits() {
+        let mut set = PageSet::default();
+        set.insert((1 << 22) - 1);
+        set.insert(3);
+        assert_eq!(set.last(), Some((1 << 22) - 1));
+        set.remove((1 << 22) - 1);
+        assert_eq!(set.last(), Some(3));
+    }
+}

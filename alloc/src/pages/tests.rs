@@ -1,0 +1,171 @@
+//! The page heap against a model that knows each page by itself.
+
+use super::*;
+use crate::os::FakeOs;
+use proptest::prelude::*;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Page {
+    Untouched,
+    Committed,
+    Released,
+    Used,
+}
+
+struct Model {
+    heap: PageHeap,
+    table: Table<PageEntry>,
+    pages: Vec<Page>,
+    held: Vec<Row>,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Take(u32),
+    Give(prop::sample::Index),
+    Release(u32),
+}
+
+fn steps(longest: u32) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (1..=longest).prop_map(Step::Take),
+        1 => prop::sample::select(vec![1u32, 4, 8]).prop_map(Step::Take),
+        4 => any::<prop::sample::Index>().prop_map(Step::Give),
+        1 => (1..=longest).prop_map(Step::Release),
+    ];
+    prop::collection::vec(step, 0..300)
+}
+
+impl Model {
+    fn new(pages: u32) -> Model {
+        let table = Table::reserve(&FakeOs::allocated(), pages as usize).expect("small");
+        Model {
+            heap: PageHeap::new(pages),
+            table,
+            pages: vec![Page::Untouched; pages as usize],
+            held: Vec::new(),
+        }
+    }
+
+    fn slice(&mut self, row: Row) -> &mut [Page] {
+        &mut self.pages[row.start.index()..row.end().index()]
+    }
+
+    fn take(&mut self, pages: u32) -> Result<(), TestCaseError> {
+        let Some(plan) = self.heap.plan(&self.table, pages) else {
+            let longest = self.longest_uniform();
+            prop_assert!(longest < pages as usize, "{pages} pages refused, {longest} are free in a row");
+            return Ok(());
+        };
+        let row = self.heap.take(&self.table, plan);
+        prop_assert_eq!(row.pages, pages);
+        let fresh = self.slice(row).iter().filter(|&&page| page != Page::Committed).count();
+        prop_assert_eq!(fresh, plan.fresh as usize);
+        prop_assert!(self.slice(row).iter().all(|&page| page != Page::Used), "a page given twice");
+        let keeps = (pages - plan.fresh) as usize;
+        prop_assert!(self.slice(row)[..keeps].iter().all(|&page| page == Page::Committed), "fresh ones last");
+        // Committed pages are preferred wherever they are long enough.
+        if plan.fresh == pages {
+            let committed = self.longest(|page| page == Page::Committed);
+            prop_assert!(committed < pages as usize, "{committed} committed pages were passed over");
+        }
+        self.slice(row).fill(Page::Used);
+        self.held.push(row);
+        Ok(())
+    }
+
+    fn give(&mut self, pick: prop::sample::Index) {
+        if self.held.is_empty() {
+            return;
+        }
+        let row = self.held.swap_remove(pick.index(self.held.len()));
+        self.heap.give(&self.table, row, Backing::Committed);
+        self.slice(row).fill(Page::Committed);
+    }
+
+    fn release(&mut self, most: u32) -> Result<(), TestCaseError> {
+        let highest = self.pages.iter().rposition(|&page| page == Page::Committed);
+        let row = self.heap.take_highest(&self.table, most);
+        prop_assert_eq!(row.is_some(), highest.is_some());
+        if let (Some(row), Some(highest)) = (row, highest) {
+            prop_assert_eq!(row.end().index() - 1, highest, "highest addresses first");
+            prop_assert!(row.pages <= most);
+            self.heap.give(&self.table, row, Backing::Released);
+            self.slice(row).fill(Page::Released);
+        }
+        Ok(())
+    }
+
+    fn longest(&self, wanted: impl Fn(Page) -> bool) -> usize {
+        self.pages.split(|&page| !wanted(page)).map(<[Page]>::len).max().unwrap_or(0)
+    }
+
+    /// Rows of one kind do not join with the other's, but with untouched pages they do.
+    fn longest_uniform(&self) -> usize {
+        let kinds = [Page::Committed, Page::Released];
+        let each = kinds.map(|kind| self.longest(|page| page == kind || page == Page::Untouched));
+        each[0].max(each[1])
+    }
+
+    fn check(&self) -> Result<(), TestCaseError> {
+        let mut seen = self.pages.clone();
+        let mut rows = Vec::new();
+        self.heap.for_each_free(&self.table, |backing, row| rows.push((row, backing)));
+        rows.sort_by_key(|(row, _)| row.start);
+        for &(row, backing) in &rows {
+            let page = if backing == Backing::Committed { Page::Committed } else { Page::Released };
+            let pages = &mut seen[row.start.index()..row.end().index()];
+            prop_assert!(pages.iter().all(|&seen| seen == page), "{row:?}");
+            pages.fill(Page::Used);
+        }
+        let joined = rows.windows(2).all(|pair| pair[0].1 != pair[1].1 || pair[0].0.end() < pair[1].0.start);
+        prop_assert!(joined, "neighbours of one kind are one row");
+        prop_assert!(seen.iter().all(|page| matches!(page, Page::Used | Page::Untouched)));
+        let count = |kind| self.pages.iter().filter(|&&page| page == kind).count();
+        prop_assert_eq!(self.heap.free_committed(), count(Page::Committed));
+        prop_assert_eq!(self.heap.free_released(), count(Page::Released));
+        prop_assert_eq!(self.heap.resident(), count(Page::Committed) + count(Page::Used));
+        prop_assert_eq!(self.heap.top().index(), self.pages.len() - count(Page::Untouched));
+        Ok(())
+    }
+
+    fn run(&mut self, steps: Vec<Step>) -> Result<(), TestCaseError> {
+        for step in steps {
+            match step {
+                Step::Take(pages) => self.take(pages)?,
+                Step::Give(pick) => self.give(pick),
+                Step::Release(most) => self.release(most)?,
+            }
+            self.check()?;
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #[test]
+    fn short_rows_behave_as_the_model(steps in steps(12)) {
+        Model::new(200).run(steps)?;
+    }
+
+    #[test]
+    fn long_rows_behave_as_the_model(steps in steps(150)) {
+        Model::new(1000).run(steps)?;
+    }
+}
+
+#[test]
+fn the_best_fitting_row_is_taken() {
+    let mut model = Model::new(100);
+    for pages in [5, 1, 3, 1, 4, 1] {
+        model.take(pages).expect("room");
+    }
+    for at in [0, 2, 4] {
+        let row = model.held[at];
+        model.heap.give(&model.table, row, Backing::Committed);
+    }
+    let plan = model.heap.plan(&model.table, 3).expect("room");
+    assert_eq!(model.heap.take(&model.table, plan).start, PageNo(6), "the row of 3, not the one of 5");
+    let plan = model.heap.plan(&model.table, 4).expect("room");
+    assert_eq!(model.heap.take(&model.table, plan).start, PageNo(10));
+}

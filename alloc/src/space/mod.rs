@@ -1,0 +1,237 @@
+//! The address space of a heap: one reservation for objects, and the tables that describe it.
+//!
+//! Everything about an address comes from `address - base` by indexing: page entry, class, colour byte, span. Nothing here
+//! decides who gets which page; nothing is linear in the reserved size.
+//!
+//! Indices are taken modulo the (power of two) table lengths, so every lookup is memory safe for every address, even one
+//! that is no object's; what it then says means nothing.
+
+mod class;
+mod page;
+mod table;
+
+pub use class::ClassInfo;
+pub use page::PageRef;
+pub(crate) use page::{Backing, MAX_CLASSES, PageEntry};
+pub(crate) use table::{Table, Zeroed};
+
+use crate::colour::Colour;
+use crate::config::HugePages;
+use crate::os::{Os, Reservation};
+use crate::span::Span;
+use crate::unit::{PAGE_SHIFT, PAGE_SIZE, PageNo, SpanClassId, SpanId, StripNo};
+use greyset_sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::io;
+use std::ops::Range;
+
+/// The heap's base is aligned to this, so that huge pages fit.
+const BASE_ALIGN: usize = 2 << 20;
+/// Longest colour table: what a strip number of 32 bits can reach.
+const MAX_COLOURS: usize = (1 << 32) * StripNo::UNIT;
+
+/// A heap's reserved addresses and its tables.
+///
+/// # Invariants
+/// 1. `base` is a multiple of 2 MiB, and `base` to `base + len` lies in `heap`; `len` is a power of two of pages.
+/// 2. `pages` and `span_of` have an entry for each of those pages.
+pub struct Space {
+    base: usize,
+    len: usize,
+    pages: Table<PageEntry>,
+    colours: Table<AtomicU8>,
+    classes: Table<ClassInfo>,
+    /// For the first page of each span, its number.
+    span_of: Table<AtomicU32>,
+    spans: Table<Span>,
+    heap: Reservation,
+    huge_pages: bool,
+}
+
+impl Space {
+    /// Reserves `len` bytes, a power of two, for objects, and the tables for them.
+    pub(crate) fn reserve(len: usize, huge: HugePages, os: &dyn Os) -> io::Result<Space> {
+        debug_assert!(len.is_power_of_two());
+        let heap = os.reserve(len + BASE_ALIGN)?;
+        let base = heap.start().addr().get().next_multiple_of(BASE_ALIGN);
+        let pages = len >> PAGE_SHIFT;
+        let mut space = Space {
+            base,
+            len,
+            pages: Table::reserve(os, pages)?,
+            // One byte for 16 covers a heap full of the smallest slots; twice that leaves room for half-used slabs.
+            colours: Table::reserve(os, (len / 8).min(MAX_COLOURS))?,
+            classes: Table::reserve(os, pages.min(MAX_CLASSES))?,
+            span_of: Table::reserve(os, pages)?,
+            spans: Table::reserve(os, pages)?,
+            heap,
+            huge_pages: false,
+        };
+        space.huge_pages = space.advise(huge, os).is_ok() && huge == HugePages::Advise;
+        Ok(space)
+    }
+
+    /// Huge pages are a wish: what the system answers to it only shows in the statistics.
+    fn advise(&self, huge: HugePages, os: &dyn Os) -> io::Result<()> {
+        let wanted = huge == HugePages::Advise;
+        let colours = self.colours.memory();
+        os.advise_huge(&self.heap, 0..self.heap.len(), wanted)?;
+        os.advise_huge(colours, 0..colours.len(), wanted)
+    }
+
+    /// First address of the heap.
+    #[inline(always)]
+    pub fn base(&self) -> usize {
+        self.base
+    }
+
+    /// Bytes reserved for objects.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Never: a heap has at least [`crate::Config::MIN_RESERVE`] bytes.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Whether the address is in the heap. One subtraction, one comparison.
+    #[inline(always)]
+    pub fn contains(&self, addr: usize) -> bool {
+        addr.wrapping_sub(self.base) < self.len
+    }
+
+    /// A pointer to `addr` that may be used for the whole heap.
+    #[inline(always)]
+    pub fn pointer(&self, addr: usize) -> *mut u8 {
+        self.heap.start().as_ptr().with_addr(addr)
+    }
+
+    /// The page that contains `addr`.
+    #[inline(always)]
+    pub fn page_no(&self, addr: usize) -> PageNo {
+        PageNo((addr.wrapping_sub(self.base) >> PAGE_SHIFT) as u32)
+    }
+
+    /// First address of a page.
+    #[inline(always)]
+    pub fn page_addr(&self, page: PageNo) -> usize {
+        self.base.wrapping_add(page.offset())
+    }
+
+    /// What the page table says of the page that contains `addr`: two relaxed loads.
+    ///
+    /// Means something for an address inside an object that was handed out and is still alive.
+    #[inline(always)]
+    pub fn page(&self, addr: usize) -> PageRef {
+        debug_assert!(self.contains(addr), "{addr:#x} is not in this heap");
+        self.pages.at(addr.wrapping_sub(self.base) >> PAGE_SHIFT).read()
+    }
+
+    /// Index of the object that contains `addr` in its span. One multiplication.
+    #[inline(always)]
+    pub fn index_of(&self, page: PageRef, addr: usize) -> usize {
+        page.magic().index(addr.wrapping_sub(self.page_addr(page.start())))
+    }
+
+    /// The colour byte of the object that contains `addr`, of which `page` is the page.
+    #[inline(always)]
+    pub fn colour_at(&self, page: PageRef, addr: usize) -> &AtomicU8 {
+        self.colours.at(page.strip().offset().wrapping_add(self.index_of(page, addr)))
+    }
+
+    /// The class of the page's span.
+    #[inline(always)]
+    pub fn class(&self, page: PageRef) -> &ClassInfo {
+        self.classes.at(page.class().index())
+    }
+
+    /// The class of this number.
+    #[inline(always)]
+    pub fn class_info(&self, class: SpanClassId) -> &ClassInfo {
+        self.classes.at(class.index())
+    }
+
+    /// First address of the object that contains `addr`, of which `page` is the page.
+    #[inline(always)]
+    pub fn base_of(&self, page: PageRef, addr: usize) -> usize {
+        let start = self.page_addr(page.start());
+        start.wrapping_add(self.index_of(page, addr).wrapping_mul(self.class(page).slot()))
+    }
+
+    /// The span of a page that is in use.
+    #[inline]
+    pub fn span(&self, page: PageRef) -> &Span {
+        self.span_by_id(self.span_id(page.start()))
+    }
+
+    /// First address of the object that contains `addr`, and its span; `None` for an address outside the heap, in a free
+    /// page, in a span's tail or in a Free slot. Interior pointers resolve here.
+    ///
+    /// Exact for a heap at rest. While others allocate and sweep, only for an address whose object they leave alone.
+    pub fn object_base(&self, addr: usize) -> Option<(usize, &Span)> {
+        if !self.contains(addr) {
+            return None;
+        }
+        let page = self.page(addr);
+        if !page.is_used() {
+            return None;
+        }
+        let span = self.span(page);
+        if self.index_of(page, addr) >= span.slots() {
+            return None;
+        }
+        let colour = Colour::of(self.colour_at(page, addr).load(Relaxed));
+        colour.is_live().then(|| (self.base_of(page, addr), span))
+    }
+
+    /// Number of the span that starts at `start`.
+    pub(crate) fn span_id(&self, start: PageNo) -> SpanId {
+        SpanId(self.span_of.at(start.index()).load(Relaxed))
+    }
+
+    pub(crate) fn set_span_id(&self, start: PageNo, id: SpanId) {
+        self.span_of.at(start.index()).store(id.0, Relaxed);
+    }
+
+    /// The span of this number.
+    #[inline(always)]
+    pub(crate) fn span_by_id(&self, id: SpanId) -> &Span {
+        self.spans.at(id.index())
+    }
+
+    pub(crate) fn page_table(&self) -> &Table<PageEntry> {
+        &self.pages
+    }
+
+    /// `len` colour bytes from the start of a strip.
+    #[inline]
+    pub(crate) fn strip(&self, strip: StripNo, len: usize) -> &[AtomicU8] {
+        self.colours.slice(strip.offset(), len)
+    }
+
+    pub(crate) fn colour_table(&self) -> &Table<AtomicU8> {
+        &self.colours
+    }
+
+    pub(crate) fn max_classes(&self) -> usize {
+        self.classes.entries()
+    }
+
+    /// The reservation objects lie in, and where in it these pages are.
+    pub(crate) fn memory_of(&self, start: PageNo, pages: u32) -> (&Reservation, Range<usize>) {
+        let lead = self.base - self.heap.start().addr().get();
+        let first = lead + start.offset();
+        (&self.heap, first..first + pages as usize * PAGE_SIZE)
+    }
+
+    /// Pages of the reservation.
+    pub(crate) fn page_count(&self) -> u32 {
+        (self.len >> PAGE_SHIFT) as u32
+    }
+
+    /// Whether huge pages were asked for and the system agreed.
+    pub(crate) fn has_huge_pages(&self) -> bool {
+        self.huge_pages
+    }
+}

@@ -1,0 +1,211 @@
+//! What is done with a colour strip: find a run, colour it, sweep it, count it.
+//!
+//! A strip is a slice of colour bytes, one a slot, a power of two and at least 16 long; bytes behind the last slot are
+//! [`Colour::GUARD`], so no search needs to know how many slots there are. Everything here goes over 64 slots at a time as
+//! bit masks. Nothing here knows spans or owners: *who may* do this to a strip is the span's business.
+
+use super::chunk::{self, CHUNK, Chunk};
+use crate::colour::Colour;
+use greyset_sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::ops::Range;
+
+/// Slots that one mask covers.
+const WORD: usize = 64;
+
+/// For each colour, a mask of the slots of word `word` that have it. Slots behind the strip's end have none.
+#[inline(always)]
+fn masks<const N: usize>(strip: &[AtomicU8], word: usize, colours: [Colour; N]) -> [u64; N] {
+    let rest = &strip[(word * WORD).min(strip.len())..];
+    let (chunks, _) = rest.as_chunks::<CHUNK>();
+    let mut found = [0; N];
+    for (at, bytes) in chunks.iter().take(WORD / CHUNK).enumerate() {
+        let chunk = Chunk::load(bytes);
+        for (mask, colour) in found.iter_mut().zip(colours) {
+            *mask |= u64::from(chunk.mask(colour)) << (at * CHUNK);
+        }
+    }
+    found
+}
+
+#[inline(always)]
+fn mask(strip: &[AtomicU8], word: usize, colour: Colour) -> u64 {
+    let [mask] = masks(strip, word, [colour]);
+    mask
+}
+
+/// How many masks cover the strip.
+fn words(strip: &[AtomicU8]) -> usize {
+    strip.len().div_ceil(WORD)
+}
+
+/// The first row of Free slots at or after slot `from`, cut to `most` slots.
+pub(crate) fn find_run(strip: &[AtomicU8], from: usize, most: usize) -> Option<Range<usize>> {
+    let mut word = from / WORD;
+    let mut free = mask(strip, word, Colour::FREE) & (!0 << (from % WORD));
+    while free == 0 {
+        word += 1;
+        if word >= words(strip) {
+            return None;
+        }
+        free = mask(strip, word, Colour::FREE);
+    }
+    let start = word * WORD + free.trailing_zeros() as usize;
+    // Where the row ends: the first slot that is not Free behind its start.
+    let mut taken = !free & (!0 << (start % WORD));
+    while taken == 0 && (word + 1) * WORD < start + most {
+        word += 1;
+        taken = !mask(strip, word, Colour::FREE);
+    }
+    let end = word * WORD + taken.trailing_zeros() as usize;
+    Some(start..end.min(start + most))
+}
+
+/// Stores `byte` into every byte of `strip`.
+pub(crate) fn fill(strip: &[AtomicU8], byte: u8) {
+    let (chunks, rest) = strip.as_chunks::<CHUNK>();
+    for bytes in chunks {
+        chunk::store(bytes, byte);
+    }
+    match strip.last_chunk::<CHUNK>() {
+        // The last sixteen again rather than the rest one by one.
+        Some(last) if !rest.is_empty() => chunk::store(last, byte),
+        Some(_) => {}
+        None => strip.iter().for_each(|to| to.store(byte, Relaxed)),
+    }
+}
+
+/// Makes a fresh strip: `slots` Free bytes, the others [`Colour::GUARD`].
+pub(crate) fn init(strip: &[AtomicU8], slots: usize) {
+    fill(&strip[..slots], Colour::FREE.byte());
+    fill(&strip[slots..], Colour::GUARD.byte());
+}
+
+/// What a sweep found.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Swept {
+    /// Slots that stay.
+    pub(crate) live: usize,
+    /// Slots that were white and are Free now.
+    pub(crate) freed: usize,
+}
+
+/// Turns white into Free and counts the others. Writes no byte of a slot that stays, so a flag that its owner sets
+/// meanwhile is not lost.
+pub(crate) fn sweep(strip: &[AtomicU8], white: Colour) -> Swept {
+    let mut swept = Swept::default();
+    for word in 0..words(strip) {
+        let [mut dead, live] = masks(strip, word, [white, white.other()]);
+        swept.live += live.count_ones() as usize;
+        swept.freed += dead.count_ones() as usize;
+        let bytes = &strip[word * WORD..strip.len().min(word * WORD + WORD)];
+        if dead == !0 {
+            fill(bytes, Colour::FREE.byte());
+            continue;
+        }
+        while dead != 0 {
+            bytes[dead.trailing_zeros() as usize].store(Colour::FREE.byte(), Relaxed);
+            dead &= dead - 1;
+        }
+    }
+    swept
+}
+
+/// How many slots have this colour.
+pub(crate) fn count(strip: &[AtomicU8], colour: Colour) -> usize {
+    (0..words(strip)).map(|word| mask(strip, word, colour).count_ones() as usize).sum()
+}
+
+/// The slots that have this colour, ascending. Slots may change colour behind the iterator, not in front of it.
+#[derive(Clone)]
+pub(crate) struct Coloured<'a> {
+    strip: &'a [AtomicU8],
+    colour: Colour,
+    word: usize,
+    left: u64,
+}
+
+impl<'a> Coloured<'a> {
+    pub(crate) fn new(strip: &'a [AtomicU8], colour: Colour) -> Coloured<'a> {
+        Coloured { strip, colour, word: 0, left: mask(strip, 0, colour) }
+    }
+}
+
+impl Iterator for Coloured<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        while self.left == 0 {
+            self.word += 1;
+            if self.word >= words(self.strip) {
+                return None;
+            }
+            self.left = mask(self.strip, self.word, self.colour);
+        }
+        let slot = self.word * WORD + self.left.trailing_zeros() as usize;
+        self.left &= self.left - 1;
+        Some(slot)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn strip_of(bytes: &[u8]) -> Vec<AtomicU8> {
+        bytes.iter().map(|&byte| AtomicU8::new(byte)).collect()
+    }
+
+    fn bytes_of(strip: &[AtomicU8]) -> Vec<u8> {
+        strip.iter().map(|byte| byte.load(Relaxed)).collect()
+    }
+
+    /// Strips of every length there is, with flags on what is not Free.
+    fn strips() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![3 => Just(0u8), 2 => any::<u8>().prop_filter("legal", |b| (1..=2).contains(&(b & 3)))];
+        (4u32..=9, any::<u8>()).prop_flat_map(move |(log, _)| prop::collection::vec(byte.clone(), 1 << log))
+    }
+
+    proptest! {
+        #[test]
+        fn runs_are_found_as_a_loop_finds_them(bytes in strips(), from in 0usize..600, most in 1usize..200) {
+            let from = from.min(bytes.len());
+            let wanted = (from..bytes.len()).find(|&i| bytes[i] == 0).map(|start| {
+                let end = (start..bytes.len()).find(|&i| bytes[i] != 0).unwrap_or(bytes.len());
+                start..end.min(start + most)
+            });
+            prop_assert_eq!(find_run(&strip_of(&bytes), from, most), wanted);
+        }
+
+        #[test]
+        fn sweeping_frees_white_and_nothing_else(bytes in strips(), a_is_white: bool) {
+            let white = if a_is_white { Colour::A } else { Colour::B };
+            let strip = strip_of(&bytes);
+            let dead: Vec<usize> = Coloured::new(&strip, white).collect();
+            let wanted: Vec<usize> = (0..bytes.len()).filter(|&i| Colour::of(bytes[i]) == white).collect();
+            prop_assert_eq!(&dead, &wanted);
+            let swept = sweep(&strip, white);
+            let after: Vec<u8> = bytes.iter().map(|&b| if Colour::of(b) == white { 0 } else { b }).collect();
+            prop_assert_eq!(bytes_of(&strip), after);
+            prop_assert_eq!(swept.freed, wanted.len());
+            prop_assert_eq!(swept.live, count(&strip, white.other()));
+        }
+
+        #[test]
+        fn fill_stays_inside(len in 0usize..100, start in 0usize..20, byte: u8) {
+            let strip = strip_of(&[7; 128]);
+            fill(&strip[start..start + len], byte);
+            let wanted: Vec<u8> = (0..128).map(|i| if (start..start + len).contains(&i) { byte } else { 7 }).collect();
+            prop_assert_eq!(bytes_of(&strip), wanted);
+        }
+    }
+
+    #[test]
+    fn a_fresh_strip_is_free_then_guarded() {
+        let strip = strip_of(&[9; 32]);
+        init(&strip, 20);
+        assert_eq!(find_run(&strip, 0, 100), Some(0..20));
+        assert_eq!(count(&strip, Colour::GUARD), 12);
+        assert_eq!(find_run(&strip, 20, 100), None);
+    }
+}
