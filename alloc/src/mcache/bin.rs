@@ -1,0 +1,269 @@
+//! A bin: a cache's current run for one type (and, for types of variable length, one size class).
+//!
+//! The bin's fields are plain cells of the thread that owns the cache. All that is shared about a run, its colour bytes, is
+//! in the span, which belongs to the cache while a bin holds it.
+
+use crate::colour::Colour;
+use crate::mheap::MHeap;
+use crate::size_class::SizeClass;
+use crate::span::{Span, strip};
+use crate::type_info::{SpanFlags, TINY, TypeInfo};
+use crate::unit::{SpanClassId, SpanId};
+use greyset_sync::{Point, point};
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+/// Most bytes of a run, unless a slot is longer: what an allocation that refills may colour, and what a mutator may hold
+/// without having accounted for it.
+const RUN_BYTES: usize = 16 << 10;
+/// Slots of tiny values are shared in units of this.
+const TINY_SLOT: usize = 16;
+
+/// What identifies a bin's contents, in one word so that the fast path has one comparison.
+///
+/// # Invariants
+/// The address of a `TypeInfo`; for types of variable length with the size class + 1 in the top byte, which is 0 in every
+/// address (checked on the slow path); 0 for none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(transparent)]
+pub(crate) struct Key(usize);
+
+impl Key {
+    pub(crate) const NONE: Key = Key(0);
+    const CLASS_SHIFT: u32 = usize::BITS - 8;
+
+    /// For a type of fixed size.
+    #[inline(always)]
+    pub(crate) fn fixed(info: &'static TypeInfo) -> Key {
+        Key(std::ptr::from_ref(info).addr())
+    }
+
+    /// For a type of variable length in slots of `class`.
+    #[inline(always)]
+    pub(crate) fn sized(info: &'static TypeInfo, class: SizeClass) -> Key {
+        Key(std::ptr::from_ref(info).addr() | (class.index() + 1) << Key::CLASS_SHIFT)
+    }
+}
+
+/// What an allocation asks a cache for.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    pub(crate) key: Key,
+    pub(crate) bin: usize,
+    /// The type whose spans serve it: `TINY` for tiny values.
+    pub(crate) info: &'static TypeInfo,
+    pub(crate) size_class: SizeClass,
+    /// Bytes to take from the run.
+    pub(crate) step: usize,
+    /// Alignment within the run (1: any multiple of the slot).
+    pub(crate) align: usize,
+}
+
+impl Request {
+    /// For a value of `size` bytes of type `info` in a small slot.
+    pub(crate) fn new(info: &'static TypeInfo, size: usize) -> Request {
+        if info.is_tiny() {
+            let (step, size_class) = (info.tiny_size(), SizeClass::of_size(TINY_SLOT));
+            return Request {
+                key: Key::fixed(&TINY),
+                bin: TINY.bin(),
+                info: &TINY,
+                size_class,
+                step,
+                align: step,
+            };
+        }
+        let size_class = SizeClass::of(size, info.align);
+        let (key, bin) = match info.size {
+            0 => (Key::sized(info, size_class), info.sized_bin(size_class)),
+            _ => (Key::fixed(info), info.bin()),
+        };
+        debug_assert!(std::ptr::from_ref(info).addr() >> Key::CLASS_SHIFT == 0);
+        Request { key, bin, info, size_class, step: size_class.slot(), align: 1 }
+    }
+}
+
+/// A run and where it comes from.
+///
+/// # Invariants
+/// 1. `next <= limit`, both in the span or both null. The slots from `next` (rounded up to a slot) to `limit` are coloured
+///    and hold no object; they belong to this bin.
+/// 2. The span, if any, is `Cached` by this bin alone; its slots before the run hold objects or are not Free.
+/// 3. `class` is the class of `key`, or none yet.
+#[derive(Debug)]
+pub(crate) struct Bin {
+    pub(crate) key: Cell<Key>,
+    next: Cell<*mut u8>,
+    limit: Cell<*mut u8>,
+    span: Cell<SpanId>,
+    class: Cell<SpanClassId>,
+}
+
+/// The contents of a bin while another type has its place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shelved {
+    next: *mut u8,
+    limit: *mut u8,
+    span: SpanId,
+    class: SpanClassId,
+}
+
+impl Shelved {
+    /// Nothing.
+    pub(crate) const EMPTY: Shelved = Shelved {
+        next: std::ptr::null_mut(),
+        limit: std::ptr::null_mut(),
+        span: SpanId::NONE,
+        class: SpanClassId::NONE,
+    };
+
+    /// Bytes of the run without an object.
+    pub(crate) fn reserved(&self) -> usize {
+        self.limit.addr() - self.next.addr()
+    }
+}
+
+impl Bin {
+    pub(crate) const fn new() -> Bin {
+        Bin {
+            key: Cell::new(Key::NONE),
+            next: Cell::new(std::ptr::null_mut()),
+            limit: Cell::new(std::ptr::null_mut()),
+            span: Cell::new(SpanId::NONE),
+            class: Cell::new(SpanClassId::NONE),
+        }
+    }
+
+    /// Takes `step` bytes from the run.
+    #[inline(always)]
+    pub(crate) fn bump(&self, step: usize) -> Option<NonNull<u8>> {
+        let next = self.next.get();
+        let after = next.wrapping_add(step);
+        if after > self.limit.get() {
+            return None;
+        }
+        self.next.set(after);
+        // Null only if `after <= limit` with both null, which a step of at least 1 rules out.
+        NonNull::new(next)
+    }
+
+    /// Takes `step` bytes from the run at a multiple of `align`, a power of two.
+    #[inline(always)]
+    pub(crate) fn bump_aligned(&self, step: usize, align: usize) -> Option<NonNull<u8>> {
+        let next = self.next.get();
+        let next = next.map_addr(|addr| addr.wrapping_add(align - 1) & !(align - 1));
+        let after = next.wrapping_add(step);
+        if after > self.limit.get() {
+            return None;
+        }
+        self.next.set(after);
+        NonNull::new(next)
+    }
+
+    /// Exchanges the contents for those of another key.
+    pub(crate) fn exchange(&self, key: Key, contents: Shelved) -> (Key, Shelved) {
+        let old = Shelved {
+            next: self.next.replace(contents.next),
+            limit: self.limit.replace(contents.limit),
+            span: self.span.replace(contents.span),
+            class: self.class.replace(contents.class),
+        };
+        (self.key.replace(key), old)
+    }
+
+    pub(crate) fn class(&self) -> SpanClassId {
+        self.class.get()
+    }
+
+    pub(crate) fn set_class(&self, class: SpanClassId) {
+        self.class.set(class);
+    }
+
+    /// Whether it holds a span.
+    pub(crate) fn has_span(&self) -> bool {
+        self.span.get().is_some()
+    }
+
+    /// Starts allocating in a span that belongs to the cache.
+    pub(crate) fn adopt(&self, heap: &MHeap, id: SpanId) {
+        debug_assert!(!self.has_span());
+        let start = heap.space().pointer(heap.span(id).addr());
+        self.span.set(id);
+        self.next.set(start);
+        self.limit.set(start);
+    }
+
+    /// Takes the next run of the span and colours it: the number of its slots, 0 if there is none.
+    pub(crate) fn next_run(&self, heap: &MHeap, colour: Colour) -> usize {
+        if !self.has_span() {
+            return 0;
+        }
+        let span = heap.span(self.span.get());
+        let strip = span.strip(heap.space());
+        let from = span.index_of(self.limit.get().addr());
+        let most = (RUN_BYTES / span.slot()).max(1);
+        point(Point::RunTake);
+        let Some(run) = strip::find_run(strip, from, most) else { return 0 };
+        strip::fill(&strip[run.clone()], colour.byte());
+        // INVARIANT: 1, coloured before anything can be allocated in it.
+        self.next.set(heap.space().pointer(span.object_addr(run.start)));
+        self.limit.set(heap.space().pointer(span.object_addr(run.end)));
+        run.len()
+    }
+
+    /// Puts a used-up span, which has no Free slot left, into its class's full set.
+    pub(crate) fn retire(&self, heap: &MHeap) {
+        let id = self.span.replace(SpanId::NONE);
+        if id.is_some() {
+            self.next.set(std::ptr::null_mut());
+            self.limit.set(std::ptr::null_mut());
+            heap.put_full(heap.span(id));
+        }
+    }
+
+    /// Slots of the run without an object, as indices; a tiny slot that is partly used has one.
+    fn unused(&self, span: &Span) -> std::ops::Range<usize> {
+        let (next, limit) = (self.next.get().addr(), self.limit.get().addr());
+        let next =
+            if span.flags().contains(SpanFlags::TINY) { next.next_multiple_of(TINY_SLOT) } else { next };
+        span.index_of(next)..span.index_of(limit)
+    }
+
+    /// Colours what is left of the run. New tiny values get slots of their own from here on: the slot that is partly used
+    /// keeps the colour of the values in it.
+    pub(crate) fn recolour(&self, heap: &MHeap, colour: Colour) {
+        if !self.has_span() {
+            return;
+        }
+        point(Point::RunRecolour);
+        let span = heap.span(self.span.get());
+        let unused = self.unused(span);
+        strip::fill(&span.strip(heap.space())[unused.clone()], colour.byte());
+        self.next.set(heap.space().pointer(span.object_addr(unused.start)));
+    }
+
+    /// What is left of the run becomes Free and the span goes back to its class: bytes given back.
+    pub(crate) fn flush(&self, heap: &MHeap) -> u64 {
+        if !self.has_span() {
+            return 0;
+        }
+        point(Point::RunFlush);
+        let span = heap.span(self.span.replace(SpanId::NONE));
+        let (unused, strip) = (self.unused(span), span.strip(heap.space()));
+        strip::fill(&strip[unused.clone()], Colour::FREE.byte());
+        let from = span.index_of(self.limit.get().addr());
+        self.next.set(std::ptr::null_mut());
+        self.limit.set(std::ptr::null_mut());
+        if unused.is_empty() && strip::find_run(strip, from, 1).is_none() {
+            heap.put_full(span);
+        } else {
+            heap.put_partial(span);
+        }
+        (unused.len() * span.slot()) as u64
+    }
+
+    /// Bytes of the run without an object.
+    pub(crate) fn reserved(&self) -> usize {
+        self.limit.get().addr() - self.next.get().addr()
+    }
+}

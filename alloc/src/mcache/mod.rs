@@ -1,0 +1,288 @@
+//! The mcache: what one mutator allocates from without asking anybody.
+//!
+//! A cache has 64 [bins](bin::Bin), found by a constant of the type. An allocation compares the bin's key with the type's
+//! address, adds, compares with the run's limit: no lock, no atomic, no metadata. When the run is used up, `refill` takes
+//! the span's next run and colours it as a whole; when the span is used up, the next span of the class.
+//!
+//! Two types whose hashes fall on one bin displace each other: the displaced contents wait on a shelf. That costs a slow
+//! path, not a span.
+//!
+//! A cache never frees anything while its mutator runs, and never waits, except for the page heap's short lock.
+//!
+//! Bump allocation in recycled rows of free memory is S. M. Blackburn's and K. S. McKinley's (Immix, 2008); the layers
+//! mcache, mcentral, mheap are tcmalloc's.
+
+mod bin;
+
+use crate::colour::Colour;
+use crate::error::{Obstacle, OutOfMemory};
+use crate::mheap::MHeap;
+use crate::mheap::sweep::Reclaim;
+use crate::size_class::{MAX_SMALL, SizeClass};
+use crate::span::strip;
+use crate::type_info::{TINY, TypeInfo};
+use crate::unit::{SpanClassId, pages_for};
+use bin::{Bin, Key, Request, Shelved};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Bins of a cache.
+pub const BINS: usize = 64;
+
+/// What one mutator allocates from.
+///
+/// A cache belongs to the heap it was made for, and must be [flushed](Cache::flush) before it is dropped: a span it still
+/// holds then would stay unswept for ever. `Send`, not `Sync`.
+///
+/// # Invariants
+/// 1. The bin at an index has a key that belongs there, or none.
+/// 2. A key is in its bin or on the shelf, not both.
+pub struct Cache {
+    bins: [Bin; BINS],
+    shelf: RefCell<HashMap<Key, Shelved>>,
+    /// The heap it was made for.
+    heap: Arc<()>,
+}
+
+// SAFETY: the pointers in the bins lead into the heap's memory, which belongs to no thread; the run they delimit belongs to
+// whoever has the cache (Bin invariant 1).
+unsafe impl Send for Cache {}
+
+/// What a refill took, and its first slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refilled {
+    /// The slot for the value, already taken from the run.
+    pub ptr: NonNull<u8>,
+    /// Bytes of the run taken, this slot included; 0 if the run had been taken (and accounted for) before.
+    pub bytes: usize,
+    /// Slots of the run taken.
+    pub objects: usize,
+}
+
+impl Cache {
+    /// An empty cache for this heap. Takes 2 KiB, and nothing of the heap.
+    pub fn new(heap: &MHeap) -> Cache {
+        Cache {
+            bins: [const { Bin::new() }; BINS],
+            shelf: RefCell::new(HashMap::new()),
+            heap: Arc::clone(heap.identity()),
+        }
+    }
+
+    /// Memory for a value of a type of fixed size: `bin` is [`TypeInfo::bin`], `slot` [`TypeInfo::slot`], both constants.
+    /// `None`: [`Cache::refill`]. Not for tiny types. About eight instructions.
+    #[inline(always)]
+    pub fn bump(&self, info: &'static TypeInfo, bin: usize, slot: usize) -> Option<NonNull<u8>> {
+        let bin = &self.bins[bin % BINS];
+        if bin.key.get() != Key::fixed(info) {
+            return None;
+        }
+        bin.bump(slot)
+    }
+
+    /// Memory for a value of a type of variable length in a slot of `class`, which is [`SizeClass::of`] its size and the
+    /// type's alignment. `None`: [`Cache::refill`], also always for [`SizeClass::LARGE`].
+    #[inline(always)]
+    pub fn bump_sized(&self, info: &'static TypeInfo, class: SizeClass) -> Option<NonNull<u8>> {
+        let bin = &self.bins[info.sized_bin(class)];
+        if bin.key.get() != Key::sized(info, class) {
+            return None;
+        }
+        bin.bump(class.slot())
+    }
+
+    /// Memory for a tiny value ([`TypeInfo::is_tiny`]) of `size` bytes, its [`TypeInfo::tiny_size`]. The slot may be shared
+    /// with other tiny values, but the value never straddles two. `None`: [`Cache::refill`] with the value's own type.
+    #[inline(always)]
+    pub fn bump_tiny(&self, size: usize) -> Option<NonNull<u8>> {
+        debug_assert!(size.is_power_of_two() && size <= 8);
+        let bin = &self.bins[TINY.bin()];
+        if bin.key.get() != Key::fixed(&TINY) {
+            return None;
+        }
+        bin.bump_aligned(size, size)
+    }
+
+    /// Memory for a value of a type of fixed size, tiny or not, at most [`MAX_SMALL`] bytes: whichever of [`Cache::bump`]
+    /// and [`Cache::bump_tiny`] is right, chosen at compile time where `info` is a constant.
+    #[inline(always)]
+    pub fn alloc(&self, info: &'static TypeInfo) -> Option<NonNull<u8>> {
+        if info.is_tiny() {
+            self.bump_tiny(info.tiny_size())
+        } else {
+            self.bump(info, info.bin(), info.slot())
+        }
+    }
+
+    /// The slow path: memory for a value of `size` bytes from the next run of the span, or of the next span of the class, or
+    /// of a new span. The run is coloured with `colour` as a whole. Over [`MAX_SMALL`] bytes: [`Cache::large`].
+    ///
+    /// Cost: 20 to 50 ns for a run of the same span, some 100 ns more for another span; may sweep a bounded number of spans
+    /// of the class, showing their dead slots to `sweep` if that wants them.
+    ///
+    /// # Errors
+    /// When no page can be had; the cache is as usable as before.
+    ///
+    /// # Panics
+    /// When the cache belongs to another heap.
+    #[cold]
+    #[inline(never)]
+    pub fn refill(
+        &self,
+        heap: &MHeap,
+        sweep: &dyn Reclaim,
+        info: &'static TypeInfo,
+        size: usize,
+        colour: Colour,
+    ) -> Result<Refilled, OutOfMemory> {
+        self.check(heap);
+        if size > MAX_SMALL {
+            return self.large(heap, info, size, colour);
+        }
+        let request = Request::new(info, size);
+        if request.size_class == SizeClass::LARGE {
+            return self.large(heap, info, size, colour); // no small slot is aligned enough
+        }
+        let bin = &self.bins[request.bin];
+        if bin.key.get() != request.key {
+            self.change_key(bin, request.key);
+            if let Some(ptr) = bin.bump_aligned(request.step, request.align) {
+                return Ok(Refilled { ptr, bytes: 0, objects: 0 });
+            }
+        }
+        loop {
+            let objects = bin.next_run(heap, colour);
+            if objects > 0
+                && let Some(ptr) = bin.bump_aligned(request.step, request.align)
+            {
+                return Ok(Refilled { ptr, bytes: objects * request.size_class.slot(), objects });
+            }
+            bin.retire(heap);
+            let class = self.class(bin, heap, &request)?;
+            bin.adopt(heap, heap.hand_out(class, sweep)?);
+        }
+    }
+
+    /// A span of its own for a value of `size` bytes, coloured `colour`. Linear in its pages (16 bytes of table each); the
+    /// memory is as the last user left it.
+    ///
+    /// # Errors
+    /// When the pages cannot be had.
+    ///
+    /// # Panics
+    /// When the cache belongs to another heap.
+    #[cold]
+    pub fn large(
+        &self,
+        heap: &MHeap,
+        info: &'static TypeInfo,
+        size: usize,
+        colour: Colour,
+    ) -> Result<Refilled, OutOfMemory> {
+        self.check(heap);
+        let pages = pages_for(size.max(1));
+        let Ok(pages) = u32::try_from(pages) else {
+            let limit = heap.space().len() as u64;
+            let (requested, in_use) = (size, heap.in_use());
+            return Err(OutOfMemory { requested, in_use, limit, obstacle: Obstacle::Reservation });
+        };
+        let class = find_class(heap, info, SizeClass::LARGE)?;
+        let span = heap.span(heap.make_span(class, pages)?);
+        strip::fill(&span.strip(heap.space())[..1], colour.byte());
+        let Some(ptr) = NonNull::new(heap.space().pointer(span.addr())) else {
+            unreachable!("a span never starts at address 0");
+        };
+        let bytes = span.bytes();
+        heap.put_full(span);
+        Ok(Refilled { ptr, bytes, objects: 1 })
+    }
+
+    /// Handshake 2: colours what is left of every run. The slots in use keep their colour.
+    ///
+    /// # Panics
+    /// When the cache belongs to another heap.
+    pub fn recolour(&self, heap: &MHeap, colour: Colour) {
+        self.check(heap);
+        self.unshelve(|bin| bin.recolour(heap, colour));
+        self.bins.iter().for_each(|bin| bin.recolour(heap, colour));
+    }
+
+    /// Handshake 3, detach: what is left of every run becomes Free, and every span goes back to its class. Returns the bytes
+    /// given back.
+    ///
+    /// # Panics
+    /// When the cache belongs to another heap.
+    pub fn flush(&self, heap: &MHeap) -> u64 {
+        self.check(heap);
+        let mut bytes = 0;
+        self.unshelve(|bin| bytes += bin.flush(heap));
+        self.shelf.borrow_mut().clear();
+        self.bins.iter().for_each(|bin| bytes += bin.flush(heap));
+        bytes
+    }
+
+    /// Bytes taken in runs that hold no object yet: what a flush would give back, up to 15 bytes a tiny slot apart.
+    pub fn reserved_bytes(&self) -> usize {
+        let shelved: usize = self.shelf.borrow().values().map(Shelved::reserved).sum();
+        shelved + self.bins.iter().map(Bin::reserved).sum::<usize>()
+    }
+
+    /// Panics unless the cache belongs to `heap`: everything about runs would be wrong in another one.
+    fn check(&self, heap: &MHeap) {
+        assert!(Arc::ptr_eq(&self.heap, heap.identity()), "a cache used with another heap than its own");
+    }
+
+    /// Shelves what the bin holds and gets it what the shelf has for `key`.
+    fn change_key(&self, bin: &Bin, key: Key) {
+        let mut shelf = self.shelf.borrow_mut();
+        let contents = shelf.remove(&key).unwrap_or(Shelved::EMPTY);
+        let (old_key, old) = bin.exchange(key, contents);
+        if old_key != Key::NONE {
+            shelf.insert(old_key, old);
+        }
+    }
+
+    /// Does `f` to all that is on the shelf.
+    fn unshelve(&self, mut f: impl FnMut(&Bin)) {
+        for (&key, contents) in self.shelf.borrow_mut().iter_mut() {
+            let bin = Bin::new();
+            bin.exchange(key, *contents);
+            f(&bin);
+            (_, *contents) = bin.exchange(Key::NONE, Shelved::EMPTY);
+        }
+    }
+
+    /// The class the bin allocates in.
+    fn class(&self, bin: &Bin, heap: &MHeap, request: &Request) -> Result<SpanClassId, OutOfMemory> {
+        if bin.class() == SpanClassId::NONE {
+            bin.set_class(find_class(heap, request.info, request.size_class)?);
+        }
+        Ok(bin.class())
+    }
+}
+
+fn find_class(heap: &MHeap, info: &'static TypeInfo, class: SizeClass) -> Result<SpanClassId, OutOfMemory> {
+    heap.registry().class(heap.space(), info, class).ok_or_else(|| OutOfMemory {
+        requested: class.slot(),
+        in_use: heap.in_use(),
+        limit: heap.space().max_classes() as u64,
+        obstacle: Obstacle::Table,
+    })
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let used = self.bins.iter().filter(|bin| bin.key.get() != Key::NONE).count();
+        f.debug_struct("Cache")
+            .field("bins", &used)
+            .field("shelved", &self.shelf.borrow().len())
+            .field("reserved_bytes", &self.reserved_bytes())
+            .finish()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

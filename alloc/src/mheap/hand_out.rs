@@ -1,0 +1,66 @@
+//! The mcentral: which span a cache gets next, and where a span goes that a cache puts back.
+//!
+//! A cache that has used up its span gets, of the same class,
+//!
+//! 1. a span with Free slots that is swept already,
+//! 2. else, once the sweep is open and the type has no drop glue, the first span with Free slots (or none live at all) that
+//!    sweeping a few of the class's own spans yields,
+//! 3. else a new span of fresh pages, longer the more the class has had.
+
+use super::MHeap;
+use super::sweep::{Reclaim, parity};
+use crate::error::OutOfMemory;
+use crate::span::{Place, Span};
+use crate::type_info::SpanFlags;
+use crate::unit::{SpanClassId, SpanId};
+use greyset_sync::atomic::Ordering;
+use greyset_sync::{Point, point};
+
+/// Spans without a Free slot that a refill sweeps before it takes fresh pages: bounds what one allocation can cost.
+const SWEEP_TRIES: usize = 16;
+/// A class's spans have the shortest length up to the first number made, the middle one up to the second.
+const STAGE_ENDS: [u32; 2] = [4, 12];
+
+impl MHeap {
+    /// A span of `class` with at least one Free slot; it belongs to the caller.
+    pub(crate) fn hand_out(&self, class: SpanClassId, reclaim: &dyn Reclaim) -> Result<SpanId, OutOfMemory> {
+        point(Point::SpanHandOut);
+        let central = self.registry.central(class);
+        let found = central.partial[self.sweeping.state().parity()].pop(&self.space).or_else(|| {
+            let barred = self.space.class_info(class).flags().contains(SpanFlags::DROP);
+            if barred { None } else { self.sweep_for(class, SWEEP_TRIES, reclaim) }
+        });
+        match found {
+            Some(id) => {
+                self.span(id).set_place(Place::Cached);
+                Ok(id)
+            }
+            None => self.grow(class),
+        }
+    }
+
+    /// A new span of `class`.
+    fn grow(&self, class: SpanClassId) -> Result<SpanId, OutOfMemory> {
+        let made = self.registry.central(class).made.fetch_add(1, Ordering::Relaxed);
+        let stage = STAGE_ENDS.iter().filter(|&&end| made >= end).count();
+        let size_class = self.space.class_info(class).size_class();
+        let (wanted, least) = (size_class.span_pages(stage), size_class.span_pages(0));
+        match self.make_span(class, wanted as u32) {
+            // A shorter span may still fit below the limit or between others.
+            Err(_) if least < wanted => self.make_span(class, least as u32),
+            result => result,
+        }
+    }
+
+    /// Takes a span back that has no Free slot.
+    pub(crate) fn put_full(&self, span: &Span) {
+        span.set_place(Place::Full);
+        self.registry.central(span.class()).full[parity(span.generation())].push(&self.space, span.id());
+    }
+
+    /// Takes a span back that has Free slots.
+    pub(crate) fn put_partial(&self, span: &Span) {
+        span.set_place(Place::Partial);
+        self.registry.central(span.class()).partial[parity(span.generation())].push(&self.space, span.id());
+    }
+}

@@ -1,0 +1,256 @@
+//! The supply of pages: taken under the memory limit, given back to the system.
+//!
+//! What counts against the limit is what the process holds because of this heap: pages with memory behind them (used or
+//! free), the touched parts of the tables, and what the client reported as external. Memory is asked of the system only
+//! where a request needs pages without memory; when that would break the limit, free pages with memory are released
+//! first, and only then does the request fail.
+//!
+//! The lock is never held while the system is called.
+
+use super::{MHeap, PageState};
+use crate::error::{Obstacle, OutOfMemory};
+use crate::pages::Row;
+use crate::registry::Central;
+use crate::space::{Backing, ClassInfo, PageEntry};
+use crate::span::Span;
+use crate::unit::{PAGE_SIZE, PageNo, SpanId, StripNo};
+use greyset_sync::atomic::Ordering;
+use std::io;
+
+/// What a span is made of, besides its class.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts {
+    pub(super) row: Row,
+    pub(super) strip: StripNo,
+    pub(super) id: SpanId,
+}
+
+/// What a call of [`MHeap::release`] achieved.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct ReleaseProgress {
+    /// Pages given back.
+    pub pages: usize,
+    /// Free pages that still have memory behind them.
+    pub left: usize,
+    /// What the system said when it refused; the pages it refused stay committed.
+    pub error: Option<io::Error>,
+}
+
+/// Counters of pages and spans.
+pub(crate) struct PageStats {
+    pub(crate) resident: usize,
+    pub(crate) free: usize,
+    pub(crate) released: usize,
+    pub(crate) used: usize,
+    pub(crate) spans: usize,
+}
+
+/// Most pages given back with one call of the system (8 MiB), so that it is never busy with one for long.
+const RELEASE_STEP: usize = 1024;
+
+impl PageState {
+    /// Bytes of tables that are in use, as far as this lock guards them.
+    fn metadata(&self, known_spans: u32, classes: u32) -> u64 {
+        let a_page = size_of::<PageEntry>() + size_of::<u32>();
+        let a_class = size_of::<ClassInfo>() + size_of::<Central>() + 64; // and its share of the hash table
+        let bytes = self.heap.top().index() * a_page
+            + self.strips.touched()
+            + self.strips.bytes()
+            + self.heap.bytes()
+            + known_spans as usize * size_of::<Span>()
+            + classes as usize * a_class;
+        bytes as u64
+    }
+}
+
+impl MHeap {
+    /// Sets the most bytes the heap may hold: committed pages, tables in use, and what [`MHeap::external`] says. `None`: no
+    /// limit. Takes effect with the next page that is committed; pages the heap holds already are not taken from it.
+    pub fn set_limit(&self, bytes: Option<u64>) {
+        self.limit.store(bytes.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Bytes that count against the limit.
+    pub fn in_use(&self) -> u64 {
+        self.in_use_locked(&self.pages.lock())
+    }
+
+    /// The first page that was never used.
+    pub(crate) fn top(&self) -> PageNo {
+        self.pages.lock().heap.top()
+    }
+
+    /// All rows of free pages.
+    pub(crate) fn free_rows(&self) -> Vec<(Backing, Row)> {
+        let mut rows = Vec::new();
+        self.pages
+            .lock()
+            .heap
+            .for_each_free(self.space.page_table(), |backing, row| rows.push((backing, row)));
+        rows
+    }
+
+    /// Bytes of the strips in use.
+    pub(crate) fn strip_bytes(&self) -> usize {
+        self.pages.lock().strips.used()
+    }
+
+    /// The limit in bytes, if there is one.
+    pub fn limit(&self) -> Option<u64> {
+        Some(self.limit.load(Ordering::Relaxed)).filter(|&limit| limit != u64::MAX)
+    }
+
+    /// Counters of pages and spans, and bytes of metadata, all of one moment.
+    pub(crate) fn page_stats(&self) -> (PageStats, u64) {
+        let state = self.pages.lock();
+        let heap = &state.heap;
+        let (used, spans) =
+            ((0..2).map(|parity| self.sweeping.pages(parity)), (0..2).map(|p| self.sweeping.spans(p)));
+        let stats = PageStats {
+            resident: heap.resident(),
+            free: heap.free_committed(),
+            released: heap.free_released(),
+            used: used.sum(),
+            spans: spans.sum(),
+        };
+        (stats, self.metadata_locked(&state))
+    }
+
+    fn in_use_locked(&self, state: &PageState) -> u64 {
+        (state.heap.resident() * PAGE_SIZE) as u64
+            + self.metadata_locked(state)
+            + self.external.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn metadata_locked(&self, state: &PageState) -> u64 {
+        state.metadata(self.known_spans.load(Ordering::Relaxed), self.registry.count())
+    }
+
+    /// Pages, a strip of `strip_len` colour bytes, and a number for a span.
+    pub(super) fn take_parts(&self, pages: u32, strip_len: usize) -> Result<Parts, OutOfMemory> {
+        let table = self.space.page_table();
+        let mut released_all = false;
+        loop {
+            let mut state = self.pages.lock();
+            let in_use = self.in_use_locked(&state);
+            let fail = |limit, obstacle| {
+                let requested = pages as usize * PAGE_SIZE;
+                Err(OutOfMemory { requested, in_use, limit, obstacle })
+            };
+            let Some(plan) = state.heap.plan(table, pages) else {
+                drop(state);
+                // Committed and released neighbours do not join: make all free pages of one kind, once.
+                if released_all || self.release(usize::MAX).pages == 0 {
+                    return fail(self.space.len() as u64, Obstacle::Reservation);
+                }
+                released_all = true;
+                continue;
+            };
+            let (limit, fresh) =
+                (self.limit.load(Ordering::Relaxed), u64::from(plan.fresh) * PAGE_SIZE as u64);
+            let wanted = in_use.saturating_add(fresh);
+            if fresh > 0 && wanted > limit {
+                drop(state);
+                let over = (wanted - limit).div_ceil(PAGE_SIZE as u64) as usize;
+                if self.release(over).pages == 0 {
+                    return fail(limit, Obstacle::Limit);
+                }
+                continue;
+            }
+            let Some(strip) = state.strips.take(strip_len) else {
+                return fail(self.space.colour_table().entries() as u64, Obstacle::Table);
+            };
+            let row = state.heap.take(table, plan);
+            let id = self.take_number(&mut state);
+            drop(state);
+            let parts = Parts { row, strip, id };
+            return match self.commit(row, plan.fresh) {
+                Ok(()) => Ok(parts),
+                Err(_) => {
+                    self.give_uncommitted(parts, plan.fresh);
+                    fail(limit, Obstacle::System)
+                }
+            };
+        }
+    }
+
+    /// Tells the system that the last `fresh` pages of `row` are about to be used.
+    fn commit(&self, row: Row, fresh: u32) -> io::Result<()> {
+        if fresh == 0 {
+            return Ok(());
+        }
+        let (memory, range) = self.space.memory_of(row.end().minus(fresh), fresh);
+        self.os.commit(memory, range)
+    }
+
+    fn take_number(&self, state: &mut PageState) -> SpanId {
+        if state.unused.is_some() {
+            let id = state.unused;
+            state.unused = SpanId(self.span(id).link().load(Ordering::Relaxed));
+            return id;
+        }
+        let id = SpanId(self.known_spans.load(Ordering::Relaxed) + 1);
+        // ORDERING: pairs with the acquire load in `for_each_span`.
+        self.known_spans.store(id.0, Ordering::Release);
+        id
+    }
+
+    fn give_number(&self, state: &mut PageState, id: SpanId) {
+        self.span(id).link().store(state.unused.0, Ordering::Relaxed);
+        state.unused = id;
+    }
+
+    /// Takes the parts of a span back, whose page entries are blank.
+    pub(super) fn give_parts(&self, parts: Parts) {
+        let mut state = self.pages.lock();
+        state.strips.give(parts.strip);
+        self.give_number(&mut state, parts.id);
+        state.heap.give(self.space.page_table(), parts.row, Backing::Committed);
+    }
+
+    /// Takes parts back of whose pages the last `fresh` could not be committed.
+    fn give_uncommitted(&self, parts: Parts, fresh: u32) {
+        let mut state = self.pages.lock();
+        state.strips.give(parts.strip);
+        self.give_number(&mut state, parts.id);
+        let table = self.space.page_table();
+        let Row { start, pages } = parts.row;
+        if pages > fresh {
+            state.heap.give(table, Row { start, pages: pages - fresh }, Backing::Committed);
+        }
+        let row = Row { start: parts.row.end().minus(fresh), pages: fresh };
+        state.heap.give(table, row, Backing::Released);
+    }
+
+    /// Gives up to `max_pages` free pages back to the system, highest addresses first. Cost: a call of the system for each
+    /// row of free pages, at most 8 MiB each.
+    pub fn release(&self, max_pages: usize) -> ReleaseProgress {
+        let table = self.space.page_table();
+        let mut progress = ReleaseProgress::default();
+        let mut state = self.pages.lock();
+        while progress.pages < max_pages {
+            let most = RELEASE_STEP.min(max_pages - progress.pages);
+            let Some(row) = state.heap.take_highest(table, most as u32) else { break };
+            drop(state);
+            let (memory, range) = self.space.memory_of(row.start, row.pages);
+            // SAFETY: the row was free, and until it is given back to the page heap below nobody else can get it, so
+            // nobody uses these pages (MHeap invariant 1).
+            let released = unsafe { self.os.release(memory, range) };
+            state = self.pages.lock();
+            match released {
+                Ok(()) => {
+                    state.heap.give(table, row, Backing::Released);
+                    progress.pages += row.pages as usize;
+                }
+                Err(error) => {
+                    state.heap.give(table, row, Backing::Committed);
+                    progress.error = Some(error);
+                    break;
+                }
+            }
+        }
+        progress.left = state.heap.free_committed();
+        progress
+    }
+}

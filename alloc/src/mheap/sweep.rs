@@ -1,0 +1,328 @@
+//! Sweeping: from the colours that marking left to Free slots and free pages.
+//!
+//! 1. `begin_sweep` starts a new generation: every span is of an older one now and counts as unswept.
+//! 2. Caches put their spans back; until all have, nothing is swept (a mutator may still be upgrading a weak reference).
+//! 3. `open_sweep` says that they have. From here on nobody adds to the sets of the old parity.
+//! 4. Sweepers pop spans from those sets, which is the claim: `sweep_some` goes over all classes, a refill over its own.
+//! 5. A claimed span's dead slots are shown to the collector where the type has drop glue or the collector asks; then white
+//!    becomes Free, live slots are counted, and the span goes to a set of the new parity, to the claimer, or to the page
+//!    heap.
+//! 6. When no span of the old generation is left, the sweep is done and the next may begin.
+//!
+//! Lazy sweeping on allocation is R. J. M. Hughes's ("A semi-incremental garbage collection algorithm", 1982).
+
+use super::MHeap;
+use crate::colour::Colour;
+use crate::span::strip::{self, Swept};
+use crate::span::{DeadSlots, Place, Span};
+use crate::type_info::SpanFlags;
+use crate::unit::{SpanClassId, SpanId};
+use greyset_sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use greyset_sync::{CachePadded, Point, point};
+use std::mem::ManuallyDrop;
+
+/// What the collector does before the slots of a span become Free.
+pub trait Reclaim: Sync {
+    /// The span's dead slots, before they become Free. Runs drop glue where the type has any (background only).
+    ///
+    /// May unwind: the slots become Free nevertheless, so a value that was not dropped by then is leaked.
+    fn reclaim(&self, span: &Span, dead: DeadSlots<'_>);
+
+    /// Whether [`Reclaim::reclaim`] wants to see dead slots of types without drop glue, too.
+    fn wants_dead(&self) -> bool {
+        false
+    }
+}
+
+/// Who sweeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// A mutator: never spans of types with drop glue, so never user code.
+    Mutator,
+    /// The background sweeper, or whoever stands in for it: all spans.
+    Background,
+}
+
+/// What a call of [`MHeap::sweep_some`] achieved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub struct SweepProgress {
+    /// Pages of the spans this call swept.
+    pub pages: usize,
+    /// What is left.
+    pub left: SweepLeft,
+}
+
+/// What is left to sweep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SweepLeft {
+    /// Nothing: every span is swept.
+    Nothing,
+    /// Spans that this role may sweep.
+    Some,
+    /// Nothing that this role can claim now: other threads hold the rest, or the sweep is not open yet, or only spans with
+    /// drop glue are left for a mutator.
+    Others,
+}
+
+/// Where sweeping stands, as one word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SweepState {
+    pub(crate) generation: u32,
+    pub(crate) white: Colour,
+    pub(crate) open: bool,
+}
+
+const OPEN: u64 = 1 << 2;
+const GENERATION_SHIFT: u32 = 32;
+
+impl SweepState {
+    fn pack(self) -> u64 {
+        let open = if self.open { OPEN } else { 0 };
+        u64::from(self.generation) << GENERATION_SHIFT | open | u64::from(self.white.byte())
+    }
+
+    fn unpack(word: u64) -> SweepState {
+        SweepState {
+            generation: (word >> GENERATION_SHIFT) as u32,
+            white: Colour::of(word as u8),
+            open: word & OPEN != 0,
+        }
+    }
+
+    /// Parity of swept spans.
+    pub(crate) fn parity(self) -> usize {
+        parity(self.generation)
+    }
+
+    /// Parity of unswept spans.
+    pub(crate) fn old_parity(self) -> usize {
+        1 - self.parity()
+    }
+}
+
+/// Which of two sets or counters belongs to a generation.
+pub(crate) fn parity(generation: u32) -> usize {
+    (generation & 1) as usize
+}
+
+#[derive(Default)]
+struct Count {
+    spans: AtomicUsize,
+    pages: AtomicUsize,
+}
+
+/// The sweep's shared state.
+///
+/// # Invariants
+/// `counts[p]` are the spans in use, and their pages, whose generation has parity `p`.
+pub(crate) struct Sweeping {
+    state: AtomicU64,
+    counts: [CachePadded<Count>; 2],
+    /// For each role, the class to look at next: the old sets of all lower classes (that the role may sweep) are empty.
+    cursors: [AtomicU32; 2],
+}
+
+impl Sweeping {
+    pub(crate) fn new() -> Sweeping {
+        let first = SweepState { generation: 0, white: Colour::FREE, open: false };
+        Sweeping {
+            state: AtomicU64::new(first.pack()),
+            counts: Default::default(),
+            cursors: [AtomicU32::new(1), AtomicU32::new(1)],
+        }
+    }
+
+    pub(crate) fn state(&self) -> SweepState {
+        // ORDERING: pairs with the release stores in `begin_sweep` and `open_sweep`: who sees the sweep open sees the spans
+        // that the caches put back before.
+        SweepState::unpack(self.state.load(Ordering::Acquire))
+    }
+
+    fn set(&self, state: SweepState) {
+        // ORDERING: pairs with the acquire load in `state`.
+        self.state.store(state.pack(), Ordering::Release);
+    }
+
+    /// A span of `pages` pages now has a generation of this parity.
+    pub(crate) fn enter(&self, parity: usize, pages: u32) {
+        self.counts[parity].spans.fetch_add(1, Ordering::Relaxed);
+        self.counts[parity].pages.fetch_add(pages as usize, Ordering::Relaxed);
+    }
+
+    /// A span of `pages` pages has no generation of this parity any more.
+    pub(crate) fn leave(&self, parity: usize, pages: u32) {
+        self.counts[parity].pages.fetch_sub(pages as usize, Ordering::Relaxed);
+        // ORDERING: pairs with the acquire load in `spans`: who sees no span left sees all of their sweeping.
+        self.counts[parity].spans.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Spans in use whose generation has this parity.
+    pub(crate) fn spans(&self, parity: usize) -> usize {
+        // ORDERING: pairs with the release subtraction in `leave`.
+        self.counts[parity].spans.load(Ordering::Acquire)
+    }
+
+    /// Their pages.
+    pub(crate) fn pages(&self, parity: usize) -> usize {
+        self.counts[parity].pages.load(Ordering::Relaxed)
+    }
+}
+
+/// A span that the holder has claimed to sweep. Dropping it sweeps the span and puts it where it belongs, also when the
+/// collector's part unwinds.
+struct Claim<'a> {
+    heap: &'a MHeap,
+    span: &'a Span,
+    state: SweepState,
+}
+
+impl<'a> Claim<'a> {
+    fn new(heap: &'a MHeap, id: SpanId, state: SweepState) -> Claim<'a> {
+        point(Point::SpanSweep);
+        let span = heap.span(id);
+        span.set_place(Place::Sweeping);
+        Claim { heap, span, state }
+    }
+
+    /// Shows the dead slots to the collector, if it has to see them.
+    fn show(&self, reclaim: &dyn Reclaim) {
+        if self.span.flags().contains(SpanFlags::DROP) || reclaim.wants_dead() {
+            let dead = DeadSlots::new(&self.heap.space, self.span, self.state.white);
+            if dead.clone().next().is_some() {
+                reclaim.reclaim(self.span, dead);
+            }
+        }
+    }
+
+    /// White becomes Free; the span is of the new generation.
+    fn sweep(&self) -> Swept {
+        let swept = strip::sweep(self.span.strip(&self.heap.space), self.state.white);
+        let pages = self.span.pages();
+        self.heap.sweeping.enter(self.state.parity(), pages);
+        self.heap.sweeping.leave(self.state.old_parity(), pages);
+        self.span.set_swept(self.state.generation, swept.live);
+        swept
+    }
+
+    /// Sweeps the span and keeps it if it has Free slots.
+    fn keep(self) -> Option<SpanId> {
+        let claim = ManuallyDrop::new(self);
+        let swept = claim.sweep();
+        if swept.live == claim.span.slots() {
+            claim.heap.put_full(claim.span);
+            return None;
+        }
+        Some(claim.span.id())
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        match self.sweep().live {
+            0 => self.heap.free_span(self.span),
+            live if live == self.span.slots() => self.heap.put_full(self.span),
+            _ => self.heap.put_partial(self.span),
+        }
+    }
+}
+
+impl MHeap {
+    /// Starts a new generation: from now on `white` objects are dead, and every span is unswept until it has been swept.
+    ///
+    /// Spans that caches hold stay theirs until they flush; nothing is swept before [`MHeap::open_sweep`].
+    ///
+    /// # Panics
+    /// If the sweep before is not done, or `white` is not a colour of live objects.
+    pub fn begin_sweep(&self, white: Colour) {
+        let state = self.sweeping.state();
+        assert!(white.is_live(), "white must be A or B");
+        assert!(self.sweeping.spans(state.old_parity()) == 0, "the sweep before is not done");
+        for cursor in &self.sweeping.cursors {
+            cursor.store(1, Ordering::Relaxed);
+        }
+        let generation = state.generation.wrapping_add(1);
+        self.sweeping.set(SweepState { generation, white, open: false });
+    }
+
+    /// Says that every cache has been flushed since [`MHeap::begin_sweep`]: from now on spans are swept.
+    pub fn open_sweep(&self) {
+        self.sweeping.set(SweepState { open: true, ..self.sweeping.state() });
+    }
+
+    /// Sweeps spans until at least `pages` pages are done, or nothing is left that this role may claim. Cost: the colour
+    /// bytes of the spans, 64 at a step, and what `reclaim` does.
+    pub fn sweep_some(&self, role: Role, pages: usize, reclaim: &dyn Reclaim) -> SweepProgress {
+        let state = self.sweeping.state();
+        let mut swept = 0;
+        let mut more = state.open;
+        while more && swept < pages {
+            match self.claim_any(role, state) {
+                Some(claim) => {
+                    swept += claim.span.pages() as usize;
+                    claim.show(reclaim);
+                }
+                None => more = false,
+            }
+        }
+        let left = match self.sweeping.spans(state.old_parity()) {
+            0 => SweepLeft::Nothing,
+            _ if more => SweepLeft::Some,
+            _ => SweepLeft::Others,
+        };
+        SweepProgress { pages: swept, left }
+    }
+
+    /// Claims an unswept span of any class this role may sweep.
+    fn claim_any(&self, role: Role, state: SweepState) -> Option<Claim<'_>> {
+        let cursor = &self.sweeping.cursors[role as usize];
+        loop {
+            let at = cursor.load(Ordering::Relaxed);
+            if at > self.registry.count() {
+                return None;
+            }
+            let class = SpanClassId(at);
+            let barred =
+                role == Role::Mutator && self.space.class_info(class).flags().contains(SpanFlags::DROP);
+            if !barred && let Some(claim) = self.claim_of(class, state) {
+                return Some(claim);
+            }
+            // The class's old sets are empty and stay so. Losing the race means that somebody else has said so.
+            let _ = cursor.compare_exchange(at, at + 1, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// Claims an unswept span of this class.
+    fn claim_of(&self, class: SpanClassId, state: SweepState) -> Option<Claim<'_>> {
+        let (central, old) = (self.registry.central(class), state.old_parity());
+        let id = central.partial[old].pop(&self.space).or_else(|| central.full[old].pop(&self.space))?;
+        Some(Claim::new(self, id, state))
+    }
+
+    /// Claims and sweeps unswept spans of this class until one has Free slots, at most `tries` of them. For types without
+    /// drop glue.
+    pub(super) fn sweep_for(
+        &self,
+        class: SpanClassId,
+        tries: usize,
+        reclaim: &dyn Reclaim,
+    ) -> Option<SpanId> {
+        let state = self.sweeping.state();
+        for _ in 0..tries {
+            if !state.open {
+                return None;
+            }
+            let claim = self.claim_of(class, state)?;
+            claim.show(reclaim);
+            if let Some(id) = claim.keep() {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Pages of spans that are not swept yet, those in caches and in the hands of sweepers included.
+    pub fn unswept_pages(&self) -> usize {
+        self.sweeping.pages(self.sweeping.state().old_parity())
+    }
+}
