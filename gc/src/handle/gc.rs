@@ -43,8 +43,24 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     /// # Safety
     /// The invariants of the type hold for `ptr` and a `'gc` that borrows a mutator of its heap.
     #[inline]
-    pub(crate) unsafe fn from_raw(ptr: NonNull<T>) -> Gc<'gc, T> {
+    pub(crate) unsafe fn from_ptr(ptr: NonNull<T>) -> Gc<'gc, T> {
         Gc { ptr, brand: PhantomData }
+    }
+
+    /// The reference for an address that [`Gc::as_addr`] gave.
+    ///
+    /// # Safety
+    /// As [`Gc::from_ptr`], for the `T` at `addr`.
+    #[inline]
+    pub(crate) unsafe fn from_addr(addr: usize) -> Gc<'gc, T>
+    where
+        T: Sized,
+    {
+        let ptr = std::ptr::with_exposed_provenance_mut::<T>(addr);
+        // SAFETY: not null, since it is the address of an object.
+        let ptr = unsafe { NonNull::new_unchecked(ptr) };
+        // SAFETY: handed on from the caller.
+        unsafe { Gc::from_ptr(ptr) }
     }
 
     /// The pointer.
@@ -101,17 +117,11 @@ unsafe impl<'gc, T: ?Sized + Trace<'gc>> Shaped<'gc> for Gc<'gc, T> {
     const HASH: u64 = hash_site("greyset", "Gc", size_of::<Self>() as u32, 0);
 }
 // SAFETY: `T` stands for its family by the contract of `Managed`.
-unsafe impl<T: Managed> Managed for Gc<'static, T>
-where
-    T: Trace<'static>,
-{
+unsafe impl<T: Managed> Managed for Gc<'static, T> {
     type At<'gc> = Gc<'gc, T::At<'gc>>;
 }
 // SAFETY: as above.
-unsafe impl<'gc, T: Branded<'gc>> Branded<'gc> for Gc<'gc, T>
-where
-    T::Static: Trace<'static>,
-{
+unsafe impl<'gc, T: Branded<'gc>> Branded<'gc> for Gc<'gc, T> {
     type Static = Gc<'static, T::Static>;
 }
 

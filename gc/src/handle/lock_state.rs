@@ -40,6 +40,15 @@ pub(crate) struct Stamp(u64);
 impl Stamp {
     const MUTATOR_BITS: u32 = 20;
 
+    /// The collector itself, which clears entries of `WeakMap`s under their locks. Always live.
+    pub(crate) const COLLECTOR: Stamp = Stamp(0);
+
+    /// The number after `mutator` that a stamp can tell from the collector's.
+    pub(crate) fn next_mutator(mutator: u32) -> u32 {
+        let next = mutator.wrapping_add(1);
+        if next & ((1 << Stamp::MUTATOR_BITS) - 1) == 0 { next + 1 } else { next }
+    }
+
     /// The stamp of a mutator's window.
     #[inline]
     pub(crate) fn new(mutator: u32, window: u32) -> Stamp {
@@ -129,6 +138,12 @@ impl LockState {
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// Is this window the writing owner?
+    pub(crate) fn is_written_by(&self, own: Stamp) -> bool {
+        let word = self.word.load(Ordering::Relaxed);
+        word & KIND == WRITES && stamp_of(word) == own
     }
 
     /// Gives up writing. The caller is the writing owner.

@@ -4,7 +4,7 @@
 //! else). Never changed, never freed.
 
 use super::{Managed, Shape, Shaped, Tracer};
-use crate::type_info::TypeInfo;
+use greyset_alloc::TypeInfo;
 use std::any::{TypeId, type_name};
 use std::marker::PhantomData;
 use std::ops::Range;

@@ -17,6 +17,7 @@ mod tracer;
 pub(crate) use gc_type::{GcType, TraceFn, gc_type};
 #[doc(hidden)]
 pub use hash::{hash_site, mix};
+pub(crate) use impls::{assert_leaf, leaves};
 pub use shape::{Rows, Shape, Words};
 pub use tracer::Tracer;
 pub(crate) use tracer::{EdgeSink, EphemeronTable, Outcome, Purpose};
@@ -104,7 +105,7 @@ unsafe fn drop_value<T>(object: *mut u8) {
 ///
 /// # Safety
 /// `At<'gc>` is the same type as `Self` but for lifetimes, for every `'gc`.
-pub unsafe trait Managed: 'static {
+pub unsafe trait Managed: Branded<'static, Static = Self> + 'static {
     /// The member of the family for the lifetime `'gc`.
     type At<'gc>: Branded<'gc, Static = Self>;
 }

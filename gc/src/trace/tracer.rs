@@ -45,8 +45,8 @@ pub(crate) trait EphemeronTable {
     /// Reports the values of all marked keys to `t`. Run until nothing new is marked.
     fn trace_values(&self, is_marked: &dyn Fn(usize) -> bool, t: &mut Tracer<'static>);
 
-    /// Removes the entries of all keys that are not marked.
-    fn clear_dead(&self, is_marked: &dyn Fn(usize) -> bool);
+    /// Removes the entries of all keys that are not marked; false if the table is locked: call again.
+    fn clear_dead(&self, is_marked: &dyn Fn(usize) -> bool, is_live: &dyn Fn(Stamp) -> bool) -> bool;
 }
 
 /// Why values are traced.
@@ -92,7 +92,7 @@ impl Purpose {
 pub(crate) enum Outcome {
     /// Every reference has been reported.
     Complete,
-    /// A lock was taken: the object has to be traced again, as a whole.
+    /// Something has to be traced again, as a whole: a lock was taken, or a table of ephemerons was left to the marker.
     Deferred,
 }
 
@@ -184,16 +184,25 @@ impl<'gc> Tracer<'gc> {
         }
     }
 
-    /// Ends a look: all contents have been traced. They count as captured if the purpose says so.
+    /// Ends a look: all contents have been traced. They count as captured if the purpose says so and nothing was put off.
     #[inline]
     pub(crate) fn looked(&mut self, look: Look<'_>) {
-        if let Some(cycle) = self.purpose.captures() {
+        if let Some(cycle) = self.purpose.captures()
+            && !self.deferred
+        {
             look.lock.set_captured(cycle);
         }
     }
 
     /// Reports a table of ephemerons.
+    ///
+    /// Only marking has use for it. Who captures the contents of a lock leaves the table, and with it the capture, to the
+    /// marker.
     pub(crate) fn ephemerons(&mut self, table: NonNull<dyn EphemeronTable>) {
+        if self.purpose.is_exclusive() {
+            self.deferred = true;
+            return;
+        }
         // SAFETY: invariant 2; nothing else uses the sink during the call, since it takes `&mut self`.
         unsafe { self.sink.as_mut() }.ephemeron_table(table);
     }

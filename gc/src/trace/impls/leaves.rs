@@ -9,7 +9,7 @@ use std::num;
 use std::sync::Arc;
 
 /// Compile-time proof that data may be seen and dropped by other threads.
-const fn assert_leaf<T: ?Sized + Send + Sync + 'static>() {}
+pub(crate) const fn assert_leaf<T: ?Sized + Send + Sync + 'static>() {}
 
 /// All four traits for leaf types, with their parameters and bounds.
 macro_rules! leaves {
@@ -19,7 +19,7 @@ macro_rules! leaves {
         unsafe impl<'gc, $($parameters)*> Trace<'gc> for $ty {
             #[inline(always)]
             fn trace(&self, _: &mut Tracer<'gc>) {
-                const { assert_leaf::<$ty>() }
+                const { $crate::trace::assert_leaf::<$ty>() }
             }
         }
         // SAFETY: `trace` reports nothing.

@@ -7,3 +7,5 @@
 mod compound;
 mod containers;
 mod leaves;
+
+pub(crate) use leaves::{assert_leaf, leaves};

@@ -1,0 +1,175 @@
+//! Writes the implementations.
+//!
+//! For `struct Node<'gc, T> { key: u64, next: Slot<'gc, T> }`, in short:
+//!
+//! ```ignore
+//! unsafe impl<'gc, T> Trace<'gc> for Node<'gc, T> where T: Trace<'gc> {
+//!     fn trace(&self, tracer: &mut Tracer<'gc>) { self.key.trace(tracer); self.next.trace(tracer); }
+//! }
+//! unsafe impl<'gc, T> Shaped<'gc> for Node<'gc, T> where T: Shaped<'gc> {
+//!     const SHAPE: Shape = Shape::Leaf.with(offset_of!(Self, key), u64::SHAPE).with(…);
+//! }
+//! unsafe impl<T> Managed for Node<'static, T> where T: Managed { type At<'gc> = Node<'gc, T::At<'gc>>; }
+//! unsafe impl<'gc, T> Branded<'gc> for Node<'gc, T> where T: Branded<'gc> { type Static = Node<'static, T::Static>; }
+//! impl<'gc, T> MustNotImplDrop for Node<'gc, T> {}    // conflicts with a blanket implementation for all that have Drop
+//! ```
+
+use crate::input::{Body, Heap, Part};
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::Lifetime;
+use syn::spanned::Spanned;
+
+/// All implementations of the derive.
+pub(crate) fn implementations(heap: &Heap<'_>) -> TokenStream {
+    let (trace, shaped) = (trace(heap), shaped(heap));
+    let (managed, branded) = (managed(heap), branded(heap));
+    let no_drop = no_drop(heap);
+    quote! {
+        #[automatically_derived]
+        #[doc(hidden)]
+        const _: () = {
+            #trace
+            #shaped
+            #managed
+            #branded
+            #no_drop
+        };
+    }
+}
+
+/// The type with its own parameters: `Node<'gc, T>`.
+fn own_type(heap: &Heap<'_>) -> TokenStream {
+    let brand = &heap.family.brand;
+    let arguments = heap.family.arguments(&quote!(#brand), |param| quote!(#param));
+    let name = heap.name;
+    quote!(#name #arguments)
+}
+
+fn trace(heap: &Heap<'_>) -> TokenStream {
+    let (params, ty, brand) = (heap.family.branded_params(), own_type(heap), &heap.family.brand);
+    let bounds = heap.family.branded_bounds(Some(quote!(::greyset::Trace<#brand>)));
+    let body = match &heap.body {
+        Body::Struct(parts) => {
+            let values = parts.iter().map(|part| {
+                let member = &part.member;
+                trace_part(part, &quote_spanned!(part.ty.span()=> &self.#member))
+            });
+            quote!(#(#values)*)
+        }
+        Body::Enum(variants) if variants.is_empty() => quote!(match *self {}),
+        Body::Enum(variants) => {
+            let arms = variants.iter().map(|(variant, parts)| trace_variant(variant, parts));
+            quote!(match self { #(#arms)* })
+        }
+    };
+    quote! {
+        // SAFETY: every field is traced, or proved to be a leaf; so the type is as fit for the heap as its fields are. It
+        // has no destructor of its own (below).
+        unsafe impl<#params> ::greyset::Trace<#brand> for #ty #bounds {
+            #[inline]
+            fn trace(&self, __tracer: &mut ::greyset::Tracer<#brand>) {
+                let _ = &__tracer;
+                #body
+            }
+        }
+    }
+}
+
+fn trace_variant(variant: &Ident, parts: &[Part<'_>]) -> TokenStream {
+    let names: Vec<Ident> = (0..parts.len()).map(|at| format_ident!("__field{at}")).collect();
+    let members = parts.iter().map(|part| &part.member);
+    let values = parts.iter().zip(&names).map(|(part, name)| trace_part(part, &quote!(#name)));
+    quote!(Self::#variant { #(#members: #names),* } => { #(#values)* })
+}
+
+/// Traces a field, or proves that there is no need to. Errors point at the field's type.
+fn trace_part(part: &Part<'_>, value: &TokenStream) -> TokenStream {
+    let ty = part.ty;
+    if part.skip {
+        quote_spanned! {ty.span()=>
+            let _ = #value;
+            ::greyset::__private::skipped_fields_are_static::<#ty>();
+        }
+    } else {
+        quote_spanned!(ty.span()=> ::greyset::Trace::trace(#value, __tracer);)
+    }
+}
+
+fn shaped(heap: &Heap<'_>) -> TokenStream {
+    let (params, ty, brand) = (heap.family.branded_params(), own_type(heap), &heap.family.brand);
+    let bounds = heap.family.branded_bounds(Some(quote!(::greyset::Shaped<#brand>)));
+    let shape = match &heap.body {
+        Body::Struct(parts) => {
+            let fields = parts.iter().filter(|part| !part.skip).map(|part| {
+                let (member, shape) = (&part.member, shape_of(part, brand));
+                quote!(.with(::core::mem::offset_of!(Self, #member), #shape))
+            });
+            quote!(::greyset::Shape::Leaf #(#fields)*)
+        }
+        Body::Enum(variants) => {
+            let parts = variants.iter().flat_map(|(_, parts)| parts).filter(|part| !part.skip);
+            let shapes = parts.map(|part| shape_of(part, brand));
+            quote!(::greyset::Shape::Leaf #(.either(#shapes))*)
+        }
+    };
+    let name = heap.name.to_string();
+    let (types, consts) = (heap.family.varying(), heap.family.const_params());
+    quote! {
+        // SAFETY: the shape of each field at the field's offset; of an enum, whose fields have no fixed place, a leaf only
+        // if all fields of all variants are. Skipped fields hold no reference.
+        unsafe impl<#params> ::greyset::Shaped<#brand> for #ty #bounds {
+            const SHAPE: ::greyset::Shape = #shape;
+            const HASH: u64 = {
+                let hash = ::greyset::__private::hash_site(
+                    ::core::module_path!(), #name, ::core::line!(), ::core::column!(),
+                );
+                #(let hash = ::greyset::__private::mix(hash, <#types as ::greyset::Shaped<#brand>>::HASH);)*
+                #(let hash = ::greyset::__private::mix(hash, #consts as u64);)*
+                hash
+            };
+        }
+    }
+}
+
+fn shape_of(part: &Part<'_>, brand: &Lifetime) -> TokenStream {
+    let ty = part.ty;
+    quote_spanned!(ty.span()=> <#ty as ::greyset::Shaped<#brand>>::SHAPE)
+}
+
+fn managed(heap: &Heap<'_>) -> TokenStream {
+    let (family, name) = (&heap.family, heap.name);
+    let (params, bounds) = (family.key_params(), family.key_bounds());
+    let key = family.arguments(&quote!('static), |param| quote!(#param));
+    let member = family.arguments(&quote!('__at), |param| quote!(<#param as ::greyset::Managed>::At<'__at>));
+    quote! {
+        // SAFETY: the same type but for its lifetime and the families of its parameters.
+        unsafe impl<#params> ::greyset::Managed for #name #key #bounds {
+            type At<'__at> = #name #member;
+        }
+    }
+}
+
+fn branded(heap: &Heap<'_>) -> TokenStream {
+    let (family, name, brand) = (&heap.family, heap.name, &heap.family.brand);
+    let (params, ty) = (family.branded_params(), own_type(heap));
+    let bounds = family.branded_bounds(Some(quote!(::greyset::Branded<#brand>)));
+    let key =
+        family.arguments(&quote!('static), |param| quote!(<#param as ::greyset::Branded<#brand>>::Static));
+    quote! {
+        // SAFETY: the same type but for its lifetime and the families of its parameters.
+        unsafe impl<#params> ::greyset::Branded<#brand> for #ty #bounds {
+            type Static = #name #key;
+        }
+    }
+}
+
+/// A proof by conflict: every type with `Drop` has the trait already.
+fn no_drop(heap: &Heap<'_>) -> TokenStream {
+    let (params, ty, bounds) =
+        (heap.family.branded_params(), own_type(heap), heap.family.branded_bounds(None));
+    let name = heap.name;
+    quote_spanned! {name.span()=>
+        impl<#params> ::greyset::__private::MustNotImplDrop for #ty #bounds {}
+    }
+}
