@@ -20,6 +20,16 @@ impl Magic {
         if slot == 0 { Magic(0) } else { Magic((1u64 << 32).div_ceil(slot as u64) as u32) }
     }
 
+    /// Index of the slot that contains the byte at `offset`, and whether it is the slot's first byte.
+    ///
+    /// With `e = m·slot − 2^32` the product for byte `q·slot + r` is `q·2^32 + q·e + r·m`; where the index is exact, `q·e`
+    /// is below `m`, so the low half is below `m` just for `r = 0`. For one long slot (`m = 0`) the answer is "no".
+    #[inline(always)]
+    pub(crate) const fn index_and_first(self, offset: usize) -> (usize, bool) {
+        let product = (offset as u64).wrapping_mul(self.0 as u64);
+        ((product >> 32) as usize, (product as u32) < self.0)
+    }
+
     /// Index of the slot that contains the byte at `offset`.
     #[inline(always)]
     pub(crate) const fn index(self, offset: usize) -> usize {

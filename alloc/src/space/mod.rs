@@ -140,6 +140,16 @@ impl Space {
         self.colours.at(page.strip().offset().wrapping_add(self.index_of(page, addr)))
     }
 
+    /// Colour byte and first address of the object that contains `addr`, of which `page` is the page. One multiplication for an
+    /// address that is an object's first, as most are.
+    #[inline(always)]
+    pub fn locate(&self, page: PageRef, addr: usize) -> (&AtomicU8, usize) {
+        let offset = addr.wrapping_sub(self.page_addr(page.start()));
+        let (index, is_first) = page.magic().index_and_first(offset);
+        let colour = self.colours.at(page.strip().offset().wrapping_add(index));
+        (colour, if is_first { addr } else { self.base_of(page, addr) })
+    }
+
     /// The class of the page's span.
     #[inline(always)]
     pub fn class(&self, page: PageRef) -> &ClassInfo {

@@ -9,10 +9,10 @@
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
 pub enum Rank {
-    /// Drivers: start, stop and wake-up of collector threads.
-    Driver,
     /// The collector's own state machine (one stepper at a time).
     Collector,
+    /// Drivers: start, stop and wake-up of collector threads.
+    Driver,
     /// The cycle lock of the protocol: flip, Decide, upgrades in Terminate, freeing of root entries.
     Cycle,
     /// List of attached mutators.
