@@ -1,0 +1,44 @@
+//! The write barrier: modes, colours of the running cycle and grey buffers.
+//!
+//! A slot write is one of three things, by the writing mutator's [`Mode`]:
+//!
+//! 1. `Off`: a release store.
+//! 2. `Both`: swap, shade what was there, shade what is put there.
+//! 3. `Deletion`: swap, shade what was there.
+//!
+//! The slot types in `handle/` do the swap; this module owns what shading means. It never decides when a mode changes
+//! (that is the answer to a handshake, `mutator/`) and never scans an object (that is `mark/`).
+
+mod buffer;
+mod shade;
+
+pub(crate) use buffer::{SEGMENT_LEN, Segment};
+pub(crate) use shade::{Shade, Shaded, size_of_object};
+
+/// What a mutator's slot writes do. Changed only by the answer to a handshake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Mode {
+    /// No marking: plain stores, fresh objects in the live colour.
+    Off = 0,
+    /// Between handshakes 1 and 2: shade old and new values, fresh objects white.
+    Both = 1,
+    /// Between handshakes 2 and 3: shade old values, fresh objects black.
+    Deletion = 2,
+}
+
+impl Mode {
+    /// The mode a byte written by [`Mode::byte`] stands for.
+    pub(crate) fn from_byte(byte: u8) -> Mode {
+        match byte {
+            0 => Mode::Off,
+            1 => Mode::Both,
+            _ => Mode::Deletion,
+        }
+    }
+
+    /// The mode as a byte, for atomic cells.
+    pub(crate) fn byte(self) -> u8 {
+        self as u8
+    }
+}

@@ -1,0 +1,103 @@
+//! Shading: white to black, and onto a grey buffer.
+//!
+//! `shade(p)`: if the object p lies in is white, set its byte black; if it can hold references, the caller pushes it on
+//! its own grey buffer. Two threads that race shade the same object twice, which is harmless: this is why a relaxed byte
+//! store is enough and no locked instruction is needed (heap.md, "Colour bytes instead of bits").
+
+use greyset_alloc::{Colour, PageRef, Space, SpanFlags};
+use greyset_sync::atomic::AtomicU8;
+use greyset_sync::atomic::Ordering::Relaxed;
+use greyset_sync::{Point, point};
+
+/// The bits of a colour byte that hold the colour; the others are flags fixed at allocation.
+const COLOUR_BITS: u8 = Colour::MASK;
+
+/// What a shade did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shaded {
+    /// It was not white.
+    Already,
+    /// It was white, is black now and holds no references: `size` bytes marked, nothing to scan.
+    Leaf {
+        /// Slot size in bytes.
+        size: usize,
+    },
+    /// It was white and is black now: `base` must go on a grey buffer. It is counted when it is scanned.
+    Grey {
+        /// Address of the object's first byte.
+        base: usize,
+    },
+}
+
+/// White and black of the running cycle, as bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Shade {
+    white: u8,
+    black: u8,
+}
+
+impl Shade {
+    /// The colours of a cycle in which `white` is white.
+    pub(crate) fn new(white: Colour) -> Shade {
+        Shade { white: white.byte(), black: white.other().byte() }
+    }
+
+    /// Colours the object that `addr` lies in.
+    ///
+    /// `addr` must lie in an object allocated in `space`; the references handed out by the handle types do.
+    #[inline(always)]
+    pub(crate) fn shade(self, space: &Space, addr: usize) -> Shaded {
+        self.shade_on(space, space.page(addr), addr)
+    }
+
+    /// As [`Shade::shade`], with the page entry already loaded.
+    #[inline(always)]
+    pub(crate) fn shade_on(self, space: &Space, page: PageRef, addr: usize) -> Shaded {
+        let (byte, base) = space.locate(page, addr);
+        point(Point::ShadeRead);
+        let old = byte.load(Relaxed);
+        if old & COLOUR_BITS != self.white {
+            return Shaded::Already;
+        }
+        point(Point::ShadeWrite);
+        byte.store((old & !COLOUR_BITS) | self.black, Relaxed);
+        if page.flags().contains(SpanFlags::LEAF) {
+            Shaded::Leaf { size: size_of_object(space, page) }
+        } else {
+            Shaded::Grey { base }
+        }
+    }
+
+    /// Turns whatever is white in a row of colour bytes black: a cycle that cannot be trusted keeps everything.
+    pub(crate) fn blacken(self, colours: &[AtomicU8]) {
+        for byte in colours {
+            let old = byte.load(Relaxed);
+            if old & COLOUR_BITS == self.white {
+                byte.store((old & !COLOUR_BITS) | self.black, Relaxed);
+            }
+        }
+    }
+
+    /// Whether the object that `addr` lies in is white.
+    #[inline]
+    pub(crate) fn is_white(self, space: &Space, addr: usize) -> bool {
+        let byte = space.colour_at(space.page(addr), addr);
+        byte.load(Relaxed) & COLOUR_BITS == self.white
+    }
+
+    /// Whether the object that `addr` lies in is black.
+    #[inline]
+    pub(crate) fn is_black(self, space: &Space, addr: usize) -> bool {
+        let byte = space.colour_at(space.page(addr), addr);
+        byte.load(Relaxed) & COLOUR_BITS == self.black
+    }
+}
+
+/// Bytes of the slot that an object on this page has.
+#[inline(always)]
+pub(crate) fn size_of_object(space: &Space, page: PageRef) -> usize {
+    match space.class(page).slot() {
+        0 => space.span(page).object_bytes(),
+        slot => slot,
+    }
+}

@@ -1,0 +1,59 @@
+//! Scan kernels: reading the references of one object by its shape.
+//!
+//! Most objects are scanned without a call: fixed offsets (`Words`) or rows of them (`Rows`). Only `Call` shapes run code of
+//! the type. Every reference word is read atomically, because a mutator may be writing it.
+
+use crate::trace::{GcType, Words};
+use greyset_alloc::ClassInfo;
+use greyset_sync::atomic::{AtomicUsize, Ordering};
+
+/// The type of the objects in a span class.
+#[inline(always)]
+pub(crate) fn type_of(class: &ClassInfo) -> &'static GcType {
+    let info: *const greyset_alloc::TypeInfo = class.info();
+    // SAFETY: every span class of this heap is made from the `base` of a `GcType` (`Mutator::place` passes nothing else),
+    // whose first field that is (`#[repr(C)]`), and it is `'static`. The tiny class of the allocator is never scanned nor
+    // asked for its type: callers check `is_leaf` first.
+    unsafe { &*info.cast::<GcType>() }
+}
+
+/// Loads the reference word at `addr`.
+///
+/// # Safety
+/// `addr` is the address of a reference word of a live object, aligned, readable, and written only atomically while shared.
+#[inline(always)]
+pub(crate) unsafe fn load_word(addr: usize) -> usize {
+    let word = std::ptr::with_exposed_provenance::<AtomicUsize>(addr);
+    // SAFETY: handed on from the caller.
+    let word = unsafe { &*word };
+    // ORDERING: acquire pairs with the release stores and swaps of the slot types: the object behind is initialised.
+    word.load(Ordering::Acquire)
+}
+
+/// Calls `mark` for each non-null reference among the words of a value at `at`.
+///
+/// # Safety
+/// `at` is the address of a live value of a type with these words.
+#[inline(always)]
+pub(crate) unsafe fn for_each_word(words: &Words, at: usize, mut mark: impl FnMut(usize)) {
+    for &offset in words.offsets() {
+        // SAFETY: a shape names reference words of its type (`Shaped`), and the caller vouches for the value.
+        let child = unsafe { load_word(at + offset as usize) };
+        if child != 0 {
+            mark(child);
+        }
+    }
+}
+
+/// Fetches the cache line of `addr` ahead of its use.
+#[inline(always)]
+pub(crate) fn prefetch(addr: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch has no effect on memory and faults on no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::without_provenance(addr)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = addr;
+}

@@ -1,0 +1,213 @@
+//! The global queue of grey segments, and who is busy with them.
+//!
+//! Mutators hand full buffers over here; markers take from here, keep their surplus in deques of their own and steal from
+//! each other. The queue also answers the question that ends marking: is there grey work anywhere outside the mutators'
+//! own buffers?
+//!
+//! # Invariants
+//! 1. A segment is in exactly one place: a mutator's buffer, a marker's hands, a marker's deque, or the injector.
+//! 2. A marker counts as busy from before it takes a segment until its hands and deque are empty; `activity` grows
+//!    each time one becomes busy.
+//! 3. Hence, if `busy` is 0 and `activity` is the same before and after looking, nobody took anything meanwhile, and an
+//!    empty injector was empty all the time in between.
+
+use crate::barrier::{SEGMENT_LEN, Segment};
+use crossbeam_deque::{Injector, Steal, Stealer, Worker};
+use greyset_sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use greyset_sync::{CachePadded, Mutex, Point, Rank, point};
+
+/// Grey objects that belong to nobody, and the markers' deques.
+pub(crate) struct GreyQueue {
+    injector: Injector<Box<Segment>>,
+    stealers: Mutex<Vec<Stealer<Box<Segment>>>>,
+    busy: CachePadded<AtomicUsize>,
+    activity: AtomicU64,
+    hungry: CachePadded<AtomicUsize>,
+    /// Something was shaded that leaves no trace in the queue (a leaf, by an upgrade in Terminate): marking goes on.
+    poked: AtomicBool,
+    /// Objects whose lock was taken when a marker met them: scanned again later, as a whole.
+    deferred: Mutex<Vec<usize>>,
+}
+
+impl GreyQueue {
+    /// An empty queue without markers.
+    pub(crate) fn new() -> GreyQueue {
+        GreyQueue {
+            injector: Injector::new(),
+            stealers: Mutex::new(Rank::Mark, Vec::new()),
+            busy: CachePadded::new(AtomicUsize::new(0)),
+            activity: AtomicU64::new(0),
+            hungry: CachePadded::new(AtomicUsize::new(0)),
+            poked: AtomicBool::new(false),
+            deferred: Mutex::new(Rank::Mark, Vec::new()),
+        }
+    }
+
+    /// Hands a segment over.
+    pub(crate) fn push(&self, segment: Box<Segment>) {
+        point(Point::BufferHandOver);
+        if !segment.is_empty() {
+            self.injector.push(segment);
+        }
+    }
+
+    /// Takes a segment from the injector or from another marker's deque.
+    pub(crate) fn take(&self, own: &Worker<Box<Segment>>) -> Option<Box<Segment>> {
+        point(Point::QueuePop);
+        loop {
+            match self.injector.steal_batch_and_pop(own) {
+                Steal::Success(segment) => return Some(segment),
+                Steal::Retry => continue,
+                Steal::Empty => break,
+            }
+        }
+        self.steal(own)
+    }
+
+    fn steal(&self, own: &Worker<Box<Segment>>) -> Option<Box<Segment>> {
+        let stealers = self.stealers.try_lock()?;
+        for stealer in stealers.iter() {
+            loop {
+                match stealer.steal_batch_and_pop(own) {
+                    Steal::Success(segment) => return Some(segment),
+                    Steal::Retry => continue,
+                    Steal::Empty => break,
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes one segment only, for an assist.
+    pub(crate) fn take_one(&self) -> Option<Box<Segment>> {
+        point(Point::QueuePop);
+        loop {
+            match self.injector.steal() {
+                Steal::Success(segment) => return Some(segment),
+                Steal::Retry => continue,
+                Steal::Empty => return None,
+            }
+        }
+    }
+
+    /// Makes a marker's deque known to the others.
+    pub(crate) fn register(&self, stealer: Stealer<Box<Segment>>) {
+        self.stealers.lock().push(stealer);
+    }
+
+    /// A marker is about to take work.
+    pub(crate) fn become_busy(&self) {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        // ORDERING: SeqCst pairs with the loads in `is_quiet`: a taken segment implies a visible `activity`.
+        self.activity.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A marker has nothing left, in its hands or its deque.
+    pub(crate) fn become_idle(&self) {
+        // ORDERING: SeqCst pairs with the load in `is_quiet`: what the marker pushed is visible before it counts as idle.
+        self.busy.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether no marker is busy and the injector is empty, at one moment.
+    pub(crate) fn is_quiet(&self) -> bool {
+        // ORDERING: SeqCst pairs with `become_busy` and `become_idle`; see invariant 3.
+        let before = self.activity.load(Ordering::SeqCst);
+        // ORDERING: as above.
+        let idle = self.busy.load(Ordering::SeqCst) == 0;
+        // ORDERING: as above.
+        idle && self.injector.is_empty() && self.activity.load(Ordering::SeqCst) == before
+    }
+
+    /// Puts objects off whose lock is taken. Called by a marker while it counts as busy.
+    pub(crate) fn defer(&self, objects: &mut Vec<usize>) {
+        self.deferred.lock().append(objects);
+    }
+
+    /// Puts deferred objects back to work; false when there are none. Whoever asks whether marking is done asks this
+    /// first: an object put off is grey.
+    pub(crate) fn retry_deferred(&self) -> bool {
+        let objects = std::mem::take(&mut *self.deferred.lock());
+        for chunk in objects.chunks(SEGMENT_LEN) {
+            let mut segment = Segment::new();
+            for &object in chunk {
+                let pushed = segment.push(object);
+                debug_assert!(pushed, "a chunk fits a segment");
+            }
+            self.push(segment);
+        }
+        !objects.is_empty()
+    }
+
+    /// Whether objects have been put off.
+    pub(crate) fn has_deferred(&self) -> bool {
+        !self.deferred.lock().is_empty()
+    }
+
+    /// A marker looks for work in vain: others should share.
+    pub(crate) fn hungry(&self, looking: bool) {
+        if looking {
+            self.hungry.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.hungry.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a marker looks for work in vain.
+    #[inline]
+    pub(crate) fn anyone_hungry(&self) -> bool {
+        self.hungry.load(Ordering::Relaxed) > 0
+    }
+
+    /// Remembers that marking must go on though the queue may be empty. Caller holds the cycle lock.
+    pub(crate) fn poke(&self) {
+        self.poked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has been poked since it was last asked. Caller holds the cycle lock.
+    pub(crate) fn take_poke(&self) -> bool {
+        self.poked.swap(false, Ordering::Relaxed)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn segment(of: &[usize]) -> Box<Segment> {
+        let mut segment = Segment::new();
+        for &a in of {
+            assert!(segment.push(a));
+        }
+        segment
+    }
+
+    #[test]
+    fn empty_segments_are_not_kept() {
+        let queue = GreyQueue::new();
+        queue.push(Segment::new());
+        assert!(queue.is_quiet() && queue.take_one().is_none());
+    }
+
+    #[test]
+    fn quiet_needs_empty_queue_and_idle_markers() {
+        let queue = GreyQueue::new();
+        queue.push(segment(&[8]));
+        assert!(!queue.is_quiet());
+        queue.become_busy();
+        let own = Worker::new_lifo();
+        assert!(queue.take(&own).is_some());
+        assert!(!queue.is_quiet(), "a marker has it in its hands");
+        queue.become_idle();
+        assert!(queue.is_quiet());
+    }
+
+    #[test]
+    fn work_is_stolen_from_another_marker() {
+        let queue = GreyQueue::new();
+        let (one, two) = (Worker::new_lifo(), Worker::new_lifo());
+        queue.register(one.stealer());
+        one.push(segment(&[16, 24]));
+        let stolen = queue.take(&two).expect("one has work");
+        assert_eq!(stolen.len(), 2);
+    }
+}

@@ -1,0 +1,421 @@
+//! The marker: one readable loop that turns grey objects black.
+//!
+//! 1. Pop an address from the stack, prefetch the object, put it into the ring.
+//! 2. Take the oldest of the ring and scan it: for each reference, shade; what was white goes on the stack.
+//! 3. When stack and ring are empty: a chunk of the root table, the own deque, the global queue, another marker's deque.
+//!
+//! The stack is a segment of its own plus a deque of full ones that others steal from. Large arrays are scanned part by part:
+//! the rest goes back on the stack as an address with its lowest bit set. The same loop runs on marker threads, in
+//! assists and under the stepping driver; it never waits and never changes a phase.
+
+use crate::barrier::{Segment, Shade, Shaded};
+use crate::heap::Shared;
+use crate::mark::kernel::{for_each_word, prefetch, type_of};
+use crate::trace::{EdgeSink, EphemeronTable, GcType, Outcome, Purpose, Rows, Shape, Tracer};
+use crossbeam_deque::{Stealer, Worker};
+use greyset_alloc::Space;
+use greyset_sync::atomic::Ordering;
+use greyset_sync::{Point, point};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+
+/// Objects prefetched ahead of their scan.
+const RING: usize = 16;
+/// Elements of an array scanned at a time.
+const ROWS_AT_ONCE: usize = 1024;
+/// Tag of an address that stands for the rest of an array.
+const REST: usize = 1;
+
+/// What a marker did since it last reported.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct MarkCounters {
+    /// Objects marked: leaves turned black and others scanned.
+    pub(crate) objects: u64,
+    /// Bytes of leaves turned black; the others are in `scanned`.
+    pub(crate) bytes: u64,
+    /// Bytes of objects scanned: the pacer's unit of work.
+    pub(crate) scanned: u64,
+}
+
+impl MarkCounters {
+    /// An object of `size` bytes is scanned: grey objects are counted here, leaves where they turn black.
+    #[inline(always)]
+    fn scan(&mut self, size: usize) {
+        self.objects += 1;
+        self.scanned += size as u64;
+    }
+
+    /// Adds to the heap's counters, as work mutators may draw on, and starts again from 0.
+    pub(crate) fn flush_as_credit(&mut self, shared: &Shared) {
+        let scanned = i64::try_from(self.scanned).unwrap_or(i64::MAX);
+        shared.pace.credit.fetch_add(scanned, Ordering::Relaxed);
+        self.flush(shared);
+    }
+
+    /// Adds to the heap's counters and starts again from 0.
+    pub(crate) fn flush(&mut self, shared: &Shared) {
+        let pace = &shared.pace;
+        pace.marked_objects.fetch_add(self.objects, Ordering::Relaxed);
+        pace.marked_bytes.fetch_add(self.bytes + self.scanned, Ordering::Relaxed);
+        pace.scan_work.fetch_add(self.scanned, Ordering::Relaxed);
+        *self = MarkCounters::default();
+    }
+}
+
+/// Whether a marker has anything left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Progress {
+    /// The budget was used up; there may be more.
+    More,
+    /// Nothing to do anywhere.
+    Empty,
+}
+
+/// A stack of grey objects and the loop that empties it.
+pub(crate) struct Marker {
+    top: Box<Segment>,
+    deque: Worker<Box<Segment>>,
+    spare: Vec<Box<Segment>>,
+    ring: [usize; RING],
+    head: usize,
+    ringed: usize,
+    busy: bool,
+    shade: Shade,
+    cycle: u32,
+    /// What it did since the last flush.
+    pub(crate) counters: MarkCounters,
+    deferred: Vec<usize>,
+}
+
+impl Marker {
+    /// A marker with nothing to do.
+    pub(crate) fn new() -> Marker {
+        Marker {
+            top: Segment::new(),
+            deque: Worker::new_lifo(),
+            spare: Vec::new(),
+            ring: [0; RING],
+            head: 0,
+            ringed: 0,
+            busy: false,
+            shade: Shade::new(greyset_alloc::Colour::A),
+            cycle: 0,
+            counters: MarkCounters::default(),
+            deferred: Vec::new(),
+        }
+    }
+
+    /// The half of its deque that others steal from.
+    pub(crate) fn stealer(&self) -> Stealer<Box<Segment>> {
+        self.deque.stealer()
+    }
+
+    /// Takes over the colours of the running cycle.
+    pub(crate) fn tune(&mut self, shared: &Shared) {
+        self.shade = Shade::new(shared.published.white());
+        self.cycle = shared.published.cycle();
+    }
+
+    /// Scans up to `budget` objects, taking work wherever there is some. After `Empty` it counts as idle.
+    pub(crate) fn run(&mut self, shared: &Shared, budget: usize) -> Progress {
+        if !self.busy {
+            self.busy = true;
+            shared.queue.become_busy();
+            self.tune(shared);
+        }
+        let mut left = budget;
+        loop {
+            left -= self.drain(shared, left);
+            if left == 0 {
+                self.counters.flush_as_credit(shared);
+                return Progress::More;
+            }
+            if !self.find_work(shared) {
+                break;
+            }
+        }
+        self.counters.flush_as_credit(shared);
+        self.busy = false;
+        shared.queue.become_idle();
+        Progress::Empty
+    }
+
+    /// Scans until at least `bytes` of objects have been scanned or the queue is empty, then hands everything back.
+    /// For an assist: the caller's buffer has been pushed to the queue or given as `own`.
+    pub(crate) fn assist(&mut self, shared: &Shared, own: Option<Box<Segment>>, bytes: u64) -> u64 {
+        self.tune(shared);
+        if let Some(own) = own {
+            self.retire_top(shared);
+            self.top = own;
+        }
+        let mut done = 0;
+        while done < bytes {
+            let before = self.counters.scanned;
+            let scanned = self.drain(shared, 64);
+            done += self.counters.scanned - before;
+            if scanned < 64 && !self.top_from_queue(shared) {
+                break;
+            }
+        }
+        self.hand_back(shared);
+        self.counters.flush(shared);
+        done
+    }
+
+    fn top_from_queue(&mut self, shared: &Shared) -> bool {
+        match shared.queue.take_one() {
+            Some(segment) => {
+                self.recycle_top(segment);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Everything still grey goes to the global queue.
+    pub(crate) fn hand_back(&mut self, shared: &Shared) {
+        while self.ringed > 0 {
+            let item = self.ring[self.head];
+            self.head = (self.head + 1) % RING;
+            self.ringed -= 1;
+            self.push(item);
+        }
+        self.retire_top(shared);
+        while let Some(segment) = self.deque.pop() {
+            shared.queue.push(segment);
+        }
+        self.report_deferred(shared);
+    }
+
+    /// Whether anything has turned black since the counters were flushed and the stack was empty.
+    pub(crate) fn has_found(&self) -> bool {
+        self.counters.objects > 0 || !self.top.is_empty() || !self.deque.is_empty()
+    }
+
+    fn retire_top(&mut self, shared: &Shared) {
+        if !self.top.is_empty() {
+            let fresh = self.spare.pop().unwrap_or_else(Segment::new);
+            shared.queue.push(std::mem::replace(&mut self.top, fresh));
+        }
+    }
+
+    fn recycle_top(&mut self, segment: Box<Segment>) {
+        let empty = std::mem::replace(&mut self.top, segment);
+        if self.spare.len() < 8 {
+            self.spare.push(empty);
+        }
+    }
+
+    fn report_deferred(&mut self, shared: &Shared) {
+        if !self.deferred.is_empty() {
+            shared.queue.defer(&mut self.deferred);
+        }
+    }
+
+    /// Step 3: work from elsewhere. False when there is none.
+    fn find_work(&mut self, shared: &Shared) -> bool {
+        self.report_deferred(shared);
+        if let Some(segment) = self.deque.pop() {
+            self.recycle_top(segment);
+            return true;
+        }
+        if let Some(chunk) = shared.root_cursor.take() {
+            let space = shared.space();
+            shared.roots.for_each_in(chunk, |_, addr| self.mark(space, addr));
+            shared.root_cursor.finish();
+            return true;
+        }
+        match shared.queue.take(&self.deque) {
+            Some(segment) => {
+                self.recycle_top(segment);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Steps 1 and 2, for at most `limit` objects; returns how many were scanned.
+    fn drain(&mut self, shared: &Shared, limit: usize) -> usize {
+        let space = shared.space();
+        let mut scanned = 0;
+        while scanned < limit {
+            while self.ringed < RING {
+                let Some(item) = self.pop() else { break };
+                prefetch(item);
+                self.ring[(self.head + self.ringed) % RING] = item;
+                self.ringed += 1;
+            }
+            if self.ringed == 0 {
+                break;
+            }
+            let item = self.ring[self.head];
+            self.head = (self.head + 1) % RING;
+            self.ringed -= 1;
+            point(Point::Scan);
+            self.scan(shared, space, item);
+            scanned += 1;
+            if scanned % 256 == 0 && shared.queue.anyone_hungry() {
+                self.share();
+            }
+        }
+        scanned
+    }
+
+    /// Gives half of a long stack to whoever is hungry.
+    fn share(&mut self) {
+        if self.deque.is_empty() && self.top.len() >= 32 {
+            let half = self.top.split();
+            self.deque.push(half);
+        }
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) -> Option<usize> {
+        match self.top.pop() {
+            Some(item) => Some(item),
+            None => {
+                let segment = self.deque.pop()?;
+                self.recycle_top(segment);
+                self.top.pop()
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, item: usize) {
+        if !self.top.push(item) {
+            self.push_slow(item);
+        }
+    }
+
+    #[cold]
+    fn push_slow(&mut self, item: usize) {
+        let fresh = self.spare.pop().unwrap_or_else(Segment::new);
+        let full = std::mem::replace(&mut self.top, fresh);
+        self.deque.push(full);
+        let pushed = self.top.push(item);
+        debug_assert!(pushed, "a fresh segment has room");
+    }
+
+    /// Shades the object `addr` lies in; what was white and can hold references goes on the stack.
+    #[inline(always)]
+    pub(crate) fn mark(&mut self, space: &Space, addr: usize) {
+        match self.shade.shade(space, addr) {
+            Shaded::Already => {}
+            Shaded::Leaf { size } => {
+                self.counters.objects += 1;
+                self.counters.bytes += size as u64;
+            }
+            Shaded::Grey { base } => self.push(base),
+        }
+    }
+
+    #[inline(always)]
+    fn scan(&mut self, shared: &Shared, space: &Space, item: usize) {
+        if item & REST != 0 {
+            return self.scan_rest(shared, space, item & !REST);
+        }
+        let page = space.page(item);
+        let class = space.class(page);
+        let ty = type_of(class);
+        self.counters.scan(crate::barrier::size_of_object(space, page));
+        match &ty.shape {
+            Shape::Leaf => {}
+            // SAFETY: `item` is the base of a live object of type `ty`: it was reached over a reference and shaded.
+            Shape::Words(words) => unsafe { for_each_word(words, item, |child| self.mark(space, child)) },
+            Shape::Rows(rows) => self.scan_rows(shared, space, ty, rows, item, 0),
+            Shape::Call => self.call(shared, ty, item, 0..0),
+        }
+    }
+
+    /// The rest of an array, from the row at `at`.
+    #[cold]
+    fn scan_rest(&mut self, shared: &Shared, space: &Space, at: usize) {
+        let page = space.page(at);
+        let base = space.base_of(page, at);
+        let ty = type_of(space.class(page));
+        if let Shape::Rows(rows) = &ty.shape {
+            let first = (at - base - rows.header as usize) / rows.stride as usize;
+            self.scan_rows(shared, space, ty, rows, base, first);
+        }
+    }
+
+    fn scan_rows(
+        &mut self,
+        shared: &Shared,
+        space: &Space,
+        ty: &'static GcType,
+        rows: &Rows,
+        base: usize,
+        first: usize,
+    ) {
+        // SAFETY: the first word of an array object is its length, written before the object is reachable.
+        let len = unsafe { super::kernel::load_word(base) };
+        let end = len.min(first + ROWS_AT_ONCE);
+        let address = |row: usize| base + rows.header as usize + row * rows.stride as usize;
+        if end < len {
+            self.push(address(end) | REST);
+        }
+        match &rows.words {
+            Some(words) => {
+                for row in first..end {
+                    // SAFETY: rows below `len` are live values with these words.
+                    unsafe { for_each_word(words, address(row), |child| self.mark(space, child)) };
+                }
+            }
+            None => self.call(shared, ty, base, first..end),
+        }
+    }
+
+    /// Runs the type's own `trace`. A panic in it gives the cycle up; a taken lock puts the object off.
+    #[inline(never)]
+    fn call(&mut self, shared: &Shared, ty: &'static GcType, base: usize, rows: std::ops::Range<usize>) {
+        let purpose = Purpose::Mark { cycle: self.cycle };
+        let mut sink = MarkSink { marker: self, shared };
+        let traced = catch_unwind(AssertUnwindSafe(|| {
+            Tracer::run(&mut sink, purpose, |tracer| {
+                let object = std::ptr::with_exposed_provenance::<u8>(base);
+                // SAFETY: `base` is a live object of type `ty` (reached and shaded), in a window of the collector: its slot
+                // is not reused before the next sweep.
+                unsafe { (ty.trace)(object, rows, tracer) }
+            })
+        }));
+        match traced {
+            Ok(Outcome::Complete) => {}
+            Ok(Outcome::Deferred) => self.deferred.push(base),
+            // ORDERING: none needed: read under the cycle lock after the markers went idle (SeqCst in `GreyQueue`).
+            Err(_) => shared.trace_panicked.store(true, Ordering::Relaxed),
+        }
+    }
+}
+
+impl Marker {
+    /// A sink that marks, for tables of ephemerons.
+    pub(crate) fn sink<'a>(&'a mut self, shared: &'a Shared) -> MarkSink<'a> {
+        MarkSink { marker: self, shared }
+    }
+}
+
+/// Where `trace` calls of a marker report to.
+pub(crate) struct MarkSink<'a> {
+    marker: &'a mut Marker,
+    shared: &'a Shared,
+}
+
+impl EdgeSink for MarkSink<'_> {
+    fn edges(&mut self, addresses: &[usize]) {
+        let space = self.shared.space();
+        for &addr in addresses {
+            self.marker.mark(space, addr);
+        }
+    }
+
+    fn stamp_is_live(&self, stamp: crate::handle::Stamp) -> bool {
+        self.shared.mutators.stamp_is_live(stamp)
+    }
+
+    fn ephemeron_table(&mut self, table: NonNull<dyn EphemeronTable>) {
+        self.shared.ephemerons.register(table);
+    }
+}
