@@ -1,0 +1,252 @@
+//! Answering handshakes: by the mutator at its safepoint, or by the collector in the stead of a parked one.
+//!
+//! In an answer a mutator holds no raw pointer. It hands its grey buffer over, takes the mode that is asked, and for
+//! handshake 2 recolours, for handshake 3 flushes its runs. It waits for nobody, and the cost does not depend on the size
+//! of the heap: at most one recolouring or flush of the runs in use.
+
+use crate::barrier::{Mode, Segment, Shade};
+use crate::cycle::{Request, Step};
+use crate::heap::{Owner, Shared};
+use crate::mutator::word::ParkOutcome;
+use crate::mutator::{Mutator, Record};
+use greyset_alloc::Cache;
+use greyset_sync::atomic::Ordering;
+use greyset_sync::{Point, point};
+use std::ptr;
+use std::sync::Arc;
+
+/// Steps of the collector that one safepoint takes at most.
+const MOST_STEPS: usize = 6;
+
+impl Request {
+    /// The mode a handshake asks for; `None` for a round.
+    pub(crate) fn mode(self) -> Option<Mode> {
+        match self {
+            Request::Both => Some(Mode::Both),
+            Request::Deletion => Some(Mode::Deletion),
+            Request::Round => None,
+            Request::Off => Some(Mode::Off),
+        }
+    }
+}
+
+impl Mutator {
+    /// A safepoint: the borrow proves that no `Gc` is alive. Answers what the collector asks.
+    ///
+    /// Cost: one relaxed load when nothing is asked. An answer takes a few hundred nanoseconds and waits for nobody.
+    #[inline(always)]
+    pub fn safepoint(&mut self) {
+        if self.record.word.poll() {
+            self.safepoint_slow();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn safepoint_slow(&mut self) {
+        if self.record.word.take_step() && self.shared().driver.is_inline() {
+            self.inline_step();
+        }
+        let Some(shared) = self.background() else { return self.answer_if_asked() };
+        // Answering as the last one opens the way for the next step of the collector; if that is a short one, take it here.
+        for _ in 0..MOST_STEPS {
+            self.answer_if_asked();
+            // ORDERING: acquire, as in `Handshake::is_done`.
+            if shared.shared().pending.load(Ordering::Acquire) != 0 {
+                return;
+            }
+            let Some(mut collector) = shared.shared().collector.try_lock() else { return };
+            if collector.advance(shared.shared()) != Step::Worked {
+                return;
+            }
+        }
+        self.answer_if_asked();
+    }
+
+    /// The heap, if it is driven by background threads.
+    fn background(&self) -> Option<Arc<Owner>> {
+        let driver = &self.shared().driver;
+        (!driver.is_inline() && !driver.is_stepping()).then(|| Arc::clone(self.owner()))
+    }
+
+    /// Answers if there is a request.
+    pub(crate) fn answer_if_asked(&mut self) {
+        if self.record.word.is_asked() {
+            self.answer();
+        }
+    }
+
+    /// Answers the running handshake. No window is open (`&mut self`) and `ASKED` is set.
+    pub(super) fn answer(&mut self) {
+        let timer = crate::stats::cpu::thread_cpu_time();
+        point(Point::HandshakeAnswer);
+        let request = self.shared().published.request();
+        self.close_window();
+        self.hand_over(request);
+        if let Some(mode) = request.mode() {
+            self.record.set_mode(mode);
+            self.take_mode(mode);
+        }
+        match request {
+            Request::Both | Request::Round => {}
+            Request::Deletion => self.recolour(),
+            Request::Off => self.flush_cache(),
+        }
+        self.record.word.answered();
+        self.shared().one_answered(request);
+        let spent = crate::stats::cpu::thread_cpu_time().saturating_sub(timer);
+        self.shared().stats.safepoints.record_duration(spent);
+    }
+
+    /// The window ends. If a guard of a `Lock` was forgotten in mode Both, what it left behind was not shaded: the running
+    /// cycle must keep everything.
+    fn close_window(&self) {
+        if self.open.take_forgotten() {
+            self.shared().trace_panicked.store(true, Ordering::Relaxed);
+        }
+        self.record.next_window();
+    }
+
+    /// Hands the grey buffer over; in a round, says whether this mutator was clean.
+    fn hand_over(&mut self, request: Request) {
+        self.give_buffer();
+        let shared = self.owner.shared();
+        if self.worked.replace(false) && request == Request::Round {
+            // ORDERING: none needed: published by `one_answered` (acquire-release on `pending`).
+            shared.dirty.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A buffer that holds anything goes to the global queue, and the running round is not clean.
+    pub(crate) fn give_buffer(&mut self) {
+        let buffer = self.buffer.get_mut();
+        if !buffer.is_empty() {
+            let full = std::mem::replace(buffer, Segment::new());
+            self.give(full);
+        }
+    }
+
+    /// Pushes a segment to the global queue, which makes the running round not clean.
+    pub(crate) fn give(&self, segment: Box<Segment>) {
+        self.worked.set(true);
+        let shared = self.shared();
+        shared.queue.push(segment);
+        shared.dirty.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes over colours and barrier of a mode, as the cycle's published words say.
+    pub(super) fn take_mode(&self, mode: Mode) {
+        let published = &self.shared().published;
+        self.mode.set(mode);
+        self.shade.set(Shade::new(published.white()));
+        self.colour.set(match mode {
+            Mode::Off => published.live(),
+            Mode::Both => published.white(),
+            Mode::Deletion => published.white().other(),
+        });
+    }
+
+    fn recolour(&mut self) {
+        point(Point::RunRecolour);
+        // SAFETY: invariant 1 of `Mutator`; the window is closed but the mutator is not parked.
+        let cache = unsafe { self.cache.get().as_ref() };
+        cache.recolour(&self.shared().alloc, self.colour.get());
+    }
+
+    pub(super) fn flush_cache(&mut self) {
+        // SAFETY: as in `recolour`.
+        let cache = unsafe { self.cache.get().as_ref() };
+        flush(self.shared(), cache);
+    }
+
+    /// Leaves the window: hands over the buffer, leaves the cache for the collector, parks. Answers first if asked.
+    pub(super) fn park(&mut self) {
+        point(Point::Park);
+        loop {
+            self.give_buffer();
+            self.close_window();
+            let other = self.record.swap_cache(self.cache.get().as_ptr());
+            drop_cache(other);
+            match self.record.word.park(self.worked.get()) {
+                ParkOutcome::Parked => {
+                    self.worked.set(false);
+                    return;
+                }
+                ParkOutcome::AnswerFirst => {
+                    self.fetch_cache();
+                    self.answer();
+                }
+            }
+        }
+    }
+
+    /// Opens a window: never waits. Takes over what the collector left, answers if it has not been answered for.
+    pub(super) fn unpark(&mut self) {
+        point(Point::Unpark);
+        let unparked = self.record.word.unpark();
+        self.worked.set(unparked.worked);
+        self.fetch_cache();
+        self.take_mode(self.record.mode());
+        if unparked.asked {
+            self.answer();
+        }
+    }
+
+    /// Takes the cache back, or a new one if the collector has it just now.
+    fn fetch_cache(&mut self) {
+        let cache = ptr::NonNull::new(self.record.swap_cache(ptr::null_mut()));
+        self.cache.set(cache.unwrap_or_else(|| new_cache(self.shared())));
+    }
+}
+
+/// A boxed cache as a pointer.
+pub(super) fn new_cache(shared: &Shared) -> ptr::NonNull<Cache> {
+    ptr::NonNull::from(Box::leak(Box::new(Cache::new(&shared.alloc))))
+}
+
+/// Frees a cache that has been flushed; null is none.
+pub(super) fn drop_cache(cache: *mut Cache) {
+    if !cache.is_null() {
+        // SAFETY: caches are made by `new_cache` and travel by pointer; whoever swapped this one out owns it.
+        drop(unsafe { Box::from_raw(cache) });
+    }
+}
+
+/// Returns all runs and spans of a cache and accounts for what comes back.
+pub(super) fn flush(shared: &Shared, cache: &Cache) {
+    point(Point::RunFlush);
+    let returned = cache.flush(&shared.alloc);
+    shared.account_returned(returned);
+}
+
+/// Collector: answers in the stead of a parked mutator, completely, unless it unparks meanwhile and answers itself.
+pub(crate) fn answer_for(shared: &Shared, record: &Record, request: Request) {
+    point(Point::HandshakeAnswer);
+    match request {
+        Request::Both | Request::Round => {}
+        // The runs of a parked mutator go back rather than being recoloured: it may stay parked for long.
+        Request::Deletion | Request::Off => {
+            let cache = record.swap_cache(ptr::null_mut());
+            if !cache.is_null() {
+                // SAFETY: swapped out, so it is ours alone (Record, column "collector").
+                flush(shared, unsafe { &*cache });
+                if !record.put_back(cache) {
+                    drop_cache(cache);
+                }
+            }
+        }
+    }
+    let worked = record.word.parked_worked();
+    // If the mutator unparks before the compare-and-swap below, it answers the same request itself before it opens its
+    // window, so that it never runs in a mode it has not answered for.
+    if let Some(mode) = request.mode() {
+        record.set_mode(mode);
+    }
+    if worked && request == Request::Round {
+        // ORDERING: none needed: published by `one_answered`.
+        shared.dirty.store(true, Ordering::Relaxed);
+    }
+    if record.word.answer_parked() {
+        shared.one_answered(request);
+    }
+}

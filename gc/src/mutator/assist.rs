@@ -1,0 +1,70 @@
+//! Assists: a mutator that allocates while marking runs pays for it with marking.
+//!
+//! An allocation of b bytes owes `ratio · b` bytes of scan work (pacer.md). It is paid from what background markers have
+//! done in advance (`credit`), else by scanning grey objects, at least [`BATCH`] bytes at a time and at most the configured
+//! bound, whatever the debt: the rest is paid by the next allocation. An assist pops from the global queue or the mutator's own
+//! buffer; it makes the running round not clean, even when its buffer ends up empty.
+
+use crate::cycle::Phase;
+use crate::mark::Marker;
+use crate::mutator::Mutator;
+use crate::stats::cpu::thread_cpu_time;
+use greyset_sync::atomic::Ordering;
+
+/// Least scan work an assist does once it does any, in bytes (Go: gcOverAssistWork).
+const BATCH: i64 = 64 << 10;
+/// Scan work a nanosecond is taken to do when a bound in time is turned into one in bytes; deliberately low.
+const BYTES_PER_NS: u64 = 2;
+
+impl Mutator {
+    /// Pays for a run of `bytes` bytes.
+    pub(super) fn pay(&self, bytes: usize) {
+        let shared = self.shared();
+        if !shared.published.tracing() {
+            return;
+        }
+        let owed = self.debt.get() + (bytes as f64 * shared.pace.ratio()) as i64;
+        if owed <= 0 {
+            return self.debt.set(owed);
+        }
+        let credit = &shared.pace.credit;
+        let take = |have: i64| (have > 0).then(|| have - have.min(owed));
+        let paid = match credit.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+            Ok(before) => before.min(owed),
+            Err(_) => 0,
+        };
+        self.debt.set(owed - paid);
+        if owed > paid {
+            self.assist(owed - paid);
+        }
+    }
+
+    /// Scans grey objects for at least `owed` bytes, within the bound for one allocation.
+    #[cold]
+    pub(super) fn assist(&self, owed: i64) {
+        let shared = self.shared();
+        if shared.published.phase() != Phase::Mark {
+            return;
+        }
+        let bound = (shared.config.assist_max.as_nanos() as u64).saturating_mul(BYTES_PER_NS).max(4096);
+        let want = owed.max(BATCH).min(i64::try_from(bound).unwrap_or(i64::MAX));
+        let timer = thread_cpu_time();
+        self.note_work();
+        let own = {
+            let mut buffer = self.buffer.borrow_mut();
+            (!buffer.is_empty()).then(|| std::mem::replace(&mut *buffer, crate::barrier::Segment::new()))
+        };
+        let mut slot = self.marker.borrow_mut();
+        let marker = slot.get_or_insert_with(|| Box::new(Marker::new()));
+        let done = marker.assist(shared, own, want.unsigned_abs());
+        self.debt.set(self.debt.get() - i64::try_from(done).unwrap_or(i64::MAX));
+        if done < want.unsigned_abs() {
+            // Nothing grey within reach: perhaps marking can end, and this mutator's next safepoint may see to it.
+            self.record.word.set_step();
+        }
+        shared.dirty.store(true, Ordering::Relaxed);
+        let spent = thread_cpu_time().saturating_sub(timer);
+        let spent = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
+        shared.pace.assist_ns.fetch_add(spent, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,182 @@
+//! The list of attached mutators, and the part of a mutator that others may see.
+//!
+//! Attaching takes the mode the current phase implies, atomically with joining the list: both happen under the list's
+//! lock, under which handshakes are asked too. No mutator takes the lock to answer, park or unpark.
+
+use crate::barrier::Mode;
+use crate::handle::Stamp;
+use crate::mutator::word::HandshakeWord;
+use greyset_alloc::Cache;
+use greyset_sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
+use greyset_sync::{CachePadded, Mutex, Rank};
+use std::ptr;
+use std::sync::Arc;
+
+/// What others may see of a mutator.
+///
+/// | field | mutator, running | mutator, parking or unparking | collector, mutator parked and asked |
+/// | --- | --- | --- | --- |
+/// | `word` | poll, answered | park, unpark | answer_parked |
+/// | `mode` | writes in its answer | reads on unpark | writes |
+/// | `window` | writes in its answer | writes on park | – |
+/// | `cache` | null | swaps in and out | swaps out, flushes, puts back |
+pub(crate) struct Record {
+    /// The handshake word, alone on its cache line.
+    pub(crate) word: CachePadded<HandshakeWord>,
+    mode: AtomicU8,
+    window: AtomicU32,
+    cache: AtomicPtr<Cache>,
+    id: u32,
+    name: String,
+}
+
+impl Record {
+    /// Number of the mutator in its heap, from 1.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Name of the thread that attached it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The mode last answered.
+    pub(crate) fn mode(&self) -> Mode {
+        Mode::from_byte(self.mode.load(Ordering::Relaxed))
+    }
+
+    /// Sets the mode: by the mutator in its answer, by the collector in its stead. Published by the word.
+    pub(crate) fn set_mode(&self, mode: Mode) {
+        self.mode.store(mode.byte(), Ordering::Relaxed);
+    }
+
+    /// Stamp of the current window.
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp::new(self.id, self.window.load(Ordering::Relaxed))
+    }
+
+    /// The current window is over.
+    pub(crate) fn next_window(&self) {
+        let next = self.window.load(Ordering::Relaxed).wrapping_add(1);
+        // ORDERING: release pairs with the acquire in `Mutators::stamp_is_live`: what the window wrote is visible to who
+        // concludes that its guards are gone.
+        self.window.store(next, Ordering::Release);
+    }
+
+    /// Leaves the cache for the collector to flush, or takes back what is there.
+    pub(crate) fn swap_cache(&self, cache: *mut Cache) -> *mut Cache {
+        // ORDERING: acquire-release, pairs with itself and with `put_back`: contents of the cache travel with the pointer.
+        self.cache.swap(cache, Ordering::AcqRel)
+    }
+
+    /// Puts a flushed cache back; false if there is one already.
+    pub(crate) fn put_back(&self, cache: *mut Cache) -> bool {
+        // ORDERING: release pairs with the acquire in `swap_cache`.
+        let swap = self.cache.compare_exchange(ptr::null_mut(), cache, Ordering::Release, Ordering::Relaxed);
+        swap.is_ok()
+    }
+}
+
+/// Guarded by the list's lock.
+pub(crate) struct List {
+    records: Vec<Arc<Record>>,
+    next_id: u32,
+    mode: Mode,
+}
+
+impl List {
+    /// Every attached mutator.
+    pub(crate) fn records(&self) -> &[Arc<Record>] {
+        &self.records
+    }
+
+    /// The mode a mutator gets that attaches now.
+    pub(crate) fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
+    /// Takes a record off the list.
+    pub(crate) fn remove(&mut self, id: u32) {
+        self.records.retain(|record| record.id != id);
+    }
+}
+
+/// All attached mutators.
+pub(crate) struct Mutators {
+    list: Mutex<List>,
+}
+
+impl Mutators {
+    /// An empty list.
+    pub(crate) fn new() -> Mutators {
+        Mutators {
+            list: Mutex::new(Rank::Mutators, List { records: Vec::new(), next_id: 1, mode: Mode::Off }),
+        }
+    }
+
+    /// The list, locked.
+    pub(crate) fn lock(&self) -> greyset_sync::MutexGuard<'_, List> {
+        self.list.lock()
+    }
+
+    /// Joins the list, parked, in the mode the current phase implies.
+    pub(crate) fn attach(&self, name: &str) -> Arc<Record> {
+        let mut list = self.list.lock();
+        let id = list.next_id;
+        list.next_id = Stamp::next_mutator(id);
+        let record = Arc::new(Record {
+            word: CachePadded::new(HandshakeWord::new()),
+            mode: AtomicU8::new(list.mode.byte()),
+            window: AtomicU32::new(0),
+            cache: AtomicPtr::new(ptr::null_mut()),
+            id,
+            name: name.to_owned(),
+        });
+        list.records.push(Arc::clone(&record));
+        record
+    }
+
+    /// Whether a guard of the window `stamp` could still exist.
+    pub(crate) fn stamp_is_live(&self, stamp: Stamp) -> bool {
+        if stamp == Stamp::COLLECTOR {
+            return true;
+        }
+        let list = self.list.lock();
+        list.records.iter().filter(|record| stamp.could_be_of(record.id)).any(|record| {
+            // ORDERING: acquire pairs with the release in `next_window`.
+            Stamp::new(record.id, record.window.load(Ordering::Acquire)) == stamp
+        })
+    }
+
+    /// How many are attached.
+    pub(crate) fn len(&self) -> usize {
+        self.list.lock().records.len()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_dies_with_its_window() {
+        let mutators = Mutators::new();
+        let record = mutators.attach("a");
+        let stamp = record.stamp();
+        assert!(mutators.stamp_is_live(stamp));
+        record.next_window();
+        assert!(!mutators.stamp_is_live(stamp));
+        assert!(mutators.stamp_is_live(record.stamp()));
+        mutators.lock().remove(record.id());
+        assert!(!mutators.stamp_is_live(record.stamp()));
+    }
+
+    #[test]
+    fn attaching_takes_the_mode_of_the_phase() {
+        let mutators = Mutators::new();
+        mutators.lock().set_mode(Mode::Deletion);
+        assert_eq!(mutators.attach("b").mode(), Mode::Deletion);
+        assert_eq!(mutators.len(), 1);
+    }
+}

@@ -1,0 +1,209 @@
+//! Mutators: threads (or tasks) of the embedding program, as the heap sees them.
+//!
+//! - [`MutatorHandle`] attaches one; it is parked unless [`MutatorHandle::enter`] runs.
+//! - [`Mutator`] is what a window has: allocation, safepoints, collection on demand.
+//! - `word` is how it is asked and parks, `list` who is attached, `answer` what it does when asked, `slow` what
+//!   allocation does when a run is used up, `assist` how it pays for allocation during marking.
+//!
+//! A mutator never waits for another mutator, nor for the collector: it answers handshakes by itself, and where the
+//! collector has taken its allocation cache to answer in its stead it goes on with a new one.
+
+mod answer;
+mod assist;
+mod handle;
+mod list;
+mod slow;
+mod word;
+
+pub(crate) use answer::answer_for;
+pub use handle::MutatorHandle;
+pub(crate) use list::{Mutators, Record};
+pub(crate) use word::Asked;
+
+use crate::barrier::{Mode, SEGMENT_LEN, Segment, Shade, Shaded};
+use crate::handle::{Gc, Open, Stamp};
+use crate::heap::{Owner, Shared};
+use crate::mark::Marker;
+use crate::roots::EntryRef;
+use crate::trace::{Branded, GcType, gc_type};
+use greyset_alloc::{Cache, Colour, Space};
+use greyset_sync::{Point, point};
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// A thread's access to the heap during a window: it exists only as `&mut Mutator` inside
+/// [`MutatorHandle::enter`].
+///
+/// Methods that take `&self` keep every [`Gc`] alive; those that take `&mut self` are safepoints, over which the borrow
+/// checker lets no `Gc` live.
+///
+/// # Invariants
+/// 1. `cache` points to a boxed `Cache` that this mutator owns, except between `park` and `unpark`.
+/// 2. `mode`, `shade` and `colour` are those of the last answered handshake (`record.mode()`).
+/// 3. Objects in `buffer` are black and grey for nobody else.
+pub struct Mutator {
+    cache: Cell<NonNull<Cache>>,
+    record: Arc<Record>,
+    mode: Cell<Mode>,
+    colour: Cell<Colour>,
+    shade: Cell<Shade>,
+    worked: Cell<bool>,
+    pub(crate) buffer: RefCell<Box<Segment>>,
+    owner: Arc<Owner>,
+    /// Scan work owed (positive) or paid in advance (negative), in bytes.
+    debt: Cell<i64>,
+    /// Pages owed to the sweep, in 1/1024.
+    sweep_debt: Cell<i64>,
+    marker: RefCell<Option<Box<Marker>>>,
+    pub(crate) entries: RefCell<Vec<EntryRef>>,
+    open: Open,
+    not_send: PhantomData<*mut ()>,
+}
+
+impl Mutator {
+    /// Allocates `value`. Never a safepoint; never waits for the collector.
+    ///
+    /// Cost: a bump of a pointer in the current run of the type; every few hundred objects a new run is taken, which may
+    /// sweep a span and pay for marking that is under way.
+    ///
+    /// # Panics
+    /// When the hard limit (or the machine's memory) is exhausted. Use [`Mutator::try_alloc`] to get the value back instead.
+    #[inline(always)]
+    pub fn alloc<'gc, T: Branded<'gc>>(&'gc self, value: T) -> Gc<'gc, T> {
+        match self.bump::<T>() {
+            Some(place) => self.fill(place, value),
+            None => self.alloc_slow(value),
+        }
+    }
+
+    #[inline(always)]
+    fn bump<'gc, T: Branded<'gc>>(&'gc self) -> Option<NonNull<u8>> {
+        let info = &gc_type::<T::Static>().base;
+        // SAFETY: invariant 1; a window is open, since there is a `&Mutator`.
+        let cache = unsafe { self.cache.get().as_ref() };
+        cache.alloc(info)
+    }
+
+    /// Writes `value` to a slot taken for it.
+    #[inline(always)]
+    fn fill<'gc, T: Branded<'gc>>(&'gc self, place: NonNull<u8>, value: T) -> Gc<'gc, T> {
+        let place = place.cast::<T>();
+        // SAFETY: the slot was taken for a `T` from this mutator's own run: nobody else sees it, and it is large and
+        // aligned enough (`slot_size`).
+        unsafe { place.write(value) };
+        // SAFETY: it holds a `T` now, in the colour this mutator's mode asks for, and lives at least until the window's end.
+        unsafe { Gc::from_ptr(place) }
+    }
+
+    /// The mode of slot writes.
+    #[inline(always)]
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode.get()
+    }
+
+    /// Number of the running cycle; 0 before the first.
+    #[inline]
+    pub(crate) fn cycle(&self) -> u32 {
+        self.shared().published.cycle()
+    }
+
+    /// Shades the object that `addr` lies in, onto this mutator's buffer. 0 is no object. Only while marking.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn shade(&self, addr: usize) {
+        if addr == 0 || self.mode.get() == Mode::Off {
+            return;
+        }
+        let shared = self.shared();
+        match self.shade.get().shade(shared.space(), addr) {
+            Shaded::Already => {}
+            Shaded::Leaf { size } => {
+                self.count_marked(size);
+                // Nothing to scan, but a key of an ephemeron may have become black: the running round is not clean.
+                self.worked.set(true);
+            }
+            Shaded::Grey { base } => self.push_grey(base),
+        }
+    }
+
+    fn count_marked(&self, size: usize) {
+        use greyset_sync::atomic::Ordering::Relaxed;
+        let pace = &self.shared().pace;
+        pace.marked_objects.fetch_add(1, Relaxed);
+        pace.marked_bytes.fetch_add(size as u64, Relaxed);
+    }
+
+    fn push_grey(&self, base: usize) {
+        point(Point::ShadePush);
+        let mut buffer = self.buffer.borrow_mut();
+        let pushed = buffer.push(base);
+        debug_assert!(pushed, "a buffer is handed over when it becomes full");
+        if buffer.len() == SEGMENT_LEN {
+            let full = std::mem::replace(&mut *buffer, Segment::new());
+            drop(buffer);
+            self.give(full);
+        }
+    }
+
+    /// Identity of the current window, for the ownership of locks.
+    pub(crate) fn stamp(&self) -> Stamp {
+        self.record.stamp()
+    }
+
+    /// Whether a guard of the window `stamp` could still exist.
+    pub(crate) fn stamp_is_live(&self, stamp: Stamp) -> bool {
+        stamp == self.record.stamp() || self.shared().mutators.stamp_is_live(stamp)
+    }
+
+    /// What this mutator remembers of the locks it has open.
+    pub(crate) fn open(&self) -> &Open {
+        &self.open
+    }
+
+    /// The heap's address space.
+    pub(crate) fn space(&self) -> &Space {
+        self.shared().space()
+    }
+
+    /// Base address and type of the object `addr` lies in; `None` for tiny values, whose slots have no type of their own.
+    pub(crate) fn object_at(&self, addr: usize) -> Option<(usize, &'static GcType)> {
+        let (base, span) = self.space().object_base(addr)?;
+        let tiny = span.flags().contains(greyset_alloc::SpanFlags::TINY);
+        (!tiny).then(|| (base, crate::mark::type_of(self.space().class_info(span.class()))))
+    }
+
+    /// The heap, for handles that keep it alive.
+    pub(crate) fn owner(&self) -> &Arc<Owner> {
+        &self.owner
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &Shared {
+        self.owner.shared()
+    }
+
+    /// What this mutator knows of white and black.
+    pub(crate) fn colours(&self) -> Shade {
+        self.shade.get()
+    }
+
+    /// Marking work was done that leaves no trace in the buffer: the running round is not clean.
+    pub(crate) fn note_work(&self) {
+        self.worked.set(true);
+    }
+
+    /// The slot for an object of `ty` of `bytes` bytes.
+    ///
+    /// # Errors
+    /// When the hard limit or the machine's memory is exhausted.
+    #[inline(never)]
+    pub(crate) fn alloc_raw(
+        &self,
+        ty: &'static GcType,
+        bytes: usize,
+    ) -> Result<NonNull<u8>, crate::error::OutOfMemory> {
+        self.place(ty, bytes)
+    }
+}

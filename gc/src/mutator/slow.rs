@@ -1,0 +1,118 @@
+//! Allocation when the run is used up: the next run, the pay for it, and what to do when memory is short.
+//!
+//! 1. Sweep this allocation's share, if sweeping is under way (proportional sweep).
+//! 2. Pay for marking that is under way (`assist`).
+//! 3. Take the next run (or a span of its own for a large object) and account for it.
+//! 4. Ask for a cycle when the trigger is reached.
+//!
+//! Never a safepoint, never a wait for a phase: over the hard limit it returns an error.
+
+use crate::cycle::Phase;
+use crate::error::{AllocError, OutOfMemory};
+use crate::handle::Gc;
+use crate::mutator::Mutator;
+use crate::stats::{Event, LimitKind};
+use crate::trace::{Branded, GcType, Shaped, gc_type};
+use greyset_alloc::{Obstacle, Role};
+use greyset_sync::atomic::Ordering;
+use std::ptr::NonNull;
+
+impl Mutator {
+    /// As [`Mutator::alloc`], but running out of memory is an error that gives the value back.
+    ///
+    /// Drop what can be dropped, call [`Mutator::collect`], try again, or raise the error in your own language.
+    ///
+    /// # Errors
+    /// When the hard limit (or the machine's memory) is exhausted.
+    #[inline(always)]
+    pub fn try_alloc<'gc, T: Branded<'gc>>(&'gc self, value: T) -> Result<Gc<'gc, T>, AllocError<T>> {
+        match self.bump::<T>() {
+            Some(place) => Ok(self.fill(place, value)),
+            None => self.try_alloc_slow(value),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn alloc_slow<'gc, T: Branded<'gc>>(&'gc self, value: T) -> Gc<'gc, T> {
+        match self.try_alloc_slow(value) {
+            Ok(gc) => gc,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_alloc_slow<'gc, T: Branded<'gc>>(&'gc self, value: T) -> Result<Gc<'gc, T>, AllocError<T>> {
+        match self.place(gc_type::<T::Static>(), <T as Shaped>::OBJECT_SIZE) {
+            Ok(place) => Ok(self.fill(place, value)),
+            Err(error) => Err(AllocError::new(value, error)),
+        }
+    }
+
+    /// A slot for an object of type `ty` and `bytes` bytes.
+    pub(super) fn place(&self, ty: &'static GcType, bytes: usize) -> Result<NonNull<u8>, OutOfMemory> {
+        let shared = self.shared();
+        let phase = shared.published.phase();
+        if phase != Phase::Idle && shared.driver.is_inline() {
+            self.record.word.set_step();
+        }
+        if phase == Phase::Sweep {
+            self.sweep_share(bytes);
+        }
+        // SAFETY: invariant 1 of `Mutator`; a window is open.
+        let cache = unsafe { self.cache.get().as_ref() };
+        let colour = self.colour.get();
+        let taken = if bytes > greyset_alloc::MAX_SMALL {
+            cache.large(&shared.alloc, &ty.base, bytes, colour)
+        } else {
+            cache.refill(&shared.alloc, &shared.sweep.reclaimer(shared), &ty.base, bytes, colour)
+        };
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(error) => return Err(self.out_of_memory(error)),
+        };
+        let live = shared.account_taken(taken.bytes, taken.objects);
+        if self.mode.get() != crate::barrier::Mode::Off {
+            self.pay(taken.bytes);
+        }
+        if live >= shared.pace.trigger.load(Ordering::Relaxed) {
+            self.trigger_reached();
+        }
+        Ok(taken.ptr)
+    }
+
+    #[cold]
+    fn trigger_reached(&self) {
+        let shared = self.shared();
+        if shared.published.phase() == Phase::Idle {
+            shared.driver.request_cycle(shared);
+            // The inline driver has no thread, and under the background driver this mutator may be there sooner: its next
+            // safepoint takes the first step.
+            self.record.word.set_step();
+        }
+    }
+
+    #[cold]
+    fn out_of_memory(&self, error: greyset_alloc::OutOfMemory) -> OutOfMemory {
+        let shared = self.shared();
+        shared.stats.refusals.fetch_add(1, Ordering::Relaxed);
+        shared.emit(&Event::LimitReached { kind: LimitKind::Hard, limit: error.limit, in_use: error.in_use });
+        shared.driver.request_cycle(shared);
+        let limit = (error.obstacle == Obstacle::Limit).then_some(error.limit);
+        OutOfMemory { requested: error.requested as u64, limit, in_use: error.in_use }
+    }
+
+    /// Sweeps the pages that an allocation of `bytes` owes, so that all is swept before the next cycle is due.
+    fn sweep_share(&self, bytes: usize) {
+        let shared = self.shared();
+        let run = bytes.max(4096) as f64;
+        let owed = self.sweep_debt.get() + (run * shared.pace.sweep_ratio() * 1024.0) as i64;
+        if owed < 1024 {
+            return self.sweep_debt.set(owed);
+        }
+        let pages = (owed / 1024).min(64);
+        self.sweep_debt.set(0);
+        let _ = shared.alloc.sweep_some(Role::Mutator, pages as usize, &shared.sweep.reclaimer(shared));
+    }
+}

@@ -1,0 +1,185 @@
+//! `Weak`: a handle that does not keep its object alive.
+//!
+//! All weak slots of a heap are entries of one table, whether their handles lie in objects or outside; the collector clears
+//! those with white targets in phase Clear, by compare-and-swap. A weak slot is never copied without an upgrade, which is why
+//! `Weak` is not `Clone`.
+
+use crate::barrier::Mode;
+use crate::cycle::Phase;
+use crate::handle::Gc;
+use crate::heap::Owner;
+use crate::mutator::Mutator;
+use crate::roots::EntryRef;
+use crate::trace::{Branded, Managed, Shape, Shaped, Trace, Tracer};
+use greyset_sync::{Point, point};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// A weak handle, in objects or outside, on any thread: does not keep its object alive.
+///
+/// Cleared by the collector in the cycle that finds the object unreachable, before its finalization and before its memory is
+/// used again. Costs an entry in a table; an object that holds one has drop glue.
+///
+/// ```
+/// # fn main() -> Result<(), greyset::HeapError> {
+/// let heap = greyset::Heap::builder().build()?;
+/// heap.mutator().enter(|m| {
+///     let weak = m.alloc(7u64).downgrade(m);
+///     assert_eq!(weak.upgrade(m).map(|gc| *gc), Some(7));
+///     m.collect();
+///     assert!(weak.upgrade(m).is_none());
+/// });
+/// # Ok(())
+/// # }
+/// ```
+pub struct Weak<F: Managed> {
+    entry: EntryRef,
+    owner: Arc<Owner>,
+    family: PhantomData<fn() -> F>,
+}
+
+impl<'gc, T: Branded<'gc>> Gc<'gc, T> {
+    /// A weak handle on this object.
+    pub fn downgrade(self, m: &'gc Mutator) -> Weak<T::Static> {
+        let entry = m.shared().weaks.take_one();
+        entry.get().store(self.as_addr());
+        Weak { entry, owner: Arc::clone(m.owner()), family: PhantomData }
+    }
+}
+
+impl<F: Managed> Weak<F> {
+    /// The object, if it is still there.
+    ///
+    /// Cost: a load while no cycle runs; during marking the object is shaded; for the short while in which marking ends, a
+    /// lock.
+    ///
+    /// # Panics
+    /// If the handle belongs to another heap.
+    pub fn upgrade<'gc>(&self, m: &'gc Mutator) -> Option<Gc<'gc, F::At<'gc>>> {
+        self.check(m);
+        point(Point::SlotLoad);
+        let addr = self.entry.get().load();
+        if addr == 0 || !m.judge(addr) {
+            return None;
+        }
+        // SAFETY: the entry held an object of family `F` of this heap (checked), and `judge` found it alive by the rules of
+        // docs/PROTOCOL.md ("Weak upgrade"): it stays so for the window.
+        Some(unsafe { Gc::from_addr(addr) })
+    }
+
+    /// Points the handle at another object.
+    ///
+    /// # Panics
+    /// If the handle belongs to another heap.
+    pub fn set<'gc>(&self, m: &'gc Mutator, target: Option<Gc<'gc, F::At<'gc>>>) {
+        self.check(m);
+        self.entry.get().store(target.map_or(0, Gc::as_addr));
+    }
+
+    /// Another weak handle on the same object. By way of an upgrade: a weak slot must not be copied without one.
+    pub fn duplicate<'gc>(&self, m: &'gc Mutator) -> Weak<F> {
+        let entry = m.shared().weaks.take_one();
+        entry.get().store(self.upgrade(m).map_or(0, Gc::as_addr));
+        Weak { entry, owner: Arc::clone(m.owner()), family: PhantomData }
+    }
+
+    /// Whether the object has been found dead by a cycle. `false` is no promise.
+    pub fn is_cleared(&self) -> bool {
+        self.entry.get().load() == 0
+    }
+
+    fn check(&self, m: &Mutator) {
+        assert!(
+            Arc::ptr_eq(&self.owner, m.owner()),
+            "this Weak belongs to another heap: use it with a mutator of the heap it was made in"
+        );
+    }
+}
+
+impl Mutator {
+    /// Whether the target of a weak slot, loaded in this window, is alive; makes sure that it stays so.
+    pub(crate) fn judge(&self, addr: usize) -> bool {
+        point(Point::WeakJudge);
+        if self.mode() == Mode::Off {
+            return true;
+        }
+        match self.shared().published.phase() {
+            Phase::Idle | Phase::Prepare | Phase::Mark => {
+                self.shade(addr);
+                true
+            }
+            Phase::Terminate => self.judge_in_terminate(addr),
+            Phase::Clear | Phase::Sweep => !self.is_white(addr),
+        }
+    }
+
+    #[cold]
+    fn judge_in_terminate(&self, addr: usize) -> bool {
+        let shared = self.shared();
+        let _cycle = shared.lock_cycle();
+        match shared.published.phase() {
+            Phase::Terminate => {
+                // Onto the global queue (or a poke, for a leaf), so that Decide goes back to Mark.
+                if self.is_white(addr) {
+                    self.shade(addr);
+                    self.give_now();
+                    shared.queue.poke();
+                }
+                true
+            }
+            Phase::Idle | Phase::Prepare | Phase::Mark => {
+                self.shade(addr);
+                true
+            }
+            Phase::Clear | Phase::Sweep => !self.is_white(addr),
+        }
+    }
+
+    fn is_white(&self, addr: usize) -> bool {
+        self.colours().is_white(self.space(), addr)
+    }
+
+    /// The buffer goes to the global queue at once.
+    fn give_now(&self) {
+        let segment = std::mem::replace(&mut *self.buffer.borrow_mut(), crate::barrier::Segment::new());
+        if !segment.is_empty() {
+            self.give(segment);
+        }
+    }
+}
+
+impl<F: Managed> Drop for Weak<F> {
+    fn drop(&mut self) {
+        let weaks = &self.owner.shared().weaks;
+        weaks.list(self.entry);
+    }
+}
+
+impl<F: Managed> fmt::Debug for Weak<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_cleared() { "Weak(cleared)" } else { "Weak(..)" })
+    }
+}
+
+// SAFETY: a `Weak` holds no reference that keeps anything alive: nothing to report. It is `Send + Sync` and `'static`, and its
+// drop glue only lists an entry.
+unsafe impl<'gc, F: Managed> Trace<'gc> for Weak<F> {
+    fn trace(&self, _: &mut Tracer<'gc>) {}
+}
+
+// SAFETY: `trace` reports nothing.
+unsafe impl<'gc, F: Managed> Shaped<'gc> for Weak<F> {
+    const SHAPE: Shape = Shape::Leaf;
+    const HASH: u64 = crate::trace::mix(0x5ea4, <F::At<'static> as Shaped<'static>>::HASH);
+}
+
+// SAFETY: `Self` is the same type for every `'gc`.
+unsafe impl<F: Managed> Managed for Weak<F> {
+    type At<'gc> = Weak<F>;
+}
+
+// SAFETY: as above.
+unsafe impl<'gc, F: Managed> crate::trace::Branded<'gc> for Weak<F> {
+    type Static = Weak<F>;
+}
