@@ -1,0 +1,190 @@
+//! The background driver: a collector thread that also marks, more marker threads if asked for, and a sweeper.
+//!
+//! Threads are started with the first cycle, so that a heap that never collects never has any. They hold the heap's shared
+//! state, not its owner: when the last handle goes, the owner tells them to stop and joins them.
+
+use crate::cycle::{Phase, Step};
+use crate::heap::Shared;
+use crate::mark::{Marker, Progress};
+use crate::stats::cpu::thread_cpu_time;
+use greyset_sync::atomic::Ordering;
+use greyset_sync::{Mutex, Rank, thread};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Objects scanned between looks at the collector's state.
+const BUDGET: usize = 4096;
+/// Pages swept between looks at the clock.
+const SWEEP_PAGES: usize = 256;
+/// Longest sleep of a thread that waits to be woken; a lost wake-up costs no more than this.
+const NAP: Duration = Duration::from_millis(10);
+/// Longest sleep while a handshake is under way.
+const HANDSHAKE_NAP: Duration = Duration::from_millis(1);
+
+/// The threads of one heap.
+pub(crate) struct Threads {
+    collector: std::thread::Thread,
+    markers: Vec<std::thread::Thread>,
+    sweeper: std::thread::Thread,
+    handles: Mutex<Vec<thread::JoinHandle<()>>>,
+}
+
+impl Threads {
+    /// Starts them all.
+    ///
+    /// # Errors
+    /// If the system refuses one; those already started end by themselves.
+    pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<Threads> {
+        let mut handles = Vec::new();
+        let started = Threads::spawn_all(shared, &mut handles);
+        match started {
+            Ok(markers) => Ok(Threads {
+                collector: handles[0].thread().clone(),
+                sweeper: handles[1].thread().clone(),
+                markers,
+                handles: Mutex::new(Rank::Leaf, handles),
+            }),
+            Err(error) => {
+                shared.driver.abandon_threads();
+                for handle in handles {
+                    handle.thread().unpark();
+                    let _ = handle.join();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn spawn_all(
+        shared: &Arc<Shared>,
+        handles: &mut Vec<thread::JoinHandle<()>>,
+    ) -> io::Result<Vec<std::thread::Thread>> {
+        let spawn = |name: &str, body: fn(&Shared)| {
+            let shared = Arc::clone(shared);
+            thread::spawn_named(name, move || {
+                body(&shared);
+                Shared::leave(shared);
+            })
+        };
+        handles.push(spawn("greyset-gc", collector_thread)?);
+        handles.push(spawn("greyset-sweep", sweeper_thread)?);
+        let mut markers = Vec::new();
+        for _ in 1..shared.config.workers {
+            let handle = spawn("greyset-mark", marker_thread)?;
+            markers.push(handle.thread().clone());
+            handles.push(handle);
+        }
+        Ok(markers)
+    }
+
+    /// Wakes the collector thread. A futex call at most.
+    pub(crate) fn wake_collector(&self) {
+        self.collector.unpark();
+    }
+
+    /// Wakes the markers.
+    pub(crate) fn wake_markers(&self) {
+        for marker in &self.markers {
+            marker.unpark();
+        }
+    }
+
+    /// Wakes the sweeper.
+    pub(crate) fn wake_sweeper(&self) {
+        self.sweeper.unpark();
+    }
+
+    /// Joins every thread but the one with id `me`; false if that is one of them.
+    pub(crate) fn join(&self, me: thread::ThreadId) -> bool {
+        self.wake_collector();
+        self.wake_markers();
+        self.wake_sweeper();
+        let handles = std::mem::take(&mut *self.handles.lock());
+        let mut outside = true;
+        for handle in handles {
+            if handle.thread().id() == me {
+                outside = false;
+            } else if handle.join().is_err() {
+                // The thread has panicked, and the panic hook has said so; the heap goes away all the same.
+            }
+        }
+        outside
+    }
+}
+
+/// Steps the collector, and marks while it waits for markers.
+fn collector_thread(shared: &Shared) {
+    shared.queue.register(shared.collector.lock().marker().stealer());
+    let mut before = thread_cpu_time();
+    while !shared.driver.should_stop() {
+        let (step, progress) = {
+            let mut collector = shared.collector.lock();
+            let step = collector.step(shared);
+            let marks = step == Step::AwaitMarkers;
+            (step, if marks { collector.mark_some(shared, BUDGET) } else { Progress::Empty })
+        };
+        let now = thread_cpu_time();
+        charge(shared, now.saturating_sub(before));
+        before = now;
+        match step {
+            Step::Worked => {}
+            Step::AwaitMarkers if progress == Progress::More => {}
+            Step::AwaitMarkers => thread::yield_now(),
+            Step::AwaitMutators => thread::park_timeout(HANDSHAKE_NAP),
+            Step::AwaitSweep => {
+                shared.driver.wake_sweeper();
+                thread::park_timeout(HANDSHAKE_NAP);
+            }
+            Step::Idle => thread::park_timeout(NAP),
+        }
+    }
+}
+
+/// Marks while tracing is open.
+fn marker_thread(shared: &Shared) {
+    let mut marker = Marker::new();
+    shared.queue.register(marker.stealer());
+    let mut before = thread_cpu_time();
+    let mut hungry = false;
+    while !shared.driver.should_stop() {
+        let open = shared.published.tracing() && shared.published.phase() == Phase::Mark;
+        let progress = if open { marker.run(shared, BUDGET) } else { Progress::Empty };
+        let now = thread_cpu_time();
+        charge(shared, now.saturating_sub(before));
+        before = now;
+        let looking = open && progress == Progress::Empty;
+        if looking != hungry {
+            shared.queue.hungry(looking);
+            hungry = looking;
+        }
+        if looking {
+            thread::yield_now();
+        } else if progress == Progress::Empty {
+            thread::park_timeout(NAP);
+        }
+    }
+    if hungry {
+        shared.queue.hungry(false);
+    }
+}
+
+/// CPU time of a marker thread: to the statistics, and as credit for assists what the scan work was worth.
+fn charge(shared: &Shared, time: Duration) {
+    let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    shared.pace.mark_ns.fetch_add(ns, Ordering::Relaxed);
+}
+
+/// Sweeps, runs drop glue and cleanups, gives memory back.
+fn sweeper_thread(shared: &Shared) {
+    while !shared.driver.should_stop() {
+        let more = shared.sweep.background(shared, SWEEP_PAGES);
+        if shared.published.phase() == Phase::Sweep && shared.alloc.unswept_pages() == 0 {
+            shared.driver.wake();
+        }
+        if !more {
+            shared.sweep.give_back(shared);
+            thread::park_timeout(NAP);
+        }
+    }
+}

