@@ -250,7 +250,9 @@ fn pause(backoff: &Backoff) {
 
 #[cold]
 fn already_held(verb: &str) -> ! {
-    panic!("this mutator holds the Lock already, so it cannot be {verb}: drop the guard or leave `with` first");
+    panic!(
+        "this mutator holds the Lock already, so it cannot be {verb}: drop the guard or leave `with` first"
+    );
 }
 
 /// Gives up writing when dropped, also by a panic in the barrier.

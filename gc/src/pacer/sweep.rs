@@ -29,6 +29,11 @@ impl SweepPace {
         }
     }
 
+    /// Pages to sweep for a byte that the heap grows.
+    pub fn pages_per_byte(&self) -> f64 {
+        self.pages_per_byte
+    }
+
     /// Pages that are still to be swept before a span of `span` bytes may be taken, when the live heap is `live` bytes and
     /// `swept` pages have been swept by anyone. 0: take it.
     pub fn owed(&self, live: u64, span: u64, swept: u64) -> u64 {

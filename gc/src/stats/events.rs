@@ -301,6 +301,11 @@ pub enum Event {
         /// Type of the object, where known.
         type_name: Option<&'static str>,
     },
+    /// The system refused a collector thread: from now on mutators do the collector's work at their safepoints.
+    ThreadRefused {
+        /// What the system said.
+        error: String,
+    },
     /// A limit was met.
     LimitReached {
         /// Which.

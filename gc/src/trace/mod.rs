@@ -14,7 +14,7 @@ mod impls;
 mod shape;
 mod tracer;
 
-pub(crate) use gc_type::{GcType, TraceFn, gc_type};
+pub(crate) use gc_type::{GcType, gc_type};
 #[doc(hidden)]
 pub use hash::{hash_site, mix};
 pub(crate) use impls::{assert_leaf, leaves};

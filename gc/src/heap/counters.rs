@@ -1,0 +1,86 @@
+//! Counters that are not the pacer's, and the snapshots made of all of them.
+
+use crate::cycle::cpu;
+use crate::heap::Shared;
+use crate::stats::{Census, CensusRow, Histogram, Stats, process_cpu_time};
+use greyset_alloc::Colour;
+use greyset_sync::atomic::AtomicU64;
+use greyset_sync::atomic::Ordering::Relaxed;
+
+/// Counters over the life of a heap.
+pub(crate) struct Counters {
+    /// From asking a handshake to one mutator's answer, ns.
+    pub(crate) handshakes: Histogram,
+    /// CPU time of answers, ns.
+    pub(crate) safepoints: Histogram,
+    /// Allocations refused.
+    pub(crate) refusals: AtomicU64,
+    /// Reports of mutators that reach no safepoint.
+    pub(crate) watchdog: AtomicU64,
+    /// Cycles given up.
+    pub(crate) trace_panics: AtomicU64,
+    /// Objects marked in finished cycles.
+    pub(crate) marked_objects: AtomicU64,
+    /// Bytes marked in finished cycles.
+    pub(crate) marked_bytes: AtomicU64,
+}
+
+impl Counters {
+    /// All zero.
+    pub(crate) fn new() -> Counters {
+        Counters {
+            handshakes: Histogram::new(),
+            safepoints: Histogram::new(),
+            refusals: AtomicU64::new(0),
+            watchdog: AtomicU64::new(0),
+            trace_panics: AtomicU64::new(0),
+            marked_objects: AtomicU64::new(0),
+            marked_bytes: AtomicU64::new(0),
+        }
+    }
+}
+
+/// A snapshot.
+pub(crate) fn stats(shared: &Shared) -> Stats {
+    let (pace, counters, memory) = (&shared.pace, &shared.stats, shared.alloc.stats());
+    let cpu = cpu(shared);
+    let mut stats = Stats::default();
+    stats.cycles = shared.driver.completed();
+    stats.heap_bytes = pace.live.load(Relaxed);
+    stats.live_bytes = pace.last_live.load(Relaxed);
+    stats.goal_bytes = pace.goal.load(Relaxed);
+    stats.trigger_bytes = pace.trigger.load(Relaxed);
+    stats.peak_bytes = pace.peak.load(Relaxed);
+    stats.allocated_bytes = pace.allocated.load(Relaxed);
+    stats.allocated_objects = pace.objects.load(Relaxed);
+    stats.marked_objects = counters.marked_objects.load(Relaxed);
+    stats.marked_bytes = counters.marked_bytes.load(Relaxed);
+    stats.cpu = cpu;
+    stats.cpu_share = cpu.total().as_secs_f64() / process_cpu_time().as_secs_f64().max(1e-9);
+    stats.handshakes = counters.handshakes.snapshot();
+    stats.safepoints = counters.safepoints.snapshot();
+    stats.mapped_bytes = memory.committed + memory.metadata;
+    stats.released_bytes = memory.released;
+    stats.metadata_bytes = memory.metadata + shared.roots.bytes() as u64 + shared.weaks.bytes() as u64;
+    stats.memory_limit = shared.config.memory_limit;
+    stats.hard_limit = shared.config.hard_limit;
+    stats.mutators = shared.mutators.len();
+    stats.limit_failures = counters.refusals.load(Relaxed);
+    stats.drop_panics = shared.sweep.panics.load(Relaxed);
+    stats.trace_panics = counters.trace_panics.load(Relaxed);
+    stats.watchdogs = counters.watchdog.load(Relaxed);
+    stats
+}
+
+/// Live objects by type.
+pub(crate) fn census(shared: &Shared) -> Census {
+    let space = shared.space();
+    let mut rows = Vec::new();
+    shared.alloc.for_each_span(|span| {
+        let colours = span.colours(space).iter();
+        let objects = colours.filter(|byte| Colour::of(byte.load(Relaxed)).is_live()).count() as u64;
+        let bytes = objects * span.object_bytes() as u64;
+        rows.push(CensusRow { type_name: (span.info().name)(), objects, bytes });
+    });
+    Census::of(rows)
+}

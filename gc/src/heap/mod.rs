@@ -1,0 +1,160 @@
+//! `Heap`: making one, its statistics, its end.
+
+mod counters;
+mod owner;
+mod shared;
+
+pub(crate) use counters::Counters;
+pub(crate) use owner::Owner;
+pub(crate) use shared::Shared;
+
+use crate::config::HeapBuilder;
+use crate::error::{ConfigError, HeapError};
+use crate::mutator::{Mutator, MutatorHandle};
+use crate::stats::{Census, Stats};
+use std::fmt;
+use std::sync::Arc;
+
+/// A garbage-collected heap: `Send + Sync`, cheap to clone, as many in a process as you like.
+///
+/// Memory stays mapped until the last `Heap`, [`MutatorHandle`], [`Root`](crate::Root) and [`Weak`](crate::Weak) of it is
+/// gone; then every value is dropped.
+///
+/// ```
+/// # fn main() -> Result<(), greyset::HeapError> {
+/// use greyset::Heap;
+/// let heap = Heap::builder().gogc(100).build()?;
+/// let mut handle = heap.mutator();
+/// handle.enter(|m| {
+///     let kept = m.alloc(String::from("kept")).root(m);
+///     m.collect();
+///     assert_eq!(&**kept.get(m), "kept");
+/// });
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Heap {
+    owner: Arc<Owner>,
+}
+
+impl Heap {
+    /// Settings for a new heap.
+    pub fn builder() -> HeapBuilder {
+        HeapBuilder::new()
+    }
+
+    /// Attaches a mutator, parked; named after the calling thread in events.
+    pub fn mutator(&self) -> MutatorHandle {
+        let thread = std::thread::current();
+        MutatorHandle::attach(Arc::clone(&self.owner), thread.name().unwrap_or("unnamed"))
+    }
+
+    /// Attaches a mutator with a name of its own.
+    pub fn mutator_named(&self, name: &str) -> MutatorHandle {
+        MutatorHandle::attach(Arc::clone(&self.owner), name)
+    }
+
+    /// What the heap has done and holds. Cheap; any time, any thread.
+    pub fn stats(&self) -> Stats {
+        counters::stats(self.owner.shared())
+    }
+
+    /// Objects and bytes by type. Walks every span: linear in the heap. Exact while no mutator runs and no cycle does.
+    pub fn census(&self) -> Census {
+        counters::census(self.owner.shared())
+    }
+
+    /// Asks for a cycle; does not wait for it.
+    pub fn request_cycle(&self) {
+        let shared = self.owner.shared();
+        shared.driver.request_cycle(shared);
+    }
+
+    /// Changes the hard limit, in bytes; `None` is none. In force with the next run taken.
+    ///
+    /// # Errors
+    /// When it is below the soft limit, or out of range.
+    pub fn set_hard_limit(&self, bytes: Option<u64>) -> Result<(), ConfigError> {
+        let shared = self.owner.shared();
+        crate::config::check::limits(shared.config.memory_limit, bytes)?;
+        shared.alloc.set_limit(bytes);
+        Ok(())
+    }
+
+    /// Gives free memory back to the system now; returns how many bytes.
+    pub fn release_free_memory(&self) -> u64 {
+        self.owner.shared().sweep.release_all(self.owner.shared())
+    }
+
+    pub(crate) fn from_owner(owner: Arc<Owner>) -> Heap {
+        Heap { owner }
+    }
+
+    pub(crate) fn owner(&self) -> &Arc<Owner> {
+        &self.owner
+    }
+}
+
+impl fmt::Debug for Heap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shared = self.owner.shared();
+        f.debug_struct("Heap")
+            .field("name", &shared.config.name)
+            .field("phase", &shared.published.phase().name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl HeapBuilder {
+    /// Makes the heap. No thread is started before the first cycle.
+    ///
+    /// # Errors
+    /// When a setting or an environment variable is wrong (the error says which and what to write), or the system refuses
+    /// the address space.
+    pub fn build(self) -> Result<Heap, HeapError> {
+        let config = self.resolve()?;
+        Ok(Heap { owner: Arc::new(Owner::new(Shared::build(config)?)) })
+    }
+}
+
+impl Mutator {
+    /// The heap.
+    pub fn heap(&self) -> Heap {
+        Heap::from_owner(Arc::clone(self.owner()))
+    }
+
+    /// Runs one whole cycle that begins now; returns when everything dead at the call is swept.
+    ///
+    /// A safepoint. Under the background driver this mutator is parked meanwhile and other mutators go on; under the others
+    /// it does the work itself, and answers handshakes of its own.
+    pub fn collect(&mut self) {
+        let owner = Arc::clone(self.owner());
+        let shared = owner.shared();
+        let target = shared.driver.request_full(shared);
+        if shared.driver.is_inline() || shared.driver.is_stepping() {
+            while shared.driver.completed() < target {
+                self.safepoint();
+                if !crate::cycle::drive_inline(shared, 4096) {
+                    greyset_sync::thread::yield_now();
+                }
+            }
+            while shared.registry.run_cleanups(shared, 64) {}
+        } else {
+            self.blocking(|| shared.driver.wait_for(target));
+        }
+    }
+
+    /// A bounded piece of collector work at a safepoint of the inline driver.
+    pub(crate) fn inline_step(&mut self) {
+        let owner = Arc::clone(self.owner());
+        let shared = owner.shared();
+        for _ in 0..8 {
+            self.answer_if_asked();
+            if !crate::cycle::drive_inline(shared, 1024) {
+                break;
+            }
+        }
+        shared.registry.run_cleanups(shared, 4);
+    }
+}

@@ -1,0 +1,231 @@
+//! The state that mutators, markers, sweeper and collector of one heap share.
+//!
+//! Nothing here acts by itself: the collector's state machine (`cycle/`) changes phases, mutators answer, drivers step.
+//! No global state: everything hangs off this struct, and a process may have as many as it likes.
+
+use crate::config::{Config, HugePages};
+use crate::cycle::{Collector, DriverControl, Pacing, Published};
+use crate::error::HeapError;
+use crate::heap::Counters;
+use crate::mark::{GreyQueue, RootCursor};
+use crate::mutator::Mutators;
+use crate::roots::EntryTable;
+use crate::stats::Sinks;
+use crate::sweep::{Ephemerons, Registry, SweepState};
+use greyset_alloc::{MHeap, RealOs, ReserveError, Space};
+use greyset_sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use greyset_sync::{CachePadded, Mutex, Rank};
+use std::sync::{Arc, Weak};
+
+/// What the pacer and the statistics are told, and what the pacer answers, as words everybody may read.
+pub(crate) struct Pace {
+    /// Bytes marked last cycle plus bytes allocated since: the live heap as the pacer sees it.
+    pub(crate) live: CachePadded<AtomicU64>,
+    /// Bytes ever taken in runs, less what flushes gave back.
+    pub(crate) allocated: AtomicU64,
+    /// Objects ever taken in runs, less what flushes gave back.
+    pub(crate) objects: AtomicU64,
+    /// Start a cycle when `live` reaches this many bytes.
+    pub(crate) trigger: AtomicU64,
+    /// Where the running cycle should end, in bytes.
+    pub(crate) goal: AtomicU64,
+    /// Bytes that the last cycle found alive, with those allocated while it ran.
+    pub(crate) last_live: AtomicU64,
+    /// Largest `live` seen when a run was taken.
+    pub(crate) peak: AtomicU64,
+    /// Scan work owed for a byte allocated while marking (bits of an f64).
+    ratio: AtomicU64,
+    /// Scan work done by background markers and not yet spent by allocation.
+    pub(crate) credit: CachePadded<AtomicI64>,
+    /// Scan work done in the running cycle, in bytes.
+    pub(crate) scan_work: CachePadded<AtomicU64>,
+    /// Bytes and objects marked in the running cycle.
+    pub(crate) marked_bytes: AtomicU64,
+    /// Objects marked in the running cycle.
+    pub(crate) marked_objects: AtomicU64,
+    /// Pages to sweep for a byte allocated while sweeping (bits of an f64).
+    sweep_ratio: AtomicU64,
+    /// CPU time of assists in the running cycle, ns.
+    pub(crate) assist_ns: AtomicU64,
+    /// CPU time of marker threads in the running cycle, ns.
+    pub(crate) mark_ns: AtomicU64,
+}
+
+impl Pace {
+    /// Counters of an empty heap with the first trigger.
+    pub(crate) fn new(trigger: u64, goal: u64) -> Pace {
+        let zero = || AtomicU64::new(0);
+        Pace {
+            live: CachePadded::new(zero()),
+            allocated: zero(),
+            objects: zero(),
+            trigger: AtomicU64::new(trigger),
+            goal: AtomicU64::new(goal),
+            last_live: zero(),
+            peak: zero(),
+            ratio: AtomicU64::new(0f64.to_bits()),
+            credit: CachePadded::new(AtomicI64::new(0)),
+            scan_work: CachePadded::new(zero()),
+            marked_bytes: zero(),
+            marked_objects: zero(),
+            sweep_ratio: AtomicU64::new(0f64.to_bits()),
+            assist_ns: zero(),
+            mark_ns: zero(),
+        }
+    }
+
+    /// Scan work owed for a byte.
+    pub(crate) fn ratio(&self) -> f64 {
+        f64::from_bits(self.ratio.load(Ordering::Relaxed))
+    }
+
+    /// Sets the scan work owed for a byte.
+    pub(crate) fn set_ratio(&self, ratio: f64) {
+        self.ratio.store(ratio.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Pages to sweep for a byte.
+    pub(crate) fn sweep_ratio(&self) -> f64 {
+        f64::from_bits(self.sweep_ratio.load(Ordering::Relaxed))
+    }
+
+    /// Sets the pages to sweep for a byte.
+    pub(crate) fn set_sweep_ratio(&self, ratio: f64) {
+        self.sweep_ratio.store(ratio.to_bits(), Ordering::Relaxed);
+    }
+}
+
+/// A heap, as its parts see it.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) alloc: MHeap,
+    pub(crate) published: Published,
+    /// The cycle lock of the protocol.
+    pub(crate) cycle_lock: Mutex<()>,
+    pub(crate) mutators: Mutators,
+    /// Mutators that have not answered the running handshake.
+    pub(crate) pending: CachePadded<AtomicUsize>,
+    /// The running round is not clean.
+    pub(crate) dirty: AtomicBool,
+    pub(crate) queue: GreyQueue,
+    pub(crate) root_cursor: RootCursor,
+    pub(crate) roots: EntryTable,
+    pub(crate) weaks: EntryTable,
+    pub(crate) ephemerons: Ephemerons,
+    pub(crate) registry: Registry,
+    pub(crate) sweep: SweepState,
+    pub(crate) pace: Pace,
+    pub(crate) collector: Mutex<Collector>,
+    pub(crate) driver: DriverControl,
+    pub(crate) stats: Counters,
+    sinks: Sinks,
+    this: Weak<Shared>,
+    /// A `trace` panicked in the running cycle: it must not sweep.
+    pub(crate) trace_panicked: AtomicBool,
+}
+
+impl Shared {
+    /// The heap's address space and side tables.
+    #[inline]
+    pub(crate) fn space(&self) -> &Space {
+        self.alloc.space()
+    }
+
+    /// Tells every sink.
+    pub(crate) fn emit(&self, event: &crate::stats::Event) {
+        self.sinks.emit(self.config.name.as_deref().unwrap_or("heap"), event);
+    }
+
+    /// This heap, for a thread that is to hold it.
+    pub(crate) fn this(&self) -> Option<Arc<Shared>> {
+        self.this.upgrade()
+    }
+
+    /// A new heap.
+    pub(crate) fn build(config: Config) -> Result<Arc<Shared>, HeapError> {
+        let alloc = MHeap::new(&alloc_config(&config), Box::new(RealOs)).map_err(refused)?;
+        let pacing = Pacing::new(&config);
+        let (goal, trigger) = pacing.first();
+        Ok(Arc::new_cyclic(|this| Shared {
+            alloc,
+            published: Published::new(),
+            cycle_lock: Mutex::new(Rank::Cycle, ()),
+            mutators: Mutators::new(),
+            pending: CachePadded::new(AtomicUsize::new(0)),
+            dirty: AtomicBool::new(false),
+            queue: GreyQueue::new(),
+            root_cursor: RootCursor::new(),
+            roots: EntryTable::new(),
+            weaks: EntryTable::new(),
+            ephemerons: Ephemerons::new(),
+            registry: Registry::new(),
+            sweep: SweepState::new(),
+            pace: Pace::new(trigger, goal),
+            collector: Mutex::new(Rank::Collector, Collector::new(pacing)),
+            driver: DriverControl::new(config.driver),
+            stats: Counters::new(),
+            sinks: config.subscribers(),
+            this: Weak::clone(this),
+            trace_panicked: AtomicBool::new(false),
+            config,
+        }))
+    }
+
+    /// One mutator has answered the running handshake; the last one opens what the handshake was for and wakes the
+    /// collector.
+    pub(crate) fn one_answered(&self, request: crate::cycle::Request) {
+        // ORDERING: acquire-release: the last answer happens after all others, and the collector's acquire load of 0
+        // (`Collector`) happens after it.
+        if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+            if request == crate::cycle::Request::Off {
+                self.alloc.open_sweep();
+            }
+            self.driver.wake();
+        }
+    }
+
+    /// Accounts for a run taken.
+    pub(crate) fn account_taken(&self, bytes: usize, objects: usize) -> u64 {
+        self.pace.allocated.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.pace.objects.fetch_add(objects as u64, Ordering::Relaxed);
+        let live = self.pace.live.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        if live > self.pace.peak.load(Ordering::Relaxed) {
+            self.pace.peak.fetch_max(live, Ordering::Relaxed);
+        }
+        live
+    }
+
+    /// Accounts for what a flush gave back.
+    pub(crate) fn account_returned(&self, bytes: u64) {
+        self.pace.allocated.fetch_sub(bytes, Ordering::Relaxed);
+        let _ = self
+            .pace
+            .live
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |live| Some(live.saturating_sub(bytes)));
+    }
+
+    /// The cycle lock, locked.
+    pub(crate) fn lock_cycle(&self) -> greyset_sync::MutexGuard<'_, ()> {
+        self.cycle_lock.lock()
+    }
+}
+
+fn alloc_config(config: &Config) -> greyset_alloc::Config {
+    greyset_alloc::Config {
+        reserve: config.reserve,
+        limit: config.hard_limit,
+        huge_pages: match config.huge_pages {
+            HugePages::Off => greyset_alloc::HugePages::Off,
+            HugePages::Advise => greyset_alloc::HugePages::Advise,
+        },
+    }
+}
+
+fn refused(error: ReserveError) -> HeapError {
+    match error {
+        ReserveError::System { least, source } => HeapError::Reserve { bytes: least, source },
+        ReserveError::Config(error) => {
+            HeapError::Reserve { bytes: error.value, source: std::io::Error::other(error.to_string()) }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The verifier: an independent re-mark from the roots, as simple as possible, and a report that says who is to blame.
+//!
+//! It shares nothing with the marker but the types' own `trace`: a set of visited objects, a list, a loop. What it finds
+//! reachable must be an allocated object, and once marking has ended it must be black. The allocator's own walk checks
+//! spans, colours and tables against each other.
+
+use crate::barrier::Shade;
+use crate::cycle::Phase;
+use crate::heap::Shared;
+use crate::mark::type_of;
+use crate::trace::{EdgeSink, EphemeronTable, Purpose, Tracer};
+use greyset_alloc::Colour;
+use greyset_sync::atomic::Ordering;
+use std::collections::HashMap;
+use std::fmt;
+use std::ptr::NonNull;
+
+/// What a verification went over.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Verified {
+    /// Root entries in use.
+    pub roots: u64,
+    /// Objects reached.
+    pub objects: u64,
+    /// References followed.
+    pub edges: u64,
+}
+
+/// What is wrong, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Blame {
+    /// What should have been.
+    pub rule: String,
+    /// From a root to the object: type and address of each.
+    pub path: Vec<(String, usize)>,
+}
+
+impl fmt::Display for Blame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "heap verification failed: {}", self.rule)?;
+        for (depth, (name, addr)) in self.path.iter().enumerate() {
+            let how = if depth == 0 { "root →" } else { "  →" };
+            writeln!(f, "  {how} {name} at {addr:#x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Blame {}
+
+struct Walk<'a> {
+    shared: &'a Shared,
+    /// Each object reached, with the one it was reached from (0 for a root).
+    from: HashMap<usize, usize>,
+    list: Vec<usize>,
+    holder: usize,
+    seen: Verified,
+    must_be_black: bool,
+    shade: Shade,
+    tables: Vec<NonNull<dyn EphemeronTable>>,
+    blame: Option<Blame>,
+}
+
+impl Walk<'_> {
+    fn reach(&mut self, addr: usize) {
+        self.seen.edges += 1;
+        if self.blame.is_some() {
+            return;
+        }
+        let space = self.shared.space();
+        let Some((base, span)) = space.object_base(addr) else {
+            return self.fail(addr, format!("{addr:#x} is referred to and lies in no object of the heap"));
+        };
+        if self.from.contains_key(&base) {
+            return;
+        }
+        let (name, leaf) = (span.info().name, span.flags().contains(greyset_alloc::SpanFlags::LEAF));
+        self.from.insert(base, self.holder);
+        let byte = space.colour_at(space.page(base), base).load(Ordering::Relaxed);
+        if Colour::of(byte) == Colour::FREE {
+            return self.fail(base, format!("{} at {base:#x} is reachable and its slot is Free", name()));
+        }
+        if self.must_be_black && !self.shade.is_black(space, base) {
+            return self.fail(base, format!("{} at {base:#x} is reachable and was not marked", name()));
+        }
+        self.seen.objects += 1;
+        if !leaf {
+            self.list.push(base);
+        }
+    }
+
+    fn fail(&mut self, addr: usize, rule: String) {
+        let mut path = vec![(self.name_of(addr), addr)];
+        let mut at = self.holder;
+        while at != 0 && path.len() < 64 {
+            path.push((self.name_of(at), at));
+            at = self.from.get(&at).copied().unwrap_or(0);
+        }
+        path.reverse();
+        self.blame = Some(Blame { rule, path });
+    }
+
+    fn name_of(&self, addr: usize) -> String {
+        match self.shared.space().object_base(addr) {
+            Some((_, span)) => (span.info().name)().to_owned(),
+            None => "nothing".to_owned(),
+        }
+    }
+
+    fn scan(&mut self, base: usize) {
+        let space = self.shared.space();
+        let ty = type_of(space.class(space.page(base)));
+        self.holder = base;
+        let outcome = Tracer::run(self, Purpose::Verify, |tracer| {
+            let object = std::ptr::with_exposed_provenance::<u8>(base);
+            // SAFETY: `base` is the base of an allocated, non-leaf object of type `ty` (checked in `reach`), reached over
+            // references, so it is initialised and stays while no sweep can free it: callers verify between sweeps.
+            unsafe { ty.trace_all(object, tracer) }
+        });
+        // A lock that is held hides its contents from this walk: not an error.
+        let _ = outcome;
+    }
+}
+
+impl EdgeSink for Walk<'_> {
+    fn edges(&mut self, addresses: &[usize]) {
+        for &addr in addresses {
+            self.reach(addr);
+        }
+    }
+
+    fn stamp_is_live(&self, stamp: crate::handle::Stamp) -> bool {
+        self.shared.mutators.stamp_is_live(stamp)
+    }
+
+    fn ephemeron_table(&mut self, table: NonNull<dyn EphemeronTable>) {
+        self.tables.push(table);
+    }
+}
+
+/// Re-marks from the roots and compares; then checks the allocator's tables if nothing runs.
+pub(crate) fn verify(shared: &Shared) -> Result<Verified, Blame> {
+    let verified = remark(shared)?;
+    if shared.published.phase() == Phase::Idle {
+        if let Err(corruption) = shared.alloc.verify() {
+            return Err(Blame { rule: corruption.to_string(), path: Vec::new() });
+        }
+    }
+    Ok(verified)
+}
+
+/// The re-mark alone.
+fn remark(shared: &Shared) -> Result<Verified, Blame> {
+    let mut walk = Walk {
+        shared,
+        from: HashMap::new(),
+        list: Vec::new(),
+        holder: 0,
+        seen: Verified::default(),
+        must_be_black: shared.published.phase() == Phase::Clear,
+        shade: Shade::new(shared.published.white()),
+        tables: Vec::new(),
+        blame: None,
+    };
+    let mut chunk = 0;
+    while shared.roots.for_each_in(chunk, |_, addr| {
+        walk.seen.roots += 1;
+        walk.holder = 0;
+        walk.reach(addr);
+    }) {
+        chunk += 1;
+    }
+    loop {
+        while let Some(base) = walk.list.pop() {
+            walk.scan(base);
+            if let Some(blame) = walk.blame.take() {
+                return Err(blame);
+            }
+        }
+        if !ephemerons(&mut walk) {
+            break;
+        }
+    }
+    walk.blame.take().map_or(Ok(walk.seen), Err)
+}
+
+/// Follows the values of `WeakMap` entries whose keys have been reached. True if that gave something new.
+fn ephemerons(walk: &mut Walk<'_>) -> bool {
+    let before = walk.seen.objects;
+    for table in walk.tables.clone() {
+        // SAFETY: the table lies in an object this walk has reached.
+        let table = unsafe { table.as_ref() };
+        let reached: std::collections::HashSet<usize> = walk.from.keys().copied().collect();
+        let space = walk.shared.space();
+        let is_marked = |key: usize| space.object_base(key).is_some_and(|(base, _)| reached.contains(&base));
+        let _ = Tracer::run(walk, Purpose::Verify, |tracer| table.trace_values(&is_marked, tracer));
+    }
+    walk.seen.objects > before
+}
+
+/// For `verify` as a setting: a wrong heap is reported and the process ends before anything is freed.
+pub(crate) fn check_or_die(shared: &Shared) {
+    if let Err(blame) = remark(shared) {
+        eprintln!("{blame}");
+        std::process::abort();
+    }
+}
