@@ -53,7 +53,7 @@ pub use mheap::sweep::{Reclaim, Role, SweepLeft, SweepProgress};
 pub use mheap::{MHeap, ReleaseProgress};
 pub use os::{Os, RealOs};
 pub use size_class::{MAX_ALIGN, MAX_SLOTS, MAX_SMALL, SizeClass, slot_size};
-pub use space::{ClassInfo, PageRef, Space};
+pub use space::{ClassInfo, PageRef, Space, View};
 pub use span::{Dead, DeadSlots, Place, Span};
 pub use stats::{AllocStats, ClassCensus};
 pub use type_info::{SpanFlags, TINY, TypeInfo};

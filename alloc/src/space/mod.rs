@@ -9,11 +9,13 @@
 mod class;
 mod page;
 mod table;
+mod view;
 
 pub use class::ClassInfo;
 pub use page::PageRef;
 pub(crate) use page::{Backing, MAX_CLASSES, PageEntry};
 pub(crate) use table::{Table, Zeroed};
+pub use view::View;
 
 use crate::colour::Colour;
 use crate::config::HugePages;
@@ -138,16 +140,6 @@ impl Space {
     #[inline(always)]
     pub fn colour_at(&self, page: PageRef, addr: usize) -> &AtomicU8 {
         self.colours.at(page.strip().offset().wrapping_add(self.index_of(page, addr)))
-    }
-
-    /// Colour byte and first address of the object that contains `addr`, of which `page` is the page. One multiplication for an
-    /// address that is an object's first, as most are.
-    #[inline(always)]
-    pub fn locate(&self, page: PageRef, addr: usize) -> (&AtomicU8, usize) {
-        let offset = addr.wrapping_sub(self.page_addr(page.start()));
-        let (index, is_first) = page.magic().index_and_first(offset);
-        let colour = self.colours.at(page.strip().offset().wrapping_add(index));
-        (colour, if is_first { addr } else { self.base_of(page, addr) })
     }
 
     /// The class of the page's span.

@@ -85,6 +85,12 @@ impl PageRef {
         SpanClassId(((self.word1 >> CLASS_SHIFT) & CLASS_MASK) as u32)
     }
 
+    /// Class and flags in one number, never 0 for a page of a span: equal for pages whose objects are alike.
+    #[inline(always)]
+    pub fn kind(self) -> u32 {
+        self.word1 as u32
+    }
+
     /// The span's flags.
     #[inline(always)]
     pub fn flags(self) -> SpanFlags {

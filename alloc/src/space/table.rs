@@ -55,6 +55,11 @@ impl<T: Zeroed> Table<T> {
         unsafe { entry.as_ref() }
     }
 
+    /// Pointer to the first entry, and the mask that keeps an index inside.
+    pub(crate) fn parts(&self) -> (NonNull<T>, usize) {
+        (self.first, self.mask)
+    }
+
     /// The entries from `start` on.
     ///
     /// # Panics

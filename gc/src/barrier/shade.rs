@@ -4,7 +4,7 @@
 //! its own grey buffer. Two threads that race shade the same object twice, which is harmless: this is why a relaxed byte
 //! store is enough and no locked instruction is needed (heap.md, "Colour bytes instead of bits").
 
-use greyset_alloc::{Colour, PageRef, Space, SpanFlags};
+use greyset_alloc::{Colour, PageRef, Space, SpanFlags, View};
 use greyset_sync::atomic::AtomicU8;
 use greyset_sync::atomic::Ordering::Relaxed;
 use greyset_sync::{Point, point};
@@ -44,16 +44,11 @@ impl Shade {
 
     /// Colours the object that `addr` lies in.
     ///
-    /// `addr` must lie in an object allocated in `space`; the references handed out by the handle types do.
+    /// `addr` must lie in an object allocated in this space; the references handed out by the handle types do.
     #[inline(always)]
-    pub(crate) fn shade(self, space: &Space, addr: usize) -> Shaded {
-        self.shade_on(space, space.page(addr), addr)
-    }
-
-    /// As [`Shade::shade`], with the page entry already loaded.
-    #[inline(always)]
-    pub(crate) fn shade_on(self, space: &Space, page: PageRef, addr: usize) -> Shaded {
-        let (byte, base) = space.locate(page, addr);
+    pub(crate) fn shade(self, view: View<'_>, addr: usize) -> Shaded {
+        let page = view.page(addr);
+        let (byte, base) = view.locate(page, addr);
         point(Point::ShadeRead);
         let old = byte.load(Relaxed);
         if old & COLOUR_BITS != self.white {
@@ -62,7 +57,7 @@ impl Shade {
         point(Point::ShadeWrite);
         byte.store((old & !COLOUR_BITS) | self.black, Relaxed);
         if page.flags().contains(SpanFlags::LEAF) {
-            Shaded::Leaf { size: size_of_object(space, page) }
+            Shaded::Leaf { size: size_of_object(view.space(), page) }
         } else {
             Shaded::Grey { base }
         }

@@ -4,7 +4,7 @@
 //! the type. Every reference word is read atomically, because a mutator may be writing it.
 
 use crate::trace::{GcType, Words};
-use greyset_alloc::ClassInfo;
+use greyset_alloc::{ClassInfo, PageRef};
 use greyset_sync::atomic::{AtomicUsize, Ordering};
 
 /// The type of the objects in a span class.
@@ -15,6 +15,34 @@ pub(crate) fn type_of(class: &ClassInfo) -> &'static GcType {
     // whose first field that is (`#[repr(C)]`), and it is `'static`. The tiny class of the allocator is never scanned nor
     // asked for its type: callers check `is_leaf` first.
     unsafe { &*info.cast::<GcType>() }
+}
+
+/// Room for offsets in a kernel: a power of two, so that an index is masked instead of checked.
+pub(crate) const OFFSETS: usize = Words::MAX.next_power_of_two();
+
+/// How objects of the class met last are scanned, copied to where the loop has it at hand: most neighbours have the same.
+pub(crate) struct Kernel {
+    /// Class and flags of the pages ([`PageRef::kind`]); 0 for none.
+    pub(crate) kind: u32,
+    /// Reference words, by their offsets.
+    pub(crate) words: usize,
+    /// Slot size in bytes.
+    pub(crate) size: usize,
+    /// The first `words` are meant.
+    pub(crate) offsets: [u16; OFFSETS],
+}
+
+impl Kernel {
+    /// The kernel of no class.
+    pub(crate) const NONE: Kernel = Kernel { kind: 0, words: 0, size: 0, offsets: [0; OFFSETS] };
+
+    /// The kernel for objects of `size` bytes with these words, on pages like `page`.
+    pub(crate) fn new(page: PageRef, size: usize, words: &Words) -> Kernel {
+        let mut offsets = [0; OFFSETS];
+        let given = words.offsets();
+        offsets[..given.len()].copy_from_slice(given);
+        Kernel { kind: page.kind(), words: given.len(), size, offsets }
+    }
 }
 
 /// Loads the reference word at `addr`.

@@ -10,17 +10,19 @@
 
 use crate::barrier::{Segment, Shade, Shaded};
 use crate::heap::Shared;
-use crate::mark::kernel::{for_each_word, prefetch, type_of};
+use crate::mark::kernel::{Kernel, OFFSETS, for_each_word, load_word, prefetch, type_of};
 use crate::trace::{EdgeSink, EphemeronTable, GcType, Outcome, Purpose, Rows, Shape, Tracer};
 use crossbeam_deque::{Stealer, Worker};
-use greyset_alloc::Space;
-use greyset_sync::atomic::Ordering;
+use greyset_alloc::View;
+use greyset_sync::atomic::{AtomicU8, Ordering};
 use greyset_sync::{Point, point};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 /// Objects prefetched ahead of their scan.
 const RING: usize = 16;
+/// References whose colour bytes are fetched ahead of the test.
+const MEETINGS: usize = 8;
 /// Elements of an array scanned at a time.
 const ROWS_AT_ONCE: usize = 1024;
 /// Tag of an address that stands for the rest of an array.
@@ -77,9 +79,13 @@ pub(crate) struct Marker {
     top: Box<Segment>,
     deque: Worker<Box<Segment>>,
     spare: Vec<Box<Segment>>,
+    /// References met and not followed yet: their colour bytes are on the way. 0 is an empty place.
+    met: [usize; MEETINGS],
+    next: usize,
+    /// Objects prefetched and not scanned yet; 0 is an empty place.
     ring: [usize; RING],
     head: usize,
-    ringed: usize,
+    kernel: Kernel,
     busy: bool,
     shade: Shade,
     cycle: u32,
@@ -95,9 +101,11 @@ impl Marker {
             top: Segment::new(),
             deque: Worker::new_lifo(),
             spare: Vec::new(),
+            met: [0; MEETINGS],
+            next: 0,
             ring: [0; RING],
             head: 0,
-            ringed: 0,
+            kernel: Kernel::NONE,
             busy: false,
             shade: Shade::new(greyset_alloc::Colour::A),
             cycle: 0,
@@ -175,11 +183,11 @@ impl Marker {
 
     /// Everything still grey goes to the global queue.
     pub(crate) fn hand_back(&mut self, shared: &Shared) {
-        while self.ringed > 0 {
-            let item = self.ring[self.head];
-            self.head = (self.head + 1) % RING;
-            self.ringed -= 1;
-            self.push(item);
+        self.follow_met(shared.space().view());
+        for item in std::mem::replace(&mut self.ring, [0; RING]) {
+            if item != 0 {
+                self.push(item);
+            }
         }
         self.retire_top(shared);
         while let Some(segment) = self.deque.pop() {
@@ -221,8 +229,8 @@ impl Marker {
             return true;
         }
         if let Some(chunk) = shared.root_cursor.take() {
-            let space = shared.space();
-            shared.roots.for_each_in(chunk, |_, addr| self.mark(space, addr));
+            let view = shared.space().view();
+            shared.roots.for_each_in(chunk, |_, addr| self.mark(view, addr));
             shared.root_cursor.finish();
             return true;
         }
@@ -235,31 +243,46 @@ impl Marker {
         }
     }
 
-    /// Steps 1 and 2, for at most `limit` objects; returns how many were scanned.
+    /// Steps 1 and 2, for at most `limit` objects; returns how many were scanned. Less than `limit` only when stack and ring
+    /// are empty.
     fn drain(&mut self, shared: &Shared, limit: usize) -> usize {
-        let space = shared.space();
-        let mut scanned = 0;
+        let view = shared.space().view();
+        let (mut scanned, mut empty) = (0, 0);
         while scanned < limit {
-            while self.ringed < RING {
-                let Some(item) = self.pop() else { break };
-                prefetch(item);
-                self.ring[(self.head + self.ringed) % RING] = item;
-                self.ringed += 1;
+            let fresh = self.pop().unwrap_or(0);
+            prefetch(fresh);
+            let item = std::mem::replace(&mut self.ring[self.head % RING], fresh);
+            self.head = self.head.wrapping_add(1);
+            if item == 0 {
+                empty = if fresh == 0 { empty + 1 } else { 0 };
+                if empty == RING {
+                    if self.follow_met(view) {
+                        empty = 0;
+                        continue;
+                    }
+                    break;
+                }
+                continue;
             }
-            if self.ringed == 0 {
-                break;
-            }
-            let item = self.ring[self.head];
-            self.head = (self.head + 1) % RING;
-            self.ringed -= 1;
+            empty = 0;
             point(Point::Scan);
-            self.scan(shared, space, item);
+            self.scan(shared, view, item);
             scanned += 1;
             if scanned % 256 == 0 && shared.queue.anyone_hungry() {
                 self.share();
             }
         }
         scanned
+    }
+
+    /// Marks all that has been met. True if that gave something to scan.
+    fn follow_met(&mut self, view: View<'_>) -> bool {
+        for addr in std::mem::replace(&mut self.met, [0; MEETINGS]) {
+            if addr != 0 {
+                self.mark(view, addr);
+            }
+        }
+        !self.top.is_empty()
     }
 
     /// Gives half of a long stack to whoever is hungry.
@@ -300,8 +323,8 @@ impl Marker {
 
     /// Shades the object `addr` lies in; what was white and can hold references goes on the stack.
     #[inline(always)]
-    pub(crate) fn mark(&mut self, space: &Space, addr: usize) {
-        match self.shade.shade(space, addr) {
+    pub(crate) fn mark(&mut self, view: View<'_>, addr: usize) {
+        match self.shade.shade(view, addr) {
             Shaded::Already => {}
             Shaded::Leaf { size } => {
                 self.counters.objects += 1;
@@ -312,46 +335,86 @@ impl Marker {
     }
 
     #[inline(always)]
-    fn scan(&mut self, shared: &Shared, space: &Space, item: usize) {
-        if item & REST != 0 {
-            return self.scan_rest(shared, space, item & !REST);
+    fn scan(&mut self, shared: &Shared, view: View<'_>, item: usize) {
+        let page = view.page(item);
+        if page.kind() != self.kernel.kind || item & REST != 0 {
+            return self.scan_slow(shared, view, item);
         }
-        let page = space.page(item);
-        let class = space.class(page);
-        let ty = type_of(class);
-        self.counters.scan(crate::barrier::size_of_object(space, page));
+        self.scan_words(view, item);
+    }
+
+    /// An object of the kernel's class.
+    #[inline(always)]
+    fn scan_words(&mut self, view: View<'_>, item: usize) {
+        self.counters.scan(self.kernel.size);
+        for at in 0..self.kernel.words {
+            let offset = self.kernel.offsets[at % OFFSETS];
+            // SAFETY: `item` is the base of a live object of the kernel's class: it was reached over a reference and shaded. The
+            // offsets name its reference words.
+            let child = unsafe { load_word(item + offset as usize) };
+            if child != 0 {
+                self.meet(view, child);
+            }
+        }
+    }
+
+    /// Fetches the colour byte of an object met in a scan, and marks the one met [`MEETINGS`] before it.
+    #[inline(always)]
+    fn meet(&mut self, view: View<'_>, addr: usize) {
+        let page = view.page(addr);
+        let colour: *const AtomicU8 = view.colour_at(page, addr);
+        prefetch(colour.addr());
+        let earlier = std::mem::replace(&mut self.met[self.next % MEETINGS], addr);
+        self.next = self.next.wrapping_add(1);
+        if earlier != 0 {
+            self.mark(view, earlier);
+        }
+    }
+
+    /// An object of another class than the one before, or one that is not scanned by fixed offsets.
+    #[inline(never)]
+    fn scan_slow(&mut self, shared: &Shared, view: View<'_>, item: usize) {
+        if item & REST != 0 {
+            return self.scan_rest(shared, view, item & !REST);
+        }
+        let page = view.page(item);
+        let ty = type_of(view.space().class(page));
+        let size = crate::barrier::size_of_object(view.space(), page);
+        if let Shape::Words(words) = &ty.shape {
+            self.kernel = Kernel::new(page, size, words);
+            return self.scan_words(view, item);
+        }
+        self.counters.scan(size);
         match &ty.shape {
-            Shape::Leaf => {}
-            // SAFETY: `item` is the base of a live object of type `ty`: it was reached over a reference and shaded.
-            Shape::Words(words) => unsafe { for_each_word(words, item, |child| self.mark(space, child)) },
-            Shape::Rows(rows) => self.scan_rows(shared, space, ty, rows, item, 0),
+            Shape::Leaf | Shape::Words(_) => {}
+            Shape::Rows(rows) => self.scan_rows(shared, view, ty, rows, item, 0),
             Shape::Call => self.call(shared, ty, item, 0..0),
         }
     }
 
     /// The rest of an array, from the row at `at`.
     #[cold]
-    fn scan_rest(&mut self, shared: &Shared, space: &Space, at: usize) {
-        let page = space.page(at);
-        let base = space.base_of(page, at);
-        let ty = type_of(space.class(page));
+    fn scan_rest(&mut self, shared: &Shared, view: View<'_>, at: usize) {
+        let page = view.page(at);
+        let base = view.space().base_of(page, at);
+        let ty = type_of(view.space().class(page));
         if let Shape::Rows(rows) = &ty.shape {
             let first = (at - base - rows.header as usize) / rows.stride as usize;
-            self.scan_rows(shared, space, ty, rows, base, first);
+            self.scan_rows(shared, view, ty, rows, base, first);
         }
     }
 
     fn scan_rows(
         &mut self,
         shared: &Shared,
-        space: &Space,
+        view: View<'_>,
         ty: &'static GcType,
         rows: &Rows,
         base: usize,
         first: usize,
     ) {
         // SAFETY: the first word of an array object is its length, written before the object is reachable.
-        let len = unsafe { super::kernel::load_word(base) };
+        let len = unsafe { load_word(base) };
         let end = len.min(first + ROWS_AT_ONCE);
         let address = |row: usize| base + rows.header as usize + row * rows.stride as usize;
         if end < len {
@@ -361,7 +424,7 @@ impl Marker {
             Some(words) => {
                 for row in first..end {
                     // SAFETY: rows below `len` are live values with these words.
-                    unsafe { for_each_word(words, address(row), |child| self.mark(space, child)) };
+                    unsafe { for_each_word(words, address(row), |child| self.mark(view, child)) };
                 }
             }
             None => self.call(shared, ty, base, first..end),
@@ -405,9 +468,9 @@ pub(crate) struct MarkSink<'a> {
 
 impl EdgeSink for MarkSink<'_> {
     fn edges(&mut self, addresses: &[usize]) {
-        let space = self.shared.space();
+        let view = self.shared.space().view();
         for &addr in addresses {
-            self.marker.mark(space, addr);
+            self.marker.mark(view, addr);
         }
     }
 

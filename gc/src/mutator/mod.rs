@@ -117,7 +117,7 @@ impl Mutator {
             return;
         }
         let shared = self.shared();
-        match self.shade.get().shade(shared.space(), addr) {
+        match self.shade.get().shade(shared.space().view(), addr) {
             Shaded::Already => {}
             Shaded::Leaf { size } => {
                 self.count_marked(size);

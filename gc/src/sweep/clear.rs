@@ -74,7 +74,7 @@ impl Clearing {
             Stage::Finalize => {
                 marker.tune(shared);
                 for target in shared.registry.take_finalizable(shared, is_white) {
-                    marker.mark(space, target);
+                    marker.mark(space.view(), target);
                 }
                 Stage::MarkThrough
             }
