@@ -6,11 +6,14 @@ use crate::cycle::{Phase, Request};
 use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
 use crate::stats::{Event, Phase as Shown};
-use crate::sweep::{Cleared, Clearing};
+use crate::sweep::{Cleared, Clearing, is_trivial};
 use greyset_sync::atomic::Ordering;
 
 /// Objects the collector itself scans in a step (only what finalizable objects reach).
 const CLEAR_BUDGET: usize = 4096;
+
+/// Objects a mutator scans at a safepoint to get the cycle on.
+const FEW: usize = 256;
 
 /// What a step did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,13 +101,17 @@ impl Collector {
             State::Both(_) | State::Deletion(_) | State::Round { .. } | State::Off(_) => true,
             State::Idle => !shared.roots.any_listed() && !shared.weaks.any_listed(),
             State::Mark => shared.ephemerons.is_empty(),
-            State::Clear(_) => {
-                let untouched = shared.weaks.in_use() == 0 && shared.registry.is_empty();
-                untouched && shared.ephemerons.is_empty() && !shared.config.verify
-            }
+            State::Clear(_) => is_trivial(shared) && !shared.config.verify,
             State::Sweep => true,
         };
-        if short { self.step(shared) } else { Step::AwaitMarkers }
+        if !short {
+            return Step::AwaitMarkers;
+        }
+        match self.step(shared) {
+            // A few objects only: a cycle that has little to mark is over within a safepoint or two.
+            Step::AwaitMarkers if self.mark_some(shared, FEW) == Progress::Empty => self.step(shared),
+            step => step,
+        }
     }
 
     fn enter(&mut self, shared: &Shared, state: State) -> Step {
@@ -254,7 +261,7 @@ impl Collector {
             shared.emit(&Event::TracePanic { cycle: u64::from(shared.published.cycle()), type_name: None });
         }
         self.pacing.marking_done(shared);
-        self.enter(shared, State::Clear(Box::new(Clearing::new(keep))))
+        self.enter(shared, State::Clear(Box::new(Clearing::new(shared, keep))))
     }
 
     /// 6. Clear.

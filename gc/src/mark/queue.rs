@@ -16,12 +16,16 @@ use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 use greyset_sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{CachePadded, Mutex, Point, Rank, point};
 
+/// Bit of `hungry` for assists, which do not stay to be counted.
+const ASSIST_HUNGRY: usize = 1 << (usize::BITS - 1);
+
 /// Grey objects that belong to nobody, and the markers' deques.
 pub(crate) struct GreyQueue {
     injector: Injector<Box<Segment>>,
     stealers: Mutex<Vec<Stealer<Box<Segment>>>>,
     busy: CachePadded<AtomicUsize>,
     activity: AtomicU64,
+    /// Markers that look for work in vain, and in the top bit whether an assist has.
     hungry: CachePadded<AtomicUsize>,
     /// Something was shaded that leaves no trace in the queue (a leaf, by an upgrade in Terminate): marking goes on.
     poked: AtomicBool,
@@ -78,16 +82,24 @@ impl GreyQueue {
         None
     }
 
-    /// Takes one segment only, for an assist.
+    /// Takes one segment only, for an assist. In vain: the markers are asked to share what they have.
     pub(crate) fn take_one(&self) -> Option<Box<Segment>> {
         point(Point::QueuePop);
         loop {
             match self.injector.steal() {
                 Steal::Success(segment) => return Some(segment),
                 Steal::Retry => continue,
-                Steal::Empty => return None,
+                Steal::Empty => break,
             }
         }
+        self.hungry.fetch_or(ASSIST_HUNGRY, Ordering::Relaxed);
+        None
+    }
+
+    /// A marker shares: half of its stack for whoever comes first.
+    pub(crate) fn share(&self, half: Box<Segment>) {
+        self.hungry.fetch_and(!ASSIST_HUNGRY, Ordering::Relaxed);
+        self.push(half);
     }
 
     /// Makes a marker's deque known to the others.

@@ -268,8 +268,8 @@ impl Marker {
             point(Point::Scan);
             self.scan(shared, view, item);
             scanned += 1;
-            if scanned % 256 == 0 && shared.queue.anyone_hungry() {
-                self.share();
+            if scanned % 64 == 0 && shared.queue.anyone_hungry() {
+                self.share(shared);
             }
         }
         scanned
@@ -285,11 +285,12 @@ impl Marker {
         !self.top.is_empty()
     }
 
-    /// Gives half of a long stack to whoever is hungry.
-    fn share(&mut self) {
-        if self.deque.is_empty() && self.top.len() >= 32 {
-            let half = self.top.split();
-            self.deque.push(half);
+    /// Gives half of the stack to whoever is hungry: the older half, from which more can be reached.
+    fn share(&mut self, shared: &Shared) {
+        if let Some(full) = self.deque.pop() {
+            shared.queue.share(full);
+        } else if self.top.len() >= 2 {
+            shared.queue.share(self.top.split());
         }
     }
 

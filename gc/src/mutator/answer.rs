@@ -60,6 +60,8 @@ impl Mutator {
                 return;
             }
         }
+        // There is more to do: at the next safepoint.
+        self.record.word.set_step();
         self.answer_if_asked();
     }
 

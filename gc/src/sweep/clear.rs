@@ -43,10 +43,20 @@ pub(crate) enum Cleared {
     Done,
 }
 
+/// Whether there is nothing to clear: no `WeakMap` met, no weak slot in use, nothing registered.
+pub(crate) fn is_trivial(shared: &Shared) -> bool {
+    shared.weaks.in_use() == 0 && shared.registry.is_empty() && shared.ephemerons.is_empty()
+}
+
 impl Clearing {
     /// Clearing from the start; with `keep` everything white is turned black instead.
-    pub(crate) fn new(keep: bool) -> Clearing {
-        Clearing { stage: if keep { Stage::KeepAll } else { Stage::Ephemerons } }
+    pub(crate) fn new(shared: &Shared, keep: bool) -> Clearing {
+        let stage = match keep {
+            true => Stage::KeepAll,
+            false if is_trivial(shared) => Stage::Done,
+            false => Stage::Ephemerons,
+        };
+        Clearing { stage }
     }
 
     /// One bounded step.
