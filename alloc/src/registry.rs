@@ -25,11 +25,11 @@ pub(crate) struct Central {
     pub(crate) partial: [SpanStack; 2],
     /// Spans without.
     pub(crate) full: [SpanStack; 2],
-    /// Spans ever made; decides how long the next one is.
-    pub(crate) made: AtomicU32,
+    /// Spans in use; decides how long the next one is.
+    pub(crate) spans: AtomicU32,
 }
 
-// SAFETY: atomics; zero is two empty stacks each and no span made.
+// SAFETY: atomics; zero is two empty stacks each and no span.
 unsafe impl Zeroed for Central {}
 
 /// What identifies a class.

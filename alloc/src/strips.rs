@@ -1,13 +1,14 @@
 //! Colour strips: which bytes of the colour table belong to which span.
 //!
-//! The table is cut into slabs of 4 KiB. A slab holds strips of one length, a power of two from 16 to 4096, and is handed
-//! back when its last strip is. Under the page heap's lock; constant time; never touches the strips themselves.
+//! The table is cut into slabs of 4 KiB. A slab holds strips of one length, a power of two from 16 to 4096. When its last
+//! strip is given back it is idle: free for strips of any length, or to be given to the system until it is needed again.
+//! Under the page heap's lock; constant time; never touches the strips themselves.
 
 use crate::size_class::MAX_SLOTS;
 use crate::unit::StripNo;
 
 /// Bytes of a slab; also the longest strip.
-const SLAB: usize = 4096;
+pub(crate) const SLAB: usize = 4096;
 const _: () = assert!(SLAB == MAX_SLOTS);
 /// Lengths 16, 32, … 4096.
 const LENGTHS: usize = (SLAB / StripNo::UNIT).trailing_zeros() as usize + 1;
@@ -34,14 +35,17 @@ struct Slab {
 ///
 /// # Invariants
 /// 1. `partial[n]` begins a list of the slabs of length `n` that have both used and free strips.
-/// 2. `empty` begins a list of the slabs without strips.
-/// 3. The slabs are the first of the table; there are at most `most` of them.
+/// 2. `idle` and `released` begin lists of the slabs without strips, `released` those that the system has back; a slab in the
+///    hands of `take_idle`'s caller is in neither.
+/// 3. `without_memory` counts the slabs in `released`.
+/// 4. The slabs are the first of the table; there are at most `most` of them.
 #[derive(Debug)]
 pub(crate) struct Strips {
     slabs: Vec<Slab>,
     partial: [u32; LENGTHS],
-    empty: u32,
-    empties: usize,
+    idle: u32,
+    released: u32,
+    without_memory: usize,
     most: usize,
 }
 
@@ -53,7 +57,14 @@ const fn length_index(len: usize) -> usize {
 impl Strips {
     /// For a table of `bytes` colour bytes.
     pub(crate) fn new(bytes: usize) -> Strips {
-        Strips { slabs: Vec::new(), partial: [END; LENGTHS], empty: END, empties: 0, most: bytes / SLAB }
+        Strips {
+            slabs: Vec::new(),
+            partial: [END; LENGTHS],
+            idle: END,
+            released: END,
+            without_memory: 0,
+            most: bytes / SLAB,
+        }
     }
 
     /// A strip of `len` bytes (a power of two from 16 to 4096); `None` when the table is full.
@@ -92,20 +103,19 @@ impl Strips {
             if !was_full {
                 self.unlink(at, length);
             }
-            self.slabs[at as usize].next = self.empty;
-            self.empty = at;
-            self.empties += 1;
+            self.slabs[at as usize].next = std::mem::replace(&mut self.idle, at);
         } else if was_full {
             self.link(at, length);
         }
     }
 
     fn open_slab(&mut self, length: usize) -> Option<()> {
-        let at = if self.empty != END {
-            let at = self.empty;
-            self.empty = self.slabs[at as usize].next;
-            self.empties -= 1;
+        let at = if let Some(at) = self.take_idle() {
             at
+        } else if self.released != END {
+            self.without_memory -= 1;
+            let next = self.slabs[self.released as usize].next;
+            std::mem::replace(&mut self.released, next)
         } else if self.slabs.len() < self.most {
             let blank = Slab { free: [0; WORDS], used: 0, length: 0, next: END, previous: END };
             self.slabs.push(blank);
@@ -147,15 +157,24 @@ impl Strips {
         }
     }
 
-    /// Bytes of the colour table that have ever been used.
-    pub(crate) fn touched(&self) -> usize {
-        self.slabs.len() * SLAB
+    /// Takes an idle slab with memory behind it, so that the caller can give that to the system and come back with
+    /// [`Strips::give_idle`].
+    pub(crate) fn take_idle(&mut self) -> Option<u32> {
+        let at = self.idle;
+        self.idle = self.slabs.get(at as usize)?.next;
+        Some(at)
     }
 
-    /// Bytes of slabs without strips.
-    #[cfg(test)]
-    pub(crate) fn idle(&self) -> usize {
-        self.empties * SLAB
+    /// Takes an idle slab back, with or without memory behind it.
+    pub(crate) fn give_idle(&mut self, at: u32, released: bool) {
+        self.without_memory += usize::from(released);
+        let list = if released { &mut self.released } else { &mut self.idle };
+        self.slabs[at as usize].next = std::mem::replace(list, at);
+    }
+
+    /// Bytes of the colour table with memory behind them.
+    pub(crate) fn resident(&self) -> usize {
+        (self.slabs.len() - self.without_memory) * SLAB
     }
 
     /// Bytes of this structure.
@@ -178,11 +197,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn strips_never_overlap(steps in prop::collection::vec((0u32..9, any::<prop::sample::Index>(), any::<bool>()), 0..400)) {
+        fn strips_never_overlap(steps in prop::collection::vec((0u32..10, any::<prop::sample::Index>(), any::<bool>()), 0..400)) {
             let mut strips = Strips::new(64 * SLAB);
             let mut held: BTreeMap<usize, (usize, StripNo)> = BTreeMap::new();
             for (log, pick, give) in steps {
-                if give && !held.is_empty() {
+                if log == 9 {
+                    let idle = strips.take_idle();
+                    idle.iter().for_each(|&at| strips.give_idle(at, give));
+                } else if give && !held.is_empty() {
                     let key = *held.keys().nth(pick.index(held.len())).expect("picked inside");
                     let (_, strip) = held.remove(&key).expect("held");
                     strips.give(strip);
@@ -196,7 +218,10 @@ mod tests {
                 prop_assert_eq!(strips.used(), held.values().map(|(len, _)| len).sum::<usize>());
             }
             held.into_values().for_each(|(_, strip)| strips.give(strip));
-            prop_assert_eq!((strips.used(), strips.idle()), (0, strips.touched()));
+            while let Some(at) = strips.take_idle() {
+                strips.give_idle(at, true);
+            }
+            prop_assert_eq!((strips.used(), strips.resident()), (0, 0), "all slabs are idle");
         }
     }
 

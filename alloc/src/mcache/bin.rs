@@ -6,7 +6,8 @@
 use crate::colour::Colour;
 use crate::mheap::MHeap;
 use crate::size_class::SizeClass;
-use crate::span::{Span, strip};
+use crate::span::Span;
+use crate::span::strip::{self, Finder};
 use crate::type_info::{SpanFlags, TINY, TypeInfo};
 use crate::unit::{SpanClassId, SpanId};
 use greyset_sync::{Point, point};
@@ -83,52 +84,37 @@ impl Request {
     }
 }
 
+/// Most slots of `slot` bytes a run may have: 16 KiB worth, at least one. A power of two, so that no division is needed.
+const fn most_slots(slot: usize) -> usize {
+    let most = RUN_BYTES >> slot.next_power_of_two().trailing_zeros();
+    if most == 0 { 1 } else { most }
+}
+
 /// A run and where it comes from.
 ///
 /// # Invariants
 /// 1. `next <= limit`, both in the span or both null. The slots from `next` (rounded up to a slot) to `limit` are coloured
 ///    and hold no object; they belong to this bin.
 /// 2. The span, if any, is `Cached` by this bin alone; its slots before the run hold objects or are not Free.
-/// 3. `class` is the class of `key`, or none yet.
+/// 3. `rest` has passed the run and everything before it.
+/// 4. `class` is the class of `key`, or none yet.
 #[derive(Debug)]
 pub(crate) struct Bin {
     pub(crate) key: Cell<Key>,
     next: Cell<*mut u8>,
     limit: Cell<*mut u8>,
+    rest: Cell<Finder>,
     span: Cell<SpanId>,
     class: Cell<SpanClassId>,
 }
 
-/// The contents of a bin while another type has its place.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shelved {
-    next: *mut u8,
-    limit: *mut u8,
-    span: SpanId,
-    class: SpanClassId,
-}
-
-impl Shelved {
-    /// Nothing.
-    pub(crate) const EMPTY: Shelved = Shelved {
-        next: std::ptr::null_mut(),
-        limit: std::ptr::null_mut(),
-        span: SpanId::NONE,
-        class: SpanClassId::NONE,
-    };
-
-    /// Bytes of the run without an object.
-    pub(crate) fn reserved(&self) -> usize {
-        self.limit.addr() - self.next.addr()
-    }
-}
-
 impl Bin {
-    pub(crate) const fn new() -> Bin {
+    pub(crate) const fn new(key: Key) -> Bin {
         Bin {
-            key: Cell::new(Key::NONE),
+            key: Cell::new(key),
             next: Cell::new(std::ptr::null_mut()),
             limit: Cell::new(std::ptr::null_mut()),
+            rest: Cell::new(Finder::START),
             span: Cell::new(SpanId::NONE),
             class: Cell::new(SpanClassId::NONE),
         }
@@ -160,15 +146,20 @@ impl Bin {
         NonNull::new(next)
     }
 
-    /// Exchanges the contents for those of another key.
-    pub(crate) fn exchange(&self, key: Key, contents: Shelved) -> (Key, Shelved) {
-        let old = Shelved {
-            next: self.next.replace(contents.next),
-            limit: self.limit.replace(contents.limit),
-            span: self.span.replace(contents.span),
-            class: self.class.replace(contents.class),
-        };
-        (self.key.replace(key), old)
+    /// Takes what `request` asks for from the run.
+    #[inline]
+    pub(crate) fn bump_for(&self, request: &Request) -> Option<NonNull<u8>> {
+        self.bump_aligned(request.step, request.align)
+    }
+
+    /// Exchanges key and contents with another bin.
+    pub(crate) fn swap(&self, other: &Bin) {
+        self.key.swap(&other.key);
+        self.next.swap(&other.next);
+        self.limit.swap(&other.limit);
+        self.rest.swap(&other.rest);
+        self.span.swap(&other.span);
+        self.class.swap(&other.class);
     }
 
     pub(crate) fn class(&self) -> SpanClassId {
@@ -191,24 +182,28 @@ impl Bin {
         self.span.set(id);
         self.next.set(start);
         self.limit.set(start);
+        self.rest.set(Finder::START);
     }
 
-    /// Takes the next run of the span and colours it: the number of its slots, 0 if there is none.
-    pub(crate) fn next_run(&self, heap: &MHeap, colour: Colour) -> usize {
+    /// Takes the next run of the span and colours it: the number of its slots, 0 if there is none, and their size.
+    #[inline]
+    pub(crate) fn next_run(&self, heap: &MHeap, colour: Colour) -> (usize, usize) {
         if !self.has_span() {
-            return 0;
+            return (0, 0);
         }
         let span = heap.span(self.span.get());
         let strip = span.strip(heap.space());
-        let from = span.index_of(self.limit.get().addr());
-        let most = (RUN_BYTES / span.slot()).max(1);
+        let slot = span.slot();
         point(Point::RunTake);
-        let Some(run) = strip::find_run(strip, from, most) else { return 0 };
+        let mut rest = self.rest.get();
+        let run = rest.next_run(strip, most_slots(slot));
+        self.rest.set(rest);
+        let Some(run) = run else { return (0, 0) };
         strip::fill(&strip[run.clone()], colour.byte());
         // INVARIANT: 1, coloured before anything can be allocated in it.
-        self.next.set(heap.space().pointer(span.object_addr(run.start)));
-        self.limit.set(heap.space().pointer(span.object_addr(run.end)));
-        run.len()
+        self.next.set(heap.space().pointer(span.addr() + run.start * slot));
+        self.limit.set(heap.space().pointer(span.addr() + run.end * slot));
+        (run.len(), slot)
     }
 
     /// Puts a used-up span, which has no Free slot left, into its class's full set.
@@ -251,10 +246,9 @@ impl Bin {
         let span = heap.span(self.span.replace(SpanId::NONE));
         let (unused, strip) = (self.unused(span), span.strip(heap.space()));
         strip::fill(&strip[unused.clone()], Colour::FREE.byte());
-        let from = span.index_of(self.limit.get().addr());
         self.next.set(std::ptr::null_mut());
         self.limit.set(std::ptr::null_mut());
-        if unused.is_empty() && strip::find_run(strip, from, 1).is_none() {
+        if unused.is_empty() && !self.rest.get().has_more(strip) {
             heap.put_full(span);
         } else {
             heap.put_partial(span);

@@ -1,11 +1,11 @@
 //! The mcache: what one mutator allocates from without asking anybody.
 //!
-//! A cache has 64 [bins](bin::Bin), found by a constant of the type. An allocation compares the bin's key with the type's
+//! A cache has 128 [bins](bin::Bin), found by a constant of the type. An allocation compares the bin's key with the type's
 //! address, adds, compares with the run's limit: no lock, no atomic, no metadata. When the run is used up, `refill` takes
 //! the span's next run and colours it as a whole; when the span is used up, the next span of the class.
 //!
-//! Two types whose hashes fall on one bin displace each other: the displaced contents wait on a shelf. That costs a slow
-//! path, not a span.
+//! Of types whose hashes fall on one bin, one has it; the others' bins are on a shelf, found by their key on the slow path,
+//! at a few nanoseconds an allocation. Whichever needs a new run takes the place, so the busiest has it most of the time.
 //!
 //! A cache never frees anything while its mutator runs, and never waits, except for the page heap's short lock.
 //!
@@ -18,19 +18,20 @@ use crate::colour::Colour;
 use crate::error::{Obstacle, OutOfMemory};
 use crate::mheap::MHeap;
 use crate::mheap::sweep::Reclaim;
-use crate::size_class::{MAX_SMALL, SizeClass};
+use crate::size_class::SizeClass;
 use crate::span::strip;
 use crate::type_info::{TINY, TypeInfo};
 use crate::unit::{SpanClassId, pages_for};
-use bin::{Bin, Key, Request, Shelved};
+use bin::{Bin, Key, Request};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// Bins of a cache.
-pub const BINS: usize = 64;
+pub const BINS: usize = 128;
 
 /// What one mutator allocates from.
 ///
@@ -39,10 +40,10 @@ pub const BINS: usize = 64;
 ///
 /// # Invariants
 /// 1. The bin at an index has a key that belongs there, or none.
-/// 2. A key is in its bin or on the shelf, not both.
+/// 2. A key is in its place among `bins` or on the shelf, not both.
 pub struct Cache {
     bins: [Bin; BINS],
-    shelf: RefCell<HashMap<Key, Shelved>>,
+    shelf: RefCell<HashMap<Key, Bin, MixKeys>>,
     /// The heap it was made for.
     heap: Arc<()>,
 }
@@ -50,6 +51,31 @@ pub struct Cache {
 // SAFETY: the pointers in the bins lead into the heap's memory, which belongs to no thread; the run they delimit belongs to
 // whoever has the cache (Bin invariant 1).
 unsafe impl Send for Cache {}
+
+/// Hashes keys by one multiplication: they are addresses, nobody chooses them to collide.
+#[derive(Clone, Copy, Default)]
+struct MixKeys;
+
+impl BuildHasher for MixKeys {
+    type Hasher = Mixed;
+    fn build_hasher(&self) -> Mixed {
+        Mixed(0)
+    }
+}
+
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_usize(byte as usize));
+    }
+    fn write_usize(&mut self, word: usize) {
+        self.0 = (self.0 ^ word as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// What a refill took, and its first slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,11 +89,11 @@ pub struct Refilled {
 }
 
 impl Cache {
-    /// An empty cache for this heap. Takes 2 KiB, and nothing of the heap.
+    /// An empty cache for this heap. Takes 6 KiB, and nothing of the heap.
     pub fn new(heap: &MHeap) -> Cache {
         Cache {
-            bins: [const { Bin::new() }; BINS],
-            shelf: RefCell::new(HashMap::new()),
+            bins: [const { Bin::new(Key::NONE) }; BINS],
+            shelf: RefCell::default(),
             heap: Arc::clone(heap.identity()),
         }
     }
@@ -106,7 +132,7 @@ impl Cache {
         bin.bump_aligned(size, size)
     }
 
-    /// Memory for a value of a type of fixed size, tiny or not, at most [`MAX_SMALL`] bytes: whichever of [`Cache::bump`]
+    /// Memory for a value of a type of fixed size, tiny or not, at most [`crate::MAX_SMALL`] bytes: whichever of [`Cache::bump`]
     /// and [`Cache::bump_tiny`] is right, chosen at compile time where `info` is a constant.
     #[inline(always)]
     pub fn alloc(&self, info: &'static TypeInfo) -> Option<NonNull<u8>> {
@@ -118,7 +144,7 @@ impl Cache {
     }
 
     /// The slow path: memory for a value of `size` bytes from the next run of the span, or of the next span of the class, or
-    /// of a new span. The run is coloured with `colour` as a whole. Over [`MAX_SMALL`] bytes: [`Cache::large`].
+    /// of a new span. The run is coloured with `colour` as a whole. Over [`crate::MAX_SMALL`] bytes: as [`Cache::large`].
     ///
     /// Cost: 20 to 50 ns for a run of the same span, some 100 ns more for another span; may sweep a bounded number of spans
     /// of the class, showing their dead slots to `sweep` if that wants them.
@@ -139,26 +165,41 @@ impl Cache {
         colour: Colour,
     ) -> Result<Refilled, OutOfMemory> {
         self.check(heap);
-        if size > MAX_SMALL {
-            return self.large(heap, info, size, colour);
+        let bin = &self.bins[info.bin()];
+        if bin.key.get() == Key::fixed(info)
+            && let (objects @ 1.., slot) = bin.next_run(heap, colour)
+            && let Some(ptr) = bin.bump(slot)
+        {
+            return Ok(Refilled { ptr, bytes: objects * slot, objects }); // the common case, without looking further
         }
+        self.refill_slowly(heap, sweep, info, size, colour)
+    }
+
+    fn refill_slowly(
+        &self,
+        heap: &MHeap,
+        sweep: &dyn Reclaim,
+        info: &'static TypeInfo,
+        size: usize,
+        colour: Colour,
+    ) -> Result<Refilled, OutOfMemory> {
         let request = Request::new(info, size);
         if request.size_class == SizeClass::LARGE {
-            return self.large(heap, info, size, colour); // no small slot is aligned enough
+            return self.large(heap, info, size, colour);
         }
         let bin = &self.bins[request.bin];
         if bin.key.get() != request.key {
-            self.change_key(bin, request.key);
-            if let Some(ptr) = bin.bump_aligned(request.step, request.align) {
+            let shelved = self.shelf.borrow().get(&request.key).and_then(|bin| bin.bump_for(&request));
+            if let Some(ptr) = shelved {
                 return Ok(Refilled { ptr, bytes: 0, objects: 0 });
             }
+            self.take_place(bin, request.key);
         }
         loop {
-            let objects = bin.next_run(heap, colour);
-            if objects > 0
-                && let Some(ptr) = bin.bump_aligned(request.step, request.align)
+            if let (objects @ 1.., slot) = bin.next_run(heap, colour)
+                && let Some(ptr) = bin.bump_for(&request)
             {
-                return Ok(Refilled { ptr, bytes: objects * request.size_class.slot(), objects });
+                return Ok(Refilled { ptr, bytes: objects * slot, objects });
             }
             bin.retire(heap);
             let class = self.class(bin, heap, &request)?;
@@ -206,8 +247,7 @@ impl Cache {
     /// When the cache belongs to another heap.
     pub fn recolour(&self, heap: &MHeap, colour: Colour) {
         self.check(heap);
-        self.unshelve(|bin| bin.recolour(heap, colour));
-        self.bins.iter().for_each(|bin| bin.recolour(heap, colour));
+        self.shelf.borrow().values().chain(&self.bins).for_each(|bin| bin.recolour(heap, colour));
     }
 
     /// Handshake 3, detach: what is left of every run becomes Free, and every span goes back to its class. Returns the bytes
@@ -217,17 +257,15 @@ impl Cache {
     /// When the cache belongs to another heap.
     pub fn flush(&self, heap: &MHeap) -> u64 {
         self.check(heap);
-        let mut bytes = 0;
-        self.unshelve(|bin| bytes += bin.flush(heap));
-        self.shelf.borrow_mut().clear();
-        self.bins.iter().for_each(|bin| bytes += bin.flush(heap));
+        let mut shelf = self.shelf.borrow_mut();
+        let bytes = shelf.values().chain(&self.bins).map(|bin| bin.flush(heap)).sum();
+        shelf.clear();
         bytes
     }
 
     /// Bytes taken in runs that hold no object yet: what a flush would give back, up to 15 bytes a tiny slot apart.
     pub fn reserved_bytes(&self) -> usize {
-        let shelved: usize = self.shelf.borrow().values().map(Shelved::reserved).sum();
-        shelved + self.bins.iter().map(Bin::reserved).sum::<usize>()
+        self.shelf.borrow().values().chain(&self.bins).map(Bin::reserved).sum()
     }
 
     /// Panics unless the cache belongs to `heap`: everything about runs would be wrong in another one.
@@ -235,23 +273,13 @@ impl Cache {
         assert!(Arc::ptr_eq(&self.heap, heap.identity()), "a cache used with another heap than its own");
     }
 
-    /// Shelves what the bin holds and gets it what the shelf has for `key`.
-    fn change_key(&self, bin: &Bin, key: Key) {
+    /// Gives the bin of `key`, shelved or new, the place of `bin`, whose own goes on the shelf.
+    fn take_place(&self, bin: &Bin, key: Key) {
         let mut shelf = self.shelf.borrow_mut();
-        let contents = shelf.remove(&key).unwrap_or(Shelved::EMPTY);
-        let (old_key, old) = bin.exchange(key, contents);
-        if old_key != Key::NONE {
-            shelf.insert(old_key, old);
-        }
-    }
-
-    /// Does `f` to all that is on the shelf.
-    fn unshelve(&self, mut f: impl FnMut(&Bin)) {
-        for (&key, contents) in self.shelf.borrow_mut().iter_mut() {
-            let bin = Bin::new();
-            bin.exchange(key, *contents);
-            f(&bin);
-            (_, *contents) = bin.exchange(Key::NONE, Shelved::EMPTY);
+        let other = shelf.remove(&key).unwrap_or(Bin::new(key));
+        bin.swap(&other);
+        if other.key.get() != Key::NONE {
+            shelf.insert(other.key.get(), other);
         }
     }
 
@@ -284,5 +312,7 @@ impl fmt::Debug for Cache {
     }
 }
 
+#[cfg(all(test, not(loom)))]
+mod model;
 #[cfg(all(test, not(loom)))]
 mod tests;

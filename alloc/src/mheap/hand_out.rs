@@ -5,7 +5,7 @@
 //! 1. a span with Free slots that is swept already,
 //! 2. else, once the sweep is open and the type has no drop glue, the first span with Free slots (or none live at all) that
 //!    sweeping a few of the class's own spans yields,
-//! 3. else a new span of fresh pages, longer the more the class has had.
+//! 3. else a new span of fresh pages, longer the more the class has.
 
 use super::MHeap;
 use super::sweep::{Reclaim, parity};
@@ -18,7 +18,7 @@ use greyset_sync::{Point, point};
 
 /// Spans without a Free slot that a refill sweeps before it takes fresh pages: bounds what one allocation can cost.
 const SWEEP_TRIES: usize = 16;
-/// A class's spans have the shortest length up to the first number made, the middle one up to the second.
+/// Up to the first number of spans a class gets the shortest ones, up to the second the middle ones.
 const STAGE_ENDS: [u32; 2] = [4, 12];
 
 impl MHeap {
@@ -41,8 +41,8 @@ impl MHeap {
 
     /// A new span of `class`.
     fn grow(&self, class: SpanClassId) -> Result<SpanId, OutOfMemory> {
-        let made = self.registry.central(class).made.fetch_add(1, Ordering::Relaxed);
-        let stage = STAGE_ENDS.iter().filter(|&&end| made >= end).count();
+        let spans = self.registry.central(class).spans.load(Ordering::Relaxed);
+        let stage = STAGE_ENDS.iter().filter(|&&end| spans >= end).count();
         let size_class = self.space.class_info(class).size_class();
         let (wanted, least) = (size_class.span_pages(stage), size_class.span_pages(0));
         match self.make_span(class, wanted as u32) {

@@ -173,3 +173,8 @@ impl fmt::Debug for MHeap {
         f.debug_struct("MHeap").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod stress;
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -7,6 +7,7 @@ use crate::error::OutOfMemory;
 use crate::pages::Row;
 use crate::span::{NewSpan, Place, Span, strip, strip_len};
 use crate::unit::{PAGE_SIZE, SpanClassId, SpanId};
+use greyset_sync::atomic::Ordering;
 
 impl MHeap {
     /// A span of `pages` fresh pages, all slots Free, of the current generation; it belongs to the caller. Linear in its
@@ -26,6 +27,7 @@ impl MHeap {
         self.space.set_span_id(row.start, id);
         self.span(id).set(NewSpan { id, addr, pages, class, strip, slots, generation }, info);
         self.sweeping.enter(parity(generation), pages);
+        self.registry.central(class).spans.fetch_add(1, Ordering::Relaxed);
         debug_assert!(addr.is_multiple_of(PAGE_SIZE));
         Ok(id)
     }
@@ -38,6 +40,7 @@ impl MHeap {
         for page in start.0..start.0 + pages {
             self.space.page_table().at(page as usize).clear();
         }
+        self.registry.central(span.class()).spans.fetch_sub(1, Ordering::Relaxed);
         self.sweeping.leave(parity(span.generation()), pages);
         self.give_parts(parts);
     }

@@ -13,6 +13,7 @@ use crate::pages::Row;
 use crate::registry::Central;
 use crate::space::{Backing, ClassInfo, PageEntry};
 use crate::span::Span;
+use crate::strips::SLAB;
 use crate::unit::{PAGE_SIZE, PageNo, SpanId, StripNo};
 use greyset_sync::atomic::Ordering;
 use std::io;
@@ -31,10 +32,19 @@ pub(super) struct Parts {
 pub struct ReleaseProgress {
     /// Pages given back.
     pub pages: usize,
+    /// Bytes of the colour table given back besides: colours of spans that are no more.
+    pub colours: usize,
     /// Free pages that still have memory behind them.
     pub left: usize,
     /// What the system said when it refused; the pages it refused stay committed.
     pub error: Option<io::Error>,
+}
+
+impl ReleaseProgress {
+    /// Whether nothing was given back.
+    pub fn is_nothing(&self) -> bool {
+        self.pages == 0 && self.colours == 0
+    }
 }
 
 /// Counters of pages and spans.
@@ -49,13 +59,20 @@ pub(crate) struct PageStats {
 /// Most pages given back with one call of the system (8 MiB), so that it is never busy with one for long.
 const RELEASE_STEP: usize = 1024;
 
+/// Bytes of tables that come with a page.
+const PER_PAGE: usize = size_of::<PageEntry>() + size_of::<u32>();
+
+/// Most bytes in use that a span with `fresh` pages without memory can add.
+fn most_added(fresh: u32) -> u64 {
+    (fresh as usize * (PAGE_SIZE + PER_PAGE) + SLAB + size_of::<Span>()) as u64
+}
+
 impl PageState {
     /// Bytes of tables that are in use, as far as this lock guards them.
     fn metadata(&self, known_spans: u32, classes: u32) -> u64 {
-        let a_page = size_of::<PageEntry>() + size_of::<u32>();
         let a_class = size_of::<ClassInfo>() + size_of::<Central>() + 64; // and its share of the hash table
-        let bytes = self.heap.top().index() * a_page
-            + self.strips.touched()
+        let bytes = self.heap.top().index() * PER_PAGE
+            + self.strips.resident()
             + self.strips.bytes()
             + self.heap.bytes()
             + known_spans as usize * size_of::<Span>()
@@ -141,19 +158,18 @@ impl MHeap {
             let Some(plan) = state.heap.plan(table, pages) else {
                 drop(state);
                 // Committed and released neighbours do not join: make all free pages of one kind, once.
-                if released_all || self.release(usize::MAX).pages == 0 {
+                if released_all || self.release(usize::MAX).is_nothing() {
                     return fail(self.space.len() as u64, Obstacle::Reservation);
                 }
                 released_all = true;
                 continue;
             };
-            let (limit, fresh) =
-                (self.limit.load(Ordering::Relaxed), u64::from(plan.fresh) * PAGE_SIZE as u64);
-            let wanted = in_use.saturating_add(fresh);
-            if fresh > 0 && wanted > limit {
+            let limit = self.limit.load(Ordering::Relaxed);
+            let wanted = in_use.saturating_add(most_added(plan.fresh));
+            if plan.fresh > 0 && wanted > limit {
                 drop(state);
                 let over = (wanted - limit).div_ceil(PAGE_SIZE as u64) as usize;
-                if self.release(over).pages == 0 {
+                if self.release(over).is_nothing() {
                     return fail(limit, Obstacle::Limit);
                 }
                 continue;
@@ -223,34 +239,46 @@ impl MHeap {
         state.heap.give(table, row, Backing::Released);
     }
 
-    /// Gives up to `max_pages` free pages back to the system, highest addresses first. Cost: a call of the system for each
-    /// row of free pages, at most 8 MiB each.
+    /// Gives up to `max_pages` free pages back to the system, highest addresses first, and up to as many idle pieces of the
+    /// colour table. Cost: a call of the system for each row of free pages, at most 8 MiB each, and each piece of 4 KiB.
     pub fn release(&self, max_pages: usize) -> ReleaseProgress {
-        let table = self.space.page_table();
         let mut progress = ReleaseProgress::default();
-        let mut state = self.pages.lock();
-        while progress.pages < max_pages {
-            let most = RELEASE_STEP.min(max_pages - progress.pages);
-            let Some(row) = state.heap.take_highest(table, most as u32) else { break };
-            drop(state);
+        progress.error = self.release_pages(max_pages, &mut progress.pages).err();
+        if progress.error.is_none() {
+            progress.error = self.release_colours(max_pages, &mut progress.colours).err();
+        }
+        progress.left = self.pages.lock().heap.free_committed();
+        progress
+    }
+
+    fn release_pages(&self, most: usize, done: &mut usize) -> io::Result<()> {
+        let table = self.space.page_table();
+        while *done < most {
+            let step = RELEASE_STEP.min(most - *done) as u32;
+            let Some(row) = self.pages.lock().heap.take_highest(table, step) else { break };
             let (memory, range) = self.space.memory_of(row.start, row.pages);
             // SAFETY: the row was free, and until it is given back to the page heap below nobody else can get it, so
             // nobody uses these pages (MHeap invariant 1).
             let released = unsafe { self.os.release(memory, range) };
-            state = self.pages.lock();
-            match released {
-                Ok(()) => {
-                    state.heap.give(table, row, Backing::Released);
-                    progress.pages += row.pages as usize;
-                }
-                Err(error) => {
-                    state.heap.give(table, row, Backing::Committed);
-                    progress.error = Some(error);
-                    break;
-                }
-            }
+            let backing = if released.is_ok() { Backing::Released } else { Backing::Committed };
+            self.pages.lock().heap.give(table, row, backing);
+            released?;
+            *done += row.pages as usize;
         }
-        progress.left = state.heap.free_committed();
-        progress
+        Ok(())
+    }
+
+    fn release_colours(&self, most: usize, done: &mut usize) -> io::Result<()> {
+        for _ in 0..most {
+            let Some(slab) = self.pages.lock().strips.take_idle() else { break };
+            let start = slab as usize * SLAB;
+            // SAFETY: the slab has no strips, and until it is given back below it gets none, so nobody uses its bytes.
+            let released =
+                unsafe { self.os.release(self.space.colour_table().memory(), start..start + SLAB) };
+            self.pages.lock().strips.give_idle(slab, released.is_ok());
+            released?;
+            *done += SLAB;
+        }
+        Ok(())
     }
 }

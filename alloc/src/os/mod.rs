@@ -19,7 +19,7 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// What the allocator asks of the system. Ranges are in bytes from the start of the reservation, multiples of 8 KiB.
+/// What the allocator asks of the system. Ranges are in bytes from the start of the reservation, multiples of 4 KiB.
 pub trait Os: Send + Sync {
     /// Reserves `len` bytes of zeroed, readable and writable address space that costs no memory until touched.
     ///
@@ -33,7 +33,7 @@ pub trait Os: Send + Sync {
     /// When the range must not be used now; the allocation that needs it fails.
     fn commit(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()>;
 
-    /// Gives the memory behind `range` back; it reads as zero from then on.
+    /// Gives the memory behind `range` back, as far as it is whole pages of the system; what was in it is lost.
     ///
     /// # Errors
     /// When the system refuses; the memory then counts as committed still.
@@ -64,6 +64,9 @@ impl<T: Os + ?Sized> Os for Arc<T> {
         (**self).advise_huge(memory, range, wanted)
     }
 }
+
+/// The largest page the system may have: what is given back must not reach into a neighbour's.
+const SYSTEM_PAGE: usize = if cfg!(target_arch = "x86_64") { 4 << 10 } else { 64 << 10 };
 
 /// Zeroed address space, given back to the system when dropped.
 ///
@@ -128,7 +131,8 @@ impl Reservation {
         self.len
     }
 
-    /// Gives the memory behind `range` back to the system; it reads as zero from then on.
+    /// Gives the memory behind `range` back to the system, as far as it is whole pages of the system; what was in it is
+    /// lost.
     ///
     /// # Errors
     /// What the system says; `InvalidInput` when the range lies outside.
@@ -141,8 +145,15 @@ impl Reservation {
         }
         match &self.backing {
             Backing::Mapped(raw) => {
-                // SAFETY: the range lies inside, checked just above; by the caller's promise nobody misses its contents.
-                unsafe { raw.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) }
+                let address = self.start.addr().get();
+                let first = (address + range.start).next_multiple_of(SYSTEM_PAGE) - address;
+                let end = (address + range.end) / SYSTEM_PAGE * SYSTEM_PAGE - address;
+                if first >= end {
+                    return Ok(());
+                }
+                // SAFETY: the range lies inside the one checked above, and begins and ends with a page of the system, so
+                // that the call does not widen it; by the caller's promise nobody misses its contents.
+                unsafe { raw.unchecked_advise_range(UncheckedAdvice::DontNeed, first, end - first) }
             }
             Backing::Allocated(_) => {
                 // SAFETY: inside by the check above and invariant 1.

@@ -86,15 +86,7 @@ impl SizeClass {
     /// Bytes of a slot; 0 for `LARGE`, where the object is the span.
     #[inline]
     pub const fn slot(self) -> usize {
-        let at = self.0 as usize;
-        if at < LINEAR {
-            16 + at * 8
-        } else if at < COUNT {
-            let (doubling, step) = ((at - LINEAR) / STEPS, (at - LINEAR) % STEPS);
-            (LINEAR_MAX + (step + 1) * (LINEAR_MAX / STEPS)) << doubling
-        } else {
-            0
-        }
+        SLOTS[self.0 as usize] as usize
     }
 
     /// The class's number.
@@ -140,6 +132,22 @@ pub const fn slot_size(size: usize, align: usize) -> usize {
         slot => slot,
     }
 }
+
+/// Slot sizes by class number; as long as a `u8` can count, so that no bound is checked.
+static SLOTS: [u16; 256] = {
+    let mut slots = [0; 256];
+    let mut class = 0;
+    while class < COUNT {
+        slots[class] = if class < LINEAR {
+            16 + class as u16 * 8
+        } else {
+            let (doubling, step) = ((class - LINEAR) / STEPS, (class - LINEAR) % STEPS);
+            ((LINEAR_MAX + (step + 1) * (LINEAR_MAX / STEPS)) << doubling) as u16
+        };
+        class += 1;
+    }
+    slots
+};
 
 /// The page counts wanted at each stage; a class takes the next larger count whose tail is small enough.
 const STAGES: [usize; 3] = [1, 4, 8];

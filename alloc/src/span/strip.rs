@@ -15,14 +15,20 @@ const WORD: usize = 64;
 /// For each colour, a mask of the slots of word `word` that have it. Slots behind the strip's end have none.
 #[inline(always)]
 fn masks<const N: usize>(strip: &[AtomicU8], word: usize, colours: [Colour; N]) -> [u64; N] {
-    let rest = &strip[(word * WORD).min(strip.len())..];
-    let (chunks, _) = rest.as_chunks::<CHUNK>();
     let mut found = [0; N];
-    for (at, bytes) in chunks.iter().take(WORD / CHUNK).enumerate() {
+    let mut add = |at: usize, bytes: &[AtomicU8; CHUNK]| {
         let chunk = Chunk::load(bytes);
         for (mask, colour) in found.iter_mut().zip(colours) {
             *mask |= u64::from(chunk.mask(colour)) << (at * CHUNK);
         }
+    };
+    let rest = strip.get(word * WORD..).unwrap_or(&[]);
+    match rest.first_chunk::<WORD>() {
+        Some(whole) => {
+            let (chunks, _) = whole.as_chunks::<CHUNK>();
+            (0..WORD / CHUNK).for_each(|at| add(at, &chunks[at]));
+        }
+        None => rest.as_chunks::<CHUNK>().0.iter().enumerate().for_each(|(at, bytes)| add(at, bytes)),
     }
     found
 }
@@ -34,30 +40,73 @@ fn mask(strip: &[AtomicU8], word: usize, colour: Colour) -> u64 {
 }
 
 /// How many masks cover the strip.
+#[inline]
 fn words(strip: &[AtomicU8]) -> usize {
     strip.len().div_ceil(WORD)
 }
 
-/// The first row of Free slots at or after slot `from`, cut to `most` slots.
-pub(crate) fn find_run(strip: &[AtomicU8], from: usize, most: usize) -> Option<Range<usize>> {
-    let mut word = from / WORD;
-    let mut free = mask(strip, word, Colour::FREE) & (!0 << (from % WORD));
-    while free == 0 {
-        word += 1;
-        if word >= words(strip) {
-            return None;
+/// Finds the rows of Free slots of a strip one after the other, remembering the mask it has just looked at: only the owner
+/// of a span takes Free slots, so what it saw stays true.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finder {
+    /// Free slots of the word looked at last that have not been passed yet.
+    free: u64,
+    /// The word to look at next; the mask is of the one before.
+    next_word: u32,
+}
+
+impl Finder {
+    /// Has passed nothing.
+    pub(crate) const START: Finder = Finder { free: 0, next_word: 0 };
+
+    /// The next row of Free slots, cut to `most` slots; what is cut off is the next row.
+    #[inline]
+    pub(crate) fn next_run(&mut self, strip: &[AtomicU8], most: usize) -> Option<Range<usize>> {
+        while self.free == 0 {
+            if self.next_word as usize >= words(strip) {
+                return None;
+            }
+            self.load(strip);
         }
-        free = mask(strip, word, Colour::FREE);
+        let in_word = self.free.trailing_zeros() as usize;
+        let start = (self.next_word as usize - 1) * WORD + in_word;
+        let mut len = (!(self.free >> in_word)).trailing_zeros() as usize;
+        if in_word + len == WORD && len < most {
+            // The row reaches the word's end: it may go on.
+            self.free = 0;
+            while len < most && (self.next_word as usize) < words(strip) {
+                self.load(strip);
+                let more = (!self.free).trailing_zeros() as usize;
+                let take = more.min(most - len);
+                len += take;
+                self.pass(take);
+                if more < WORD {
+                    break;
+                }
+            }
+        } else {
+            len = len.min(most);
+            self.pass(in_word + len);
+        }
+        Some(start..start + len)
     }
-    let start = word * WORD + free.trailing_zeros() as usize;
-    // Where the row ends: the first slot that is not Free behind its start.
-    let mut taken = !free & (!0 << (start % WORD));
-    while taken == 0 && (word + 1) * WORD < start + most {
-        word += 1;
-        taken = !mask(strip, word, Colour::FREE);
+
+    /// Whether a Free slot is left.
+    pub(crate) fn has_more(mut self, strip: &[AtomicU8]) -> bool {
+        self.next_run(strip, 1).is_some()
     }
-    let end = word * WORD + taken.trailing_zeros() as usize;
-    Some(start..end.min(start + most))
+
+    #[inline]
+    fn load(&mut self, strip: &[AtomicU8]) {
+        self.free = mask(strip, self.next_word as usize, Colour::FREE);
+        self.next_word += 1;
+    }
+
+    /// Passes the first `slots` slots of the word.
+    #[inline]
+    fn pass(&mut self, slots: usize) {
+        self.free &= u64::MAX.checked_shl(slots as u32).unwrap_or(0);
+    }
 }
 
 /// Stores `byte` into every byte of `strip`.
@@ -98,13 +147,17 @@ pub(crate) fn sweep(strip: &[AtomicU8], white: Colour) -> Swept {
         swept.live += live.count_ones() as usize;
         swept.freed += dead.count_ones() as usize;
         let bytes = &strip[word * WORD..strip.len().min(word * WORD + WORD)];
-        if dead == !0 {
-            fill(bytes, Colour::FREE.byte());
-            continue;
-        }
-        while dead != 0 {
-            bytes[dead.trailing_zeros() as usize].store(Colour::FREE.byte(), Relaxed);
-            dead &= dead - 1;
+        for chunk in bytes.as_chunks::<CHUNK>().0 {
+            let mut here = dead as u16;
+            dead >>= CHUNK;
+            if here == !0 {
+                chunk::store(chunk, Colour::FREE.byte());
+                continue;
+            }
+            while here != 0 {
+                chunk[here.trailing_zeros() as usize].store(Colour::FREE.byte(), Relaxed);
+                here &= here - 1;
+            }
         }
     }
     swept
@@ -160,21 +213,36 @@ mod tests {
         strip.iter().map(|byte| byte.load(Relaxed)).collect()
     }
 
-    /// Strips of every length there is, with flags on what is not Free.
+    /// Strips of most lengths, with rows of every length, and flags on what is not Free.
     fn strips() -> impl Strategy<Value = Vec<u8>> {
+        let rows = prop::collection::vec((any::<u8>(), 1usize..200), 1..40);
+        let of_rows = (4u32..=10, rows).prop_map(|(log, rows)| {
+            let legal = |byte: u8| if byte & 1 == 0 { 0 } else { (byte & !3) | (1 + (byte >> 1 & 1)) };
+            let bytes = rows.iter().flat_map(|&(byte, len)| std::iter::repeat_n(legal(byte), len));
+            bytes.cycle().take(1 << log).collect()
+        });
+        prop_oneof![of_rows, speckled()]
+    }
+
+    fn speckled() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![3 => Just(0u8), 2 => any::<u8>().prop_filter("legal", |b| (1..=2).contains(&(b & 3)))];
         (4u32..=9, any::<u8>()).prop_flat_map(move |(log, _)| prop::collection::vec(byte.clone(), 1 << log))
     }
 
     proptest! {
         #[test]
-        fn runs_are_found_as_a_loop_finds_them(bytes in strips(), from in 0usize..600, most in 1usize..200) {
-            let from = from.min(bytes.len());
-            let wanted = (from..bytes.len()).find(|&i| bytes[i] == 0).map(|start| {
-                let end = (start..bytes.len()).find(|&i| bytes[i] != 0).unwrap_or(bytes.len());
-                start..end.min(start + most)
-            });
-            prop_assert_eq!(find_run(&strip_of(&bytes), from, most), wanted);
+        fn runs_are_found_as_a_loop_finds_them(bytes in strips(), most in 1usize..300) {
+            let (strip, mut finder, mut from) = (strip_of(&bytes), Finder::START, 0);
+            loop {
+                let wanted = (from..bytes.len()).find(|&i| bytes[i] == 0).map(|start| {
+                    let end = (start..bytes.len()).find(|&i| bytes[i] != 0).unwrap_or(bytes.len());
+                    start..end.min(start + most)
+                });
+                prop_assert_eq!(finder.has_more(&strip), wanted.is_some());
+                prop_assert_eq!(finder.next_run(&strip, most), wanted.clone());
+                let Some(run) = wanted else { break };
+                from = run.end;
+            }
         }
 
         #[test]
@@ -204,8 +272,9 @@ mod tests {
     fn a_fresh_strip_is_free_then_guarded() {
         let strip = strip_of(&[9; 32]);
         init(&strip, 20);
-        assert_eq!(find_run(&strip, 0, 100), Some(0..20));
+        let mut finder = Finder::START;
+        assert_eq!(finder.next_run(&strip, 100), Some(0..20));
         assert_eq!(count(&strip, Colour::GUARD), 12);
-        assert_eq!(find_run(&strip, 20, 100), None);
+        assert_eq!(finder.next_run(&strip, 100), None);
     }
 }
