@@ -146,6 +146,12 @@ impl Bin {
         NonNull::new(next)
     }
 
+    /// Whether the run has no room for a slot of `step` bytes.
+    #[inline]
+    pub(crate) fn is_used_up(&self, step: usize) -> bool {
+        self.next.get().addr().wrapping_add(step) > self.limit.get().addr()
+    }
+
     /// Takes what `request` asks for from the run.
     #[inline]
     pub(crate) fn bump_for(&self, request: &Request) -> Option<NonNull<u8>> {

@@ -167,6 +167,7 @@ impl Cache {
         self.check(heap);
         let bin = &self.bins[info.bin()];
         if bin.key.get() == Key::fixed(info)
+            && bin.is_used_up(info.slot())
             && let (objects @ 1.., slot) = bin.next_run(heap, colour)
             && let Some(ptr) = bin.bump(slot)
         {
@@ -188,6 +189,12 @@ impl Cache {
             return self.large(heap, info, size, colour);
         }
         let bin = &self.bins[request.bin];
+        if bin.key.get() == request.key
+            && let Some(ptr) = bin.bump_for(&request)
+        {
+            // The caller's fast path asked under another address of the same type: the run is not used up.
+            return Ok(Refilled { ptr, bytes: 0, objects: 0 });
+        }
         if bin.key.get() != request.key {
             let shelved = self.shelf.borrow().get(&request.key).and_then(|bin| bin.bump_for(&request));
             if let Some(ptr) = shelved {

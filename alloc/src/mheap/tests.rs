@@ -114,7 +114,10 @@ fn a_reclaim_that_unwinds_leaves_the_heap_sound() {
     assert!(result.is_err());
     // In a refill, too.
     let (cache, panicking) = (Cache::new(&heap), Panicking(AtomicUsize::new(1)));
-    let refill = || cache.refill(&heap, &panicking, &NODE64, 64, B).map(|refilled| refilled.objects);
+    let refill = || {
+        while cache.alloc(&NODE64).is_some() {}
+        cache.refill(&heap, &panicking, &NODE64, 64, B).map(|refilled| refilled.objects)
+    };
     let refills = (0..100).take_while(|_| catch_unwind(AssertUnwindSafe(refill)).is_ok()).count();
     assert!(refills < 100, "swept spans first, then one whose sweep unwinds");
     let last = alloc(&heap, &cache, &NODE64, B);

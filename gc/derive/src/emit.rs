@@ -142,10 +142,12 @@ fn managed(heap: &Heap<'_>) -> TokenStream {
     let (params, bounds) = (family.key_params(), family.key_bounds());
     let key = family.arguments(&quote!('static), |param| quote!(#param));
     let member = family.arguments(&quote!('__at), |param| quote!(<#param as ::greyset::Managed>::At<'__at>));
+    let description = family.is_plain().then(|| quote!(::greyset::__private::description!(#name #key);));
     quote! {
         // SAFETY: the same type but for its lifetime and the families of its parameters.
         unsafe impl<#params> ::greyset::Managed for #name #key #bounds {
             type At<'__at> = #name #member;
+            #description
         }
     }
 }

@@ -74,6 +74,11 @@ impl<'a> Family<'a> {
         self.types.iter().filter(|parameter| !parameter.is_fixed()).map(|parameter| parameter.name)
     }
 
+    /// Whether it has no parameters but its lifetime.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.types.is_empty() && self.const_params().next().is_none()
+    }
+
     pub(crate) fn const_params(&self) -> impl Iterator<Item = &'a Ident> {
         self.generics.const_params().map(|param| &param.ident)
     }

@@ -142,6 +142,7 @@ macro_rules! strings {
         }
         // SAFETY: one type but for its lifetime.
         unsafe impl Managed for $ty<'static> {
+            $crate::__private::description!($ty<'static>);
             type At<'gc> = $ty<'gc>;
         }
         // SAFETY: as above.

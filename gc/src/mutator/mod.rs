@@ -74,7 +74,7 @@ impl Mutator {
     pub fn alloc<'gc, T: Branded<'gc>>(&'gc self, value: T) -> Gc<'gc, T> {
         match self.bump::<T>() {
             Some(place) => self.fill(place, value),
-            None => self.alloc_slow(value),
+            None => self.alloc_slow(gc_type::<T::Static>(), value),
         }
     }
 

@@ -28,14 +28,14 @@ impl Mutator {
     pub fn try_alloc<'gc, T: Branded<'gc>>(&'gc self, value: T) -> Result<Gc<'gc, T>, AllocError<T>> {
         match self.bump::<T>() {
             Some(place) => Ok(self.fill(place, value)),
-            None => self.try_alloc_slow(value),
+            None => self.try_alloc_slow(gc_type::<T::Static>(), value),
         }
     }
 
     #[cold]
     #[inline(never)]
-    pub(super) fn alloc_slow<'gc, T: Branded<'gc>>(&'gc self, value: T) -> Gc<'gc, T> {
-        match self.try_alloc_slow(value) {
+    pub(super) fn alloc_slow<'gc, T: Branded<'gc>>(&'gc self, ty: &'static GcType, value: T) -> Gc<'gc, T> {
+        match self.try_alloc_slow(ty, value) {
             Ok(gc) => gc,
             Err(error) => panic!("{error}"),
         }
@@ -43,8 +43,12 @@ impl Mutator {
 
     #[cold]
     #[inline(never)]
-    fn try_alloc_slow<'gc, T: Branded<'gc>>(&'gc self, value: T) -> Result<Gc<'gc, T>, AllocError<T>> {
-        match self.place(gc_type::<T::Static>(), <T as Shaped>::OBJECT_SIZE) {
+    fn try_alloc_slow<'gc, T: Branded<'gc>>(
+        &'gc self,
+        ty: &'static GcType,
+        value: T,
+    ) -> Result<Gc<'gc, T>, AllocError<T>> {
+        match self.place(ty, <T as Shaped>::OBJECT_SIZE) {
             Ok(place) => Ok(self.fill(place, value)),
             Err(error) => Err(AllocError::new(value, error)),
         }

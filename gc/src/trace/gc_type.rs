@@ -6,21 +6,20 @@
 use super::{Managed, Shape, Shaped, Tracer};
 use greyset_alloc::TypeInfo;
 use std::any::{TypeId, type_name};
-use std::marker::PhantomData;
 use std::ops::Range;
 
 /// Traces the object at an address; of an array, the elements in the range.
 ///
 /// # Safety
 /// As [`Shaped::trace_object`]: a live object of the type the function belongs to, and elements it has.
-pub(crate) type TraceFn = unsafe fn(*const u8, Range<usize>, &mut Tracer<'static>);
+pub type TraceFn = unsafe fn(*const u8, Range<usize>, &mut Tracer<'static>);
 
 /// The run-time description of a family of heap types.
 ///
 /// `#[repr(C)]` with the allocator's part first: the address of `base` is the address of the whole.
 #[repr(C)]
 #[derive(Debug)]
-pub(crate) struct GcType {
+pub struct GcType {
     /// What the allocator needs.
     pub(crate) base: TypeInfo,
     /// Where the references lie.
@@ -32,9 +31,9 @@ pub(crate) struct GcType {
 }
 
 /// The description of the family `F`.
-#[inline]
+#[inline(always)]
 pub(crate) const fn gc_type<F: Managed>() -> &'static GcType {
-    Described::<F>::TYPE
+    F::DESCRIPTION
 }
 
 /// Hash of the family `F`, for picking a bin.
@@ -43,26 +42,25 @@ pub(crate) const fn family_hash<F: Managed>() -> usize {
     <F::At<'static> as Shaped<'static>>::HASH as usize
 }
 
-struct Described<F>(PhantomData<F>);
-
-impl<F: Managed> Described<F> {
-    /// Layout, shape and glue are those of `At<'static>`, and so of every `At<'gc>`: they differ in lifetimes only.
-    const TYPE: &'static GcType = &GcType {
-        base: TypeInfo {
-            name: type_name::<F>,
-            size: <F::At<'static> as Shaped<'static>>::OBJECT_SIZE,
-            align: align_of::<F::At<'static>>(),
-            drop: <F::At<'static> as Shaped<'static>>::OBJECT_DROP,
-            leaf: <F::At<'static> as Shaped<'static>>::SHAPE.is_leaf(),
-            hash: family_hash::<F>(),
-        },
-        shape: <F::At<'static> as Shaped<'static>>::SHAPE,
-        trace: <F::At<'static> as Shaped<'static>>::trace_object,
-        family: TypeId::of::<F>(),
-    };
-}
-
 impl GcType {
+    /// The description of the family `F`. Layout, shape and glue are those of `At<'static>`, and so of every `At<'gc>`: they
+    /// differ in lifetimes only.
+    pub const fn of<F: Managed>() -> GcType {
+        GcType {
+            base: TypeInfo {
+                name: type_name::<F>,
+                size: <F::At<'static> as Shaped<'static>>::OBJECT_SIZE,
+                align: align_of::<F::At<'static>>(),
+                drop: <F::At<'static> as Shaped<'static>>::OBJECT_DROP,
+                leaf: <F::At<'static> as Shaped<'static>>::SHAPE.is_leaf(),
+                hash: family_hash::<F>(),
+            },
+            shape: <F::At<'static> as Shaped<'static>>::SHAPE,
+            trace: <F::At<'static> as Shaped<'static>>::trace_object,
+            family: TypeId::of::<F>(),
+        }
+    }
+
     /// The number of elements of the array object at `object`; 0 for other objects, which have no rows.
     ///
     /// # Safety

@@ -10,11 +10,12 @@
 
 mod gc_type;
 mod hash;
-mod impls;
+pub(crate) mod impls;
 mod shape;
 mod tracer;
 
-pub(crate) use gc_type::{GcType, gc_type};
+pub use gc_type::GcType;
+pub(crate) use gc_type::gc_type;
 #[doc(hidden)]
 pub use hash::{hash_site, mix};
 pub(crate) use impls::{assert_leaf, leaves};
@@ -108,6 +109,12 @@ unsafe fn drop_value<T>(object: *mut u8) {
 pub unsafe trait Managed: Branded<'static, Static = Self> + 'static {
     /// The member of the family for the lifetime `'gc`.
     type At<'gc>: Branded<'gc, Static = Self>;
+
+    /// What allocator and marker know of the family. The address is the family's identity in allocation; a constant of a
+    /// generic implementation has one in each unit of code generation, which costs a slow path when two of them allocate in
+    /// turn, so implementations without parameters point to a `static` ([`description`](crate::__private::description)).
+    #[doc(hidden)]
+    const DESCRIPTION: &'static GcType = &GcType::of::<Self>();
 }
 
 /// A member of a [`Managed`] family. Derive only.

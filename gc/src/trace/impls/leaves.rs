@@ -31,6 +31,7 @@ macro_rules! leaves {
         // SAFETY: one type without a lifetime is its own family.
         unsafe impl<$($parameters)*> Managed for $ty {
             type At<'gc> = $ty;
+            $crate::trace::impls::describe!([$($parameters)*] $ty);
         }
         // SAFETY: as above.
         unsafe impl<'gc, $($parameters)*> Branded<'gc> for $ty {
@@ -39,6 +40,15 @@ macro_rules! leaves {
     )* };
 }
 pub(crate) use leaves;
+
+/// A `static` description where there are no parameters.
+macro_rules! describe {
+    ([] $ty:ty) => {
+        $crate::__private::description!($ty);
+    };
+    ([$($parameters:tt)+] $ty:ty) => {};
+}
+pub(crate) use describe;
 
 leaves! {
     [] ();

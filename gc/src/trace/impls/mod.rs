@@ -8,4 +8,4 @@ mod compound;
 mod containers;
 mod leaves;
 
-pub(crate) use leaves::{assert_leaf, leaves};
+pub(crate) use leaves::{assert_leaf, describe, leaves};
