@@ -23,7 +23,7 @@
  *   | live                      | fn live                  | cycle/phase.rs       |
  *   | flip()                    | fn flip                  | cycle/phase.rs       |
  *   | FREE, WHITE, BLACK, col   | struct Colour            | alloc/src/colour.rs  |
- *   | IFWHITE(x), then BLACK    | fn shade_on              | barrier/shade.rs     |
+ *   | IFWHITE(x), then BLACK    | fn shade                 | barrier/shade.rs     |
  *   | Mut                       | struct Mutator           | mutator/mod.rs       |
  *   | mode                      | fn take_mode             | mutator/answer.rs    |
  *   | buf                       | struct Segment           | barrier/buffer.rs    |

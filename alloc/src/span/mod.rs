@@ -43,7 +43,7 @@ pub enum Place {
     Sweeping,
 }
 
-/// A row of pages that holds objects of one type and slot size. See the [module](self) for who writes what.
+/// A row of pages that holds objects of one type and slot size. See the module for who writes what.
 ///
 /// # Invariants
 /// 1. Entries of the span table never move and are never unmapped while the heap lives; all fields are atomics, so stale

@@ -2,7 +2,7 @@
 //!
 //! For `struct Node<'gc, T> { key: u64, next: Slot<'gc, T> }`, in short:
 //!
-//! ```ignore
+//! ```text
 //! unsafe impl<'gc, T> Trace<'gc> for Node<'gc, T> where T: Trace<'gc> {
 //!     fn trace(&self, tracer: &mut Tracer<'gc>) { self.key.trace(tracer); self.next.trace(tracer); }
 //! }

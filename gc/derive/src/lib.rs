@@ -1,8 +1,8 @@
 //! `#[derive(Trace)]` for greyset: makes a type one that can live in the heap.
 //!
-//! 1. [`input`] reads the type and rejects what can never be traced, with the reason.
-//! 2. [`family`] works out its lifetime, its parameters and the bounds of each implementation.
-//! 3. [`emit`] writes the implementations: `Trace`, `Shaped`, `Managed`, `Branded`, and the proof that it has no `Drop`.
+//! 1. `input` reads the type and rejects what can never be traced, with the reason.
+//! 2. `family` works out its lifetime, its parameters and the bounds of each implementation.
+//! 3. `emit` writes the implementations: `Trace`, `Shaped`, `Managed`, `Branded`, and the proof that it has no `Drop`.
 //!
 //! What it never does: decide whether a field's type is traceable. That is the compiler's business, by the trait bounds of
 //! the code written here.

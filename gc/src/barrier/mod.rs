@@ -11,6 +11,8 @@
 
 mod buffer;
 mod shade;
+#[cfg(all(test, loom))]
+mod shade_loom;
 
 pub(crate) use buffer::{SEGMENT_LEN, Segment};
 pub(crate) use shade::{Shade, Shaded, size_of_object};

@@ -86,14 +86,26 @@ impl<'gc, V: 'gc> Gc<'gc, Array<'gc, V>> {
         unsafe { Array::slice(self.as_non_null().as_ptr()) }
     }
 
-    /// A reference to the element at `index`, `None` beyond the end.
+    /// A reference to the elements as a slice, two words long. With [`Gc::project`] it leads to parts of the array:
     ///
-    /// It keeps the whole array alive. Elements of size zero all have the array's address.
-    pub fn element(self, index: usize) -> Option<Gc<'gc, V>> {
-        let element = NonNull::from(self.as_slice().get(index)?);
-        let element = if size_of::<V>() == 0 { self.as_non_null().cast() } else { element };
-        // SAFETY: it lies inside the object, which `'gc` keeps; at size zero it is the object's aligned address.
-        Some(unsafe { Gc::from_ptr(element) })
+    /// ```
+    /// # use greyset::{Gc, Heap};
+    /// # let heap = Heap::builder().build()?;
+    /// # heap.mutator().enter(|m| {
+    /// let squares = m.alloc_array(4, |i| i * i);
+    /// let last: Gc<[usize]> = squares.wide().project(|all| &all[2..]);
+    /// assert_eq!(*last, [4, 9]);
+    /// # });
+    /// # Ok::<(), greyset::HeapError>(())
+    /// ```
+    pub fn wide(self) -> Gc<'gc, [V]> {
+        let elements = NonNull::from(self.as_slice());
+        // What is of size zero may start at the end of the object, where another starts. So it lies at the object's address,
+        // which is aligned for it.
+        let empty = NonNull::slice_from_raw_parts(self.as_non_null().cast(), elements.len());
+        let elements = if size_of_val(self.as_slice()) == 0 { empty } else { elements };
+        // SAFETY: they lie inside the object, which `'gc` keeps.
+        unsafe { Gc::from_ptr(elements) }
     }
 }
 

@@ -115,6 +115,12 @@ impl<'gc> Gc<'gc, Bytes<'gc>> {
     pub fn as_slice(self) -> &'gc [u8] {
         self.get()
     }
+
+    /// A reference to the bytes as a slice, two words long. With [`Gc::project`] it leads to parts of the string.
+    pub fn wide(self) -> Gc<'gc, [u8]> {
+        // SAFETY: `Bytes` is an array of bytes, by another name.
+        unsafe { Gc::from_ptr(self.as_non_null().cast::<Array<'gc, u8>>()) }.wide()
+    }
 }
 
 impl<'gc> Gc<'gc, Str<'gc>> {
@@ -122,6 +128,17 @@ impl<'gc> Gc<'gc, Str<'gc>> {
     #[inline]
     pub fn as_str(self) -> &'gc str {
         self.get()
+    }
+
+    /// A reference to the text as a `str`, two words long. With [`Gc::project`] it leads to parts of the text.
+    pub fn wide(self) -> Gc<'gc, str> {
+        // SAFETY: `Str` is an array of bytes, by another name.
+        let bytes = unsafe { Gc::from_ptr(self.as_non_null().cast::<Array<'gc, u8>>()) }.wide();
+        let text = bytes.as_non_null().as_ptr() as *mut str;
+        // SAFETY: not null, since the bytes are not.
+        let text = unsafe { NonNull::new_unchecked(text) };
+        // SAFETY: the same part of the same object; it is UTF-8 by the invariant of `Str`.
+        unsafe { Gc::from_ptr(text) }
     }
 }
 

@@ -11,7 +11,7 @@
 //! The marker takes the lock only if it is free; otherwise it puts the whole object off. It stores the cycle's number too.
 //!
 //! **Forgotten guards.** A guard cannot outlive its window, so a lock that a guard was forgotten on is free again when the
-//! window is over (`lock_state`). One duty goes missing then, the shading at the end in mode Both: mutators count the guards
+//! mutator has answered its next handshake or parked (`lock_state`). One duty goes missing then, the shading at the end in mode Both: mutators count the guards
 //! they have made in that mode, and if one is missing when they answer a handshake or park, the cycle is given up
 //! (`Open`). That is sound and costs a cycle; only `mem::forget` and its like can cause it.
 //!
@@ -46,7 +46,8 @@ use std::time::Duration;
 /// the contents refer to, so a large table is better split over several objects, or held in an array of
 /// [`Slot`](crate::Slot)s.
 ///
-/// A panic while a guard is held gives the lock back; the contents stay as they were left.
+/// A panic while a guard is held gives the lock back; the contents stay as they were left. A guard that was forgotten
+/// (`mem::forget`) keeps the lock until its mutator next answers the collector or parks.
 ///
 /// ```
 /// use greyset::{Gc, Heap, Lock, Trace};
@@ -251,7 +252,8 @@ fn pause(backoff: &Backoff) {
 #[cold]
 fn already_held(verb: &str) -> ! {
     panic!(
-        "this mutator holds the Lock already, so it cannot be {verb}: drop the guard or leave `with` first"
+        "this mutator holds the Lock already, so it cannot be {verb}: drop the guard (a forgotten one counts until the \
+         mutator next answers the collector or parks) or leave `with` first"
     );
 }
 

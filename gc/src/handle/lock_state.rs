@@ -221,6 +221,9 @@ fn stamp_of(word: u64) -> Stamp {
     Stamp(word >> STAMP_SHIFT)
 }
 
+#[cfg(all(test, loom))]
+mod loom_tests;
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

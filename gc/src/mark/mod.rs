@@ -5,6 +5,7 @@
 //! driver. `queue` is where grey objects change hands, `roots` walks the root table, `kernel` reads an object by its
 //! shape.
 
+mod activity;
 mod kernel;
 mod queue;
 mod roots;

@@ -6,14 +6,12 @@
 //!
 //! # Invariants
 //! 1. A segment is in exactly one place: a mutator's buffer, a marker's hands, a marker's deque, or the injector.
-//! 2. A marker counts as busy from before it takes a segment until its hands and deque are empty; `activity` grows
-//!    each time one becomes busy.
-//! 3. Hence, if `busy` is 0 and `activity` is the same before and after looking, nobody took anything meanwhile, and an
-//!    empty injector was empty all the time in between.
+//! 2. A marker counts as busy (`activity`) from before it takes a segment until its hands and deque are empty.
 
 use crate::barrier::{SEGMENT_LEN, Segment};
+use crate::mark::activity::Activity;
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
-use greyset_sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use greyset_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use greyset_sync::{CachePadded, Mutex, Point, Rank, point};
 
 /// Bit of `hungry` for assists, which do not stay to be counted.
@@ -23,8 +21,7 @@ const ASSIST_HUNGRY: usize = 1 << (usize::BITS - 1);
 pub(crate) struct GreyQueue {
     injector: Injector<Box<Segment>>,
     stealers: Mutex<Vec<Stealer<Box<Segment>>>>,
-    busy: CachePadded<AtomicUsize>,
-    activity: AtomicU64,
+    activity: Activity,
     /// Markers that look for work in vain, and in the top bit whether an assist has.
     hungry: CachePadded<AtomicUsize>,
     /// Something was shaded that leaves no trace in the queue (a leaf, by an upgrade in Terminate): marking goes on.
@@ -39,8 +36,7 @@ impl GreyQueue {
         GreyQueue {
             injector: Injector::new(),
             stealers: Mutex::new(Rank::Mark, Vec::new()),
-            busy: CachePadded::new(AtomicUsize::new(0)),
-            activity: AtomicU64::new(0),
+            activity: Activity::new(),
             hungry: CachePadded::new(AtomicUsize::new(0)),
             poked: AtomicBool::new(false),
             deferred: Mutex::new(Rank::Mark, Vec::new()),
@@ -109,25 +105,17 @@ impl GreyQueue {
 
     /// A marker is about to take work.
     pub(crate) fn become_busy(&self) {
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        // ORDERING: SeqCst pairs with the loads in `is_quiet`: a taken segment implies a visible `activity`.
-        self.activity.fetch_add(1, Ordering::SeqCst);
+        self.activity.begin();
     }
 
     /// A marker has nothing left, in its hands or its deque.
     pub(crate) fn become_idle(&self) {
-        // ORDERING: SeqCst pairs with the load in `is_quiet`: what the marker pushed is visible before it counts as idle.
-        self.busy.fetch_sub(1, Ordering::SeqCst);
+        self.activity.end();
     }
 
     /// Whether no marker is busy and the injector is empty, at one moment.
     pub(crate) fn is_quiet(&self) -> bool {
-        // ORDERING: SeqCst pairs with `become_busy` and `become_idle`; see invariant 3.
-        let before = self.activity.load(Ordering::SeqCst);
-        // ORDERING: as above.
-        let idle = self.busy.load(Ordering::SeqCst) == 0;
-        // ORDERING: as above.
-        idle && self.injector.is_empty() && self.activity.load(Ordering::SeqCst) == before
+        self.activity.is_quiet(|| self.injector.is_empty())
     }
 
     /// Puts objects off whose lock is taken. Called by a marker while it counts as busy.

@@ -152,6 +152,10 @@ impl HandshakeWord {
     }
 }
 
+#[cfg(all(test, loom))]
+#[path = "word_loom.rs"]
+mod loom_tests;
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

@@ -230,6 +230,10 @@ impl EntryTable {
     }
 }
 
+#[cfg(all(test, loom))]
+#[path = "table_loom.rs"]
+mod loom_tests;
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

@@ -46,6 +46,12 @@ pub(crate) type Invariant<'gc> = std::marker::PhantomData<fn(&'gc ()) -> &'gc ()
 /// 5. `trace` does not allocate in the heap, does not block and takes no lock that a mutator may hold.
 ///
 /// A panic in `trace` makes the collector give up the running cycle without freeing anything.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be in the heap: it is not `Trace`",
+    label = "not `Trace`",
+    note = "types of your own: `#[derive(Trace)]`; `'static` data that is `Send + Sync`: wrap it in `Static`",
+    note = "what changes in place needs a write barrier: `Slot`, `WordSlot` or `Lock` instead of `Cell`, `RefCell` or `Mutex`"
+)]
 pub unsafe trait Trace<'gc>: 'gc {
     /// Reports every reference of this value to `t`.
     fn trace(&self, t: &mut Tracer<'gc>);
@@ -57,6 +63,11 @@ pub unsafe trait Trace<'gc>: 'gc {
 /// `SHAPE` covers every reference `trace` reports: a word it names holds null or the address of (the inside of) a live
 /// object whenever another thread may look, and may be read atomically; [`Shape::Leaf`] means `trace` never reports any.
 /// The hidden items are overridden by variable-length objects of this crate only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be in the heap: it is not `Trace`",
+    label = "not `Trace`",
+    note = "derive it: `#[derive(Trace)]`"
+)]
 pub unsafe trait Shaped<'gc>: Trace<'gc> + Sized {
     /// Where the references of a value lie.
     const SHAPE: Shape;
@@ -106,6 +117,11 @@ unsafe fn drop_value<T>(object: *mut u8) {
 ///
 /// # Safety
 /// `At<'gc>` is the same type as `Self` but for lifetimes, for every `'gc`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no family of heap types",
+    label = "not the key of a family",
+    note = "a family is written with `'static`, as in `Root<Node<'static>>`, and made by `#[derive(Trace)]`"
+)]
 pub unsafe trait Managed: Branded<'static, Static = Self> + 'static {
     /// The member of the family for the lifetime `'gc`.
     type At<'gc>: Branded<'gc, Static = Self>;
@@ -121,6 +137,12 @@ pub unsafe trait Managed: Branded<'static, Static = Self> + 'static {
 ///
 /// # Safety
 /// `Static` is the same type as `Self` but for lifetimes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be allocated in the heap: it is not `Trace`",
+    label = "cannot be in the heap",
+    note = "types of your own: `#[derive(Trace)]`; `'static` data that is `Send + Sync`: wrap it in `Static`",
+    note = "what changes in place needs a write barrier: `Slot`, `WordSlot` or `Lock` instead of `Cell`, `RefCell` or `Mutex`"
+)]
 pub unsafe trait Branded<'gc>: Shaped<'gc> {
     /// The key of the family.
     type Static: Managed<At<'gc> = Self>;

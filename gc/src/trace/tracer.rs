@@ -18,7 +18,7 @@ const BUFFER: usize = 64;
 ///
 /// # Invariants
 /// 1. The first `len` words of `buffer` are initialised.
-/// 2. `sink` is valid for as long as the tracer exists: a tracer exists only inside [`Tracer::run`].
+/// 2. `sink` is valid for as long as the tracer exists: a tracer exists only inside `Tracer::run`.
 pub struct Tracer<'gc> {
     sink: NonNull<dyn EdgeSink>,
     purpose: Purpose,

@@ -1,0 +1,83 @@
+//! Model of the end of marking under loom: markers that take, find and hand back, and the collector that asks whether it is
+//! quiet.
+//!
+//! Modelled: `Activity` as it is. A double: the injector, here a counter of segments. It is taken from with acquire and
+//! release and pushed to with release, which is less than crossbeam's promises (SeqCst on both ends). Not modelled: the
+//! markers' own deques, whose owners count as busy as long as they hold anything.
+
+use super::Activity;
+use greyset_sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::Arc;
+use loom::thread;
+use std::sync::atomic::AtomicUsize as Counter;
+
+struct Model {
+    activity: Activity,
+    segments: AtomicUsize,
+    /// Segments that exist, in the queue or in hands. Changes with the loom operation before it, since threads switch only at
+    /// those.
+    alive: Counter,
+}
+
+impl Model {
+    fn new(segments: usize) -> Arc<Model> {
+        Arc::new(Model {
+            activity: Activity::new(),
+            segments: AtomicUsize::new(segments),
+            alive: Counter::new(segments),
+        })
+    }
+
+    fn take(&self) -> bool {
+        let less = |n: usize| n.checked_sub(1);
+        self.segments.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_ok()
+    }
+
+    /// A marker: takes until nothing is left; the first segment it scans yields `found` more.
+    fn mark(&self, mut found: usize) {
+        self.activity.begin();
+        while self.take() {
+            self.alive.fetch_add(found, Ordering::Relaxed);
+            for _ in 0..std::mem::take(&mut found) {
+                self.segments.fetch_add(1, Ordering::Release);
+            }
+            // Scanned to the end.
+            self.alive.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.activity.end();
+    }
+
+    fn ask(&self) {
+        if self.activity.is_quiet(|| self.segments.load(Ordering::Acquire) == 0) {
+            assert_eq!(self.alive.load(Ordering::Relaxed), 0, "quiet, though a segment is left");
+        }
+    }
+}
+
+#[test]
+fn loom_quiet_with_one_marker_that_finds_more() {
+    loom::model(|| {
+        let model = Model::new(1);
+        let other = Arc::clone(&model);
+        let marker = thread::spawn(move || other.mark(1));
+        model.ask();
+        marker.join().expect("no panic");
+        assert!(model.activity.is_quiet(|| model.segments.load(Ordering::Acquire) == 0));
+    });
+}
+
+#[test]
+fn loom_quiet_with_two_markers() {
+    loom::model(|| {
+        let model = Model::new(1);
+        let markers = [0, 1].map(|found| {
+            let model = Arc::clone(&model);
+            thread::spawn(move || model.mark(found))
+        });
+        model.ask();
+        for marker in markers {
+            marker.join().expect("no panic");
+        }
+        model.ask();
+    });
+}

@@ -1,0 +1,23 @@
+//! A closure may hide references, so it cannot live in the heap.
+
+use greyset::{Gc, Lock, Mutator, Slot, Trace};
+
+#[derive(Trace)]
+struct Node<'gc> {
+    key: u64,
+    next: Slot<'gc, Node<'gc>>,
+    kids: Lock<'gc, Vec<Gc<'gc, Node<'gc>>>>,
+}
+
+fn node<'gc>(m: &'gc Mutator, key: u64) -> Gc<'gc, Node<'gc>> {
+    m.alloc(Node { key, next: Slot::empty(), kids: Lock::new(Vec::new()) })
+}
+
+fn f(m: &mut Mutator) {
+    let m = &*m;
+    let n = node(m, 1);
+    let hidden: Box<dyn Fn() -> u64 + '_> = Box::new(move || n.key);
+    m.alloc(hidden);
+}
+
+fn main() {}

@@ -1,0 +1,23 @@
+//! A `Gc` cannot be kept in a thread-local.
+
+use greyset::{Gc, Lock, Mutator, Slot, Trace};
+
+#[derive(Trace)]
+struct Node<'gc> {
+    key: u64,
+    next: Slot<'gc, Node<'gc>>,
+    kids: Lock<'gc, Vec<Gc<'gc, Node<'gc>>>>,
+}
+
+fn node<'gc>(m: &'gc Mutator, key: u64) -> Gc<'gc, Node<'gc>> {
+    m.alloc(Node { key, next: Slot::empty(), kids: Lock::new(Vec::new()) })
+}
+
+thread_local!(static KEPT: std::cell::Cell<Option<Gc<'static, Node<'static>>>> = const { std::cell::Cell::new(None) });
+
+fn f(m: &mut Mutator) {
+    let n = node(m, 1);
+    KEPT.set(Some(n));
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+//! The brand of a `Gc` is invariant.
+
+use greyset::{Gc, Lock, Mutator, Slot, Trace};
+
+#[derive(Trace)]
+struct Node<'gc> {
+    key: u64,
+    next: Slot<'gc, Node<'gc>>,
+    kids: Lock<'gc, Vec<Gc<'gc, Node<'gc>>>>,
+}
+
+fn node<'gc>(m: &'gc Mutator, key: u64) -> Gc<'gc, Node<'gc>> {
+    m.alloc(Node { key, next: Slot::empty(), kids: Lock::new(Vec::new()) })
+}
+
+fn f<'long: 'short, 'short>(n: Gc<'long, Node<'long>>) -> Gc<'short, Node<'long>> {
+    n
+}
+
+fn main() {}

@@ -1,0 +1,21 @@
+//! `Static` is for data without references into the heap.
+
+use greyset::{Gc, Lock, Mutator, Slot, Static, Trace};
+
+#[derive(Trace)]
+struct Node<'gc> {
+    key: u64,
+    next: Slot<'gc, Node<'gc>>,
+    kids: Lock<'gc, Vec<Gc<'gc, Node<'gc>>>>,
+}
+
+fn node<'gc>(m: &'gc Mutator, key: u64) -> Gc<'gc, Node<'gc>> {
+    m.alloc(Node { key, next: Slot::empty(), kids: Lock::new(Vec::new()) })
+}
+
+fn f(m: &mut Mutator) {
+    let m = &*m;
+    m.alloc(Static(node(m, 1)));
+}
+
+fn main() {}
