@@ -6,6 +6,7 @@
 use crate::cycle::{Phase, Step};
 use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
+use crate::pacer::release::ReleasePacer;
 use crate::stats::cpu::thread_cpu_time;
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{Mutex, Rank, thread};
@@ -19,6 +20,8 @@ const BUDGET: usize = 4096;
 const SWEEP_PAGES: usize = 256;
 /// Longest sleep of a thread that waits to be woken; a lost wake-up costs no more than this.
 const NAP: Duration = Duration::from_millis(10);
+/// Shortest sleep between two givings-back, so that a wake-up for other work is not the rule.
+const LEAST_NAP: Duration = Duration::from_micros(100);
 /// Longest sleep while a handshake is under way.
 const HANDSHAKE_NAP: Duration = Duration::from_millis(1);
 
@@ -177,14 +180,24 @@ fn charge(shared: &Shared, time: Duration) {
 
 /// Sweeps, runs drop glue and cleanups, gives memory back.
 fn sweeper_thread(shared: &Shared) {
+    let mut release = ReleasePacer::new(shared.config.release_cpu);
+    let mut slept = 0;
     while !shared.driver.should_stop() {
         let more = shared.sweep.background(shared, SWEEP_PAGES);
         if shared.published.phase() == Phase::Sweep && shared.alloc.unswept_pages() == 0 {
             shared.driver.wake();
         }
-        if !more {
-            shared.sweep.give_back(shared);
-            thread::park_timeout(NAP);
+        if more {
+            continue;
         }
+        let timer = shared.stats.clock.nanos();
+        let gave = shared.sweep.give_back(shared);
+        let rested = shared.stats.clock.nanos();
+        let sleep = match gave {
+            true => Duration::from_nanos(release.sleep_after(rested - timer, slept)).max(LEAST_NAP),
+            false => NAP,
+        };
+        thread::park_timeout(sleep);
+        slept = shared.stats.clock.nanos() - rested;
     }
 }

@@ -1,5 +1,6 @@
 //! The collector's state machine: a cycle in steps, numbered as in `cycle/mod.rs`.
 
+use crate::config::Gogc;
 use crate::cycle::handshake::Handshake;
 use crate::cycle::pacing::Pacing;
 use crate::cycle::{Phase, Request};
@@ -78,6 +79,11 @@ impl Collector {
     /// A collector at rest.
     pub(crate) fn new(pacing: Pacing) -> Collector {
         Collector { state: State::Idle, marker: Box::new(Marker::new()), pacing }
+    }
+
+    /// Takes another GOGC.
+    pub(crate) fn set_gogc(&mut self, shared: &Shared, gogc: Gogc) {
+        self.pacing.set_gogc(shared, gogc);
     }
 
     /// Does one bounded piece of work.

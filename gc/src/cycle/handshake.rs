@@ -24,6 +24,7 @@ impl Handshake {
     /// asked: what it changes is in force for whoever attaches later.
     pub(crate) fn ask(shared: &Shared, request: Request, before: impl FnOnce()) -> Handshake {
         point(Point::HandshakeAsk);
+        shared.stats.asked_at.store(shared.stats.clock.nanos(), Ordering::Relaxed);
         let mut parked = Vec::new();
         let mutators;
         {
@@ -60,7 +61,6 @@ impl Handshake {
     /// Records how long it took.
     pub(crate) fn finish(self, shared: &Shared) {
         let duration = self.asked_at.elapsed();
-        shared.stats.handshakes.record_duration(duration);
         let cycle = u64::from(shared.published.cycle());
         let (kind, mutators) = (self.request.shown(), self.mutators);
         shared.emit(&Event::HandshakeDone { cycle, kind, duration, mutators });

@@ -2,7 +2,7 @@
 //!
 //! All arithmetic is in `pacer/`, which knows no clock and no atomics; this is where counters, clocks and events meet it.
 
-use crate::config::{Config, Machine};
+use crate::config::{Config, Gogc, Machine};
 use crate::heap::Shared;
 use crate::pacer::memory_limit::MemoryUse;
 use crate::pacer::sweep::SweepPace;
@@ -66,6 +66,15 @@ impl Pacing {
     pub(crate) fn first(&self) -> (u64, u64) {
         let Targets { goal, trigger, .. } = self.pacer.targets(&MemoryUse::default());
         (goal, trigger)
+    }
+
+    /// Takes another GOGC; in force at once.
+    pub(crate) fn set_gogc(&mut self, shared: &Shared, gogc: Gogc) {
+        let live = shared.pace.live.load(Relaxed);
+        let swept = shared.alloc.unswept_pages() == 0;
+        let targets = self.pacer.set_gogc(gogc, live, swept, &memory(shared));
+        shared.pace.goal.store(targets.goal, Relaxed);
+        shared.pace.trigger.store(targets.trigger, Relaxed);
     }
 
     /// The collector is in phase `to` now.
@@ -184,6 +193,7 @@ impl Pacing {
         let Targets { goal, trigger, .. } = outputs.targets;
         pace.goal.store(goal, Relaxed);
         pace.trigger.store(trigger, Relaxed);
+        pace.keep.store(self.pacer.release_goal(&memory(shared)).heap, Relaxed);
         let unswept = shared.alloc.unswept_pages() as u64;
         pace.set_sweep_ratio(SweepPace::new(trigger, live, unswept, 0).pages_per_byte());
         self.start.swept_at = self.clock.elapsed();

@@ -2,6 +2,7 @@
 
 use crate::cycle::cpu;
 use crate::heap::Shared;
+use crate::stats::cpu::Clock;
 use crate::stats::{Census, CensusRow, Histogram, Stats, process_cpu_time};
 use greyset_alloc::Colour;
 use greyset_sync::atomic::AtomicU64;
@@ -9,6 +10,10 @@ use greyset_sync::atomic::Ordering::Relaxed;
 
 /// Counters over the life of a heap.
 pub(crate) struct Counters {
+    /// The heap's clock.
+    pub(crate) clock: Clock,
+    /// When the running handshake was asked, on that clock.
+    pub(crate) asked_at: AtomicU64,
     /// From asking a handshake to one mutator's answer, ns.
     pub(crate) handshakes: Histogram,
     /// CPU time of answers, ns.
@@ -29,6 +34,8 @@ impl Counters {
     /// All zero.
     pub(crate) fn new() -> Counters {
         Counters {
+            clock: Clock::start(),
+            asked_at: AtomicU64::new(0),
             handshakes: Histogram::new(),
             safepoints: Histogram::new(),
             refusals: AtomicU64::new(0),
@@ -44,32 +51,32 @@ impl Counters {
 pub(crate) fn stats(shared: &Shared) -> Stats {
     let (pace, counters, memory) = (&shared.pace, &shared.stats, shared.alloc.stats());
     let cpu = cpu(shared);
-    let mut stats = Stats::default();
-    stats.cycles = shared.driver.completed();
-    stats.heap_bytes = pace.live.load(Relaxed);
-    stats.live_bytes = pace.last_live.load(Relaxed);
-    stats.goal_bytes = pace.goal.load(Relaxed);
-    stats.trigger_bytes = pace.trigger.load(Relaxed);
-    stats.peak_bytes = pace.peak.load(Relaxed);
-    stats.allocated_bytes = pace.allocated.load(Relaxed);
-    stats.allocated_objects = pace.objects.load(Relaxed);
-    stats.marked_objects = counters.marked_objects.load(Relaxed);
-    stats.marked_bytes = counters.marked_bytes.load(Relaxed);
-    stats.cpu = cpu;
-    stats.cpu_share = cpu.total().as_secs_f64() / process_cpu_time().as_secs_f64().max(1e-9);
-    stats.handshakes = counters.handshakes.snapshot();
-    stats.safepoints = counters.safepoints.snapshot();
-    stats.mapped_bytes = memory.committed + memory.metadata;
-    stats.released_bytes = memory.released;
-    stats.metadata_bytes = memory.metadata + shared.roots.bytes() as u64 + shared.weaks.bytes() as u64;
-    stats.memory_limit = shared.config.memory_limit;
-    stats.hard_limit = shared.config.hard_limit;
-    stats.mutators = shared.mutators.len();
-    stats.limit_failures = counters.refusals.load(Relaxed);
-    stats.drop_panics = shared.sweep.panics.load(Relaxed);
-    stats.trace_panics = counters.trace_panics.load(Relaxed);
-    stats.watchdogs = counters.watchdog.load(Relaxed);
-    stats
+    Stats {
+        cycles: shared.driver.completed(),
+        heap_bytes: pace.live.load(Relaxed),
+        live_bytes: pace.last_live.load(Relaxed),
+        goal_bytes: pace.goal.load(Relaxed),
+        trigger_bytes: pace.trigger.load(Relaxed),
+        peak_bytes: pace.peak.load(Relaxed),
+        allocated_bytes: pace.allocated.load(Relaxed),
+        allocated_objects: pace.objects.load(Relaxed),
+        marked_objects: counters.marked_objects.load(Relaxed),
+        marked_bytes: counters.marked_bytes.load(Relaxed),
+        cpu,
+        cpu_share: cpu.total().as_secs_f64() / process_cpu_time().as_secs_f64().max(1e-9),
+        handshakes: counters.handshakes.snapshot(),
+        safepoints: counters.safepoints.snapshot(),
+        mapped_bytes: memory.committed + memory.metadata,
+        released_bytes: memory.released,
+        metadata_bytes: memory.metadata + shared.roots.bytes() as u64 + shared.weaks.bytes() as u64,
+        memory_limit: shared.config.memory_limit,
+        hard_limit: shared.config.hard_limit,
+        mutators: shared.mutators.len(),
+        limit_failures: counters.refusals.load(Relaxed),
+        drop_panics: shared.sweep.panics.load(Relaxed),
+        trace_panics: counters.trace_panics.load(Relaxed),
+        watchdogs: counters.watchdog.load(Relaxed),
+    }
 }
 
 /// Live objects by type.

@@ -8,7 +8,7 @@ pub(crate) use counters::Counters;
 pub(crate) use owner::Owner;
 pub(crate) use shared::Shared;
 
-use crate::config::HeapBuilder;
+use crate::config::{Gogc, HeapBuilder};
 use crate::error::{ConfigError, HeapError};
 use crate::mutator::{Mutator, MutatorHandle};
 use crate::stats::{Census, Stats};
@@ -69,6 +69,17 @@ impl Heap {
     pub fn request_cycle(&self) {
         let shared = self.owner.shared();
         shared.driver.request_cycle(shared);
+    }
+
+    /// Changes GOGC: in force at once, for a running cycle too.
+    ///
+    /// # Errors
+    /// When it is out of range.
+    pub fn set_gogc(&self, gogc: Gogc) -> Result<(), ConfigError> {
+        let gogc = crate::config::check::gogc(gogc)?;
+        let shared = self.owner.shared();
+        shared.collector.lock().set_gogc(shared, gogc);
+        Ok(())
     }
 
     /// Changes the hard limit, in bytes; `None` is none. In force with the next run taken.

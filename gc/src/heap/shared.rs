@@ -31,6 +31,8 @@ pub(crate) struct Pace {
     pub(crate) goal: AtomicU64,
     /// Bytes that the last cycle found alive, with those allocated while it ran.
     pub(crate) last_live: AtomicU64,
+    /// Bytes of heap pages to keep; what is free beyond goes back to the system.
+    pub(crate) keep: AtomicU64,
     /// Largest `live` seen when a run was taken.
     pub(crate) peak: AtomicU64,
     /// Scan work owed for a byte allocated while marking (bits of an f64).
@@ -62,6 +64,7 @@ impl Pace {
             trigger: AtomicU64::new(trigger),
             goal: AtomicU64::new(goal),
             last_live: zero(),
+            keep: AtomicU64::new(u64::MAX),
             peak: zero(),
             ratio: AtomicU64::new(0f64.to_bits()),
             credit: CachePadded::new(AtomicI64::new(0)),
@@ -174,6 +177,8 @@ impl Shared {
     /// One mutator has answered the running handshake; the last one opens what the handshake was for and wakes the
     /// collector.
     pub(crate) fn one_answered(&self, request: crate::cycle::Request) {
+        let asked = self.stats.asked_at.load(Ordering::Relaxed);
+        self.stats.handshakes.record(self.stats.clock.nanos().saturating_sub(asked));
         // ORDERING: acquire-release: the last answer happens after all others, and the collector's acquire load of 0
         // (`Collector`) happens after it.
         if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {

@@ -78,6 +78,7 @@ pub(crate) enum Progress {
 pub(crate) struct Marker {
     top: Box<Segment>,
     deque: Worker<Box<Segment>>,
+    #[allow(clippy::vec_box, reason = "segments travel boxed: 4 KiB each")]
     spare: Vec<Box<Segment>>,
     /// References met and not followed yet: their colour bytes are on the way. 0 is an empty place.
     met: [usize; MEETINGS],

@@ -107,10 +107,10 @@ fn free_if_idle(shared: &Shared) {
     if !shared.roots.any_listed() || shared.roots.has_free() || shared.published.phase() != Phase::Idle {
         return;
     }
-    if let Some(_cycle) = shared.cycle_lock.try_lock() {
-        if shared.published.phase() == Phase::Idle {
-            shared.roots.free_listed();
-        }
+    if let Some(_cycle) = shared.cycle_lock.try_lock()
+        && shared.published.phase() == Phase::Idle
+    {
+        shared.roots.free_listed();
     }
 }
 

@@ -78,7 +78,7 @@ impl<F: Managed> Weak<F> {
     }
 
     /// Another weak handle on the same object. By way of an upgrade: a weak slot must not be copied without one.
-    pub fn duplicate<'gc>(&self, m: &'gc Mutator) -> Weak<F> {
+    pub fn duplicate(&self, m: &Mutator) -> Weak<F> {
         let entry = m.shared().weaks.take_one();
         entry.get().store(self.upgrade(m).map_or(0, Gc::as_addr));
         Weak { entry, owner: Arc::clone(m.owner()), family: PhantomData }

@@ -3,10 +3,13 @@
 use crate::heap::Shared;
 use crate::stats::Event;
 use crate::stats::cpu::thread_cpu_time;
-use greyset_alloc::{DeadSlots, Reclaim, Role, Span};
+use greyset_alloc::{DeadSlots, PAGE_SIZE, Reclaim, Role, Span};
 use greyset_sync::atomic::{AtomicU64, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
+
+/// Pages given back in one call at most: half a MiB, some 50 µs of system time.
+const RELEASE_PAGES: usize = 64;
 
 /// The sweep's own counters.
 pub(crate) struct SweepState {
@@ -38,9 +41,22 @@ impl SweepState {
         progress.pages > 0 || cleanups
     }
 
-    /// Gives free pages back to the system, a bounded number a call.
-    pub(crate) fn give_back(&self, shared: &Shared) {
-        let _ = shared;
+    /// Gives free pages beyond what the pacer keeps back to the system, at most [`RELEASE_PAGES`] a call. Returns whether
+    /// anything was given back.
+    pub(crate) fn give_back(&self, shared: &Shared) -> bool {
+        let keep = shared.pace.keep.load(Ordering::Relaxed);
+        let stats = shared.alloc.stats();
+        let excess = stats.committed.saturating_sub(keep) / PAGE_SIZE as u64;
+        let pages = usize::try_from(excess).unwrap_or(usize::MAX).min(stats.pages_free).min(RELEASE_PAGES);
+        if pages == 0 {
+            return false;
+        }
+        let progress = shared.alloc.release(pages);
+        if progress.pages > 0 {
+            let bytes = (progress.pages * PAGE_SIZE) as u64;
+            shared.emit(&Event::Released { bytes, duration: Duration::ZERO });
+        }
+        progress.pages > 0
     }
 
     /// Gives all free pages back; returns how many bytes.

@@ -141,10 +141,10 @@ impl EdgeSink for Walk<'_> {
 /// Re-marks from the roots and compares; then checks the allocator's tables if nothing runs.
 pub(crate) fn verify(shared: &Shared) -> Result<Verified, Blame> {
     let verified = remark(shared)?;
-    if shared.published.phase() == Phase::Idle {
-        if let Err(corruption) = shared.alloc.verify() {
-            return Err(Blame { rule: corruption.to_string(), path: Vec::new() });
-        }
+    if shared.published.phase() == Phase::Idle
+        && let Err(corruption) = shared.alloc.verify()
+    {
+        return Err(Blame { rule: corruption.to_string(), path: Vec::new() });
     }
     Ok(verified)
 }
