@@ -41,3 +41,8 @@ pub use stats::{
 pub use sweep::{Cleanup, FinalizerQueue};
 pub use trace::{Branded, Managed, Rows, Shape, Shaped, Trace, Tracer, Words};
 pub use verify::{Blame, Verified};
+
+/// The README's example is compiled and run with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
