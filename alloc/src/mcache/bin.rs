@@ -3,6 +3,7 @@
 //! The bin's fields are plain cells of the thread that owns the cache. All that is shared about a run, its colour bytes, is
 //! in the span, which belongs to the cache while a bin holds it.
 
+use super::Refilled;
 use crate::colour::Colour;
 use crate::mheap::MHeap;
 use crate::size_class::SizeClass;
@@ -61,7 +62,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// For a value of `size` bytes of type `info` in a small slot.
+    /// For a value of type `info`, of `size` bytes if the type's length is variable.
     pub(crate) fn new(info: &'static TypeInfo, size: usize) -> Request {
         if info.is_tiny() {
             let (step, size_class) = (info.tiny_size(), SizeClass::of_size(TINY_SLOT));
@@ -74,7 +75,7 @@ impl Request {
                 align: step,
             };
         }
-        let size_class = SizeClass::of(size, info.align);
+        let size_class = SizeClass::of(if info.size == 0 { size } else { info.size }, info.align);
         let (key, bin) = match info.size {
             0 => (Key::sized(info, size_class), info.sized_bin(size_class)),
             _ => (Key::fixed(info), info.bin()),
@@ -146,14 +147,12 @@ impl Bin {
         NonNull::new(next)
     }
 
-    /// Whether the run has no room for a slot of `step` bytes.
-    #[inline]
-    pub(crate) fn is_used_up(&self, step: usize) -> bool {
-        self.next.get().addr().wrapping_add(step) > self.limit.get().addr()
+    /// [`Bin::take_step`] for what `request` asks for.
+    pub(crate) fn take_for(&self, heap: &MHeap, colour: Colour, request: &Request) -> Option<Refilled> {
+        self.take_step(heap, colour, request.step, request.align)
     }
 
     /// Takes what `request` asks for from the run.
-    #[inline]
     pub(crate) fn bump_for(&self, request: &Request) -> Option<NonNull<u8>> {
         self.bump_aligned(request.step, request.align)
     }
@@ -191,25 +190,54 @@ impl Bin {
         self.rest.set(Finder::START);
     }
 
-    /// Takes the next run of the span and colours it: the number of its slots, 0 if there is none, and their size.
+    /// A slot of the run, or the first of the span's next run if this one is used up; `None` if the span is, too. For bins
+    /// whose values take a slot each.
     #[inline]
-    pub(crate) fn next_run(&self, heap: &MHeap, colour: Colour) -> (usize, usize) {
+    pub(crate) fn take(&self, heap: &MHeap, colour: Colour) -> Option<Refilled> {
         if !self.has_span() {
-            return (0, 0);
+            return None;
+        }
+        let slot = heap.span(self.span.get()).slot();
+        self.take_step(heap, colour, slot, 1)
+    }
+
+    /// As [`Bin::take`], for `step` bytes at a multiple of `align`.
+    #[inline]
+    pub(crate) fn take_step(
+        &self,
+        heap: &MHeap,
+        colour: Colour,
+        step: usize,
+        align: usize,
+    ) -> Option<Refilled> {
+        if let Some(ptr) = self.bump_aligned(step, align) {
+            return Some(Refilled { ptr, bytes: 0, objects: 0 });
+        }
+        let (objects, slot) = self.next_run(heap, colour)?;
+        let ptr = self.bump_aligned(step, align)?;
+        Some(Refilled { ptr, bytes: objects * slot, objects })
+    }
+
+    /// Takes the next run of the span, the one before being used up, and colours it: the number of its slots, and their
+    /// size.
+    #[inline]
+    fn next_run(&self, heap: &MHeap, colour: Colour) -> Option<(usize, usize)> {
+        if !self.has_span() {
+            return None;
         }
         let span = heap.span(self.span.get());
-        let strip = span.strip(heap.space());
-        let slot = span.slot();
+        debug_assert!(self.unused(span).is_empty(), "a run with room in it is given up");
+        let (strip, slot) = (span.strip(heap.space()), span.slot());
         point(Point::RunTake);
         let mut rest = self.rest.get();
         let run = rest.next_run(strip, most_slots(slot));
         self.rest.set(rest);
-        let Some(run) = run else { return (0, 0) };
+        let run = run?;
         strip::fill(&strip[run.clone()], colour.byte());
         // INVARIANT: 1, coloured before anything can be allocated in it.
         self.next.set(heap.space().pointer(span.addr() + run.start * slot));
         self.limit.set(heap.space().pointer(span.addr() + run.end * slot));
-        (run.len(), slot)
+        Some((run.len(), slot))
     }
 
     /// Puts a used-up span, which has no Free slot left, into its class's full set.

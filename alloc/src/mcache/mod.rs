@@ -143,8 +143,10 @@ impl Cache {
         }
     }
 
-    /// The slow path: memory for a value of `size` bytes from the next run of the span, or of the next span of the class, or
-    /// of a new span. The run is coloured with `colour` as a whole. Over [`crate::MAX_SMALL`] bytes: as [`Cache::large`].
+    /// The slow path: memory for a value of type `info`, of `size` bytes if the type's length is variable. From the run if
+    /// there is room in it after all (the fast path may have asked with another address of the type), else from the next run
+    /// of the span, or of the next span of the class, or of a new span. A new run is coloured with `colour` as a whole.
+    /// Over [`crate::MAX_SMALL`] bytes: as [`Cache::large`].
     ///
     /// Cost: 20 to 50 ns for a run of the same span, some 100 ns more for another span; may sweep a bounded number of spans
     /// of the class, showing their dead slots to `sweep` if that wants them.
@@ -167,11 +169,9 @@ impl Cache {
         self.check(heap);
         let bin = &self.bins[info.bin()];
         if bin.key.get() == Key::fixed(info)
-            && bin.is_used_up(info.slot())
-            && let (objects @ 1.., slot) = bin.next_run(heap, colour)
-            && let Some(ptr) = bin.bump(slot)
+            && let Some(taken) = bin.take(heap, colour)
         {
-            return Ok(Refilled { ptr, bytes: objects * slot, objects }); // the common case, without looking further
+            return Ok(taken); // the common case, without looking further
         }
         self.refill_slowly(heap, sweep, info, size, colour)
     }
@@ -189,12 +189,6 @@ impl Cache {
             return self.large(heap, info, size, colour);
         }
         let bin = &self.bins[request.bin];
-        if bin.key.get() == request.key
-            && let Some(ptr) = bin.bump_for(&request)
-        {
-            // The caller's fast path asked under another address of the same type: the run is not used up.
-            return Ok(Refilled { ptr, bytes: 0, objects: 0 });
-        }
         if bin.key.get() != request.key {
             let shelved = self.shelf.borrow().get(&request.key).and_then(|bin| bin.bump_for(&request));
             if let Some(ptr) = shelved {
@@ -203,10 +197,8 @@ impl Cache {
             self.take_place(bin, request.key);
         }
         loop {
-            if let (objects @ 1.., slot) = bin.next_run(heap, colour)
-                && let Some(ptr) = bin.bump_for(&request)
-            {
-                return Ok(Refilled { ptr, bytes: objects * slot, objects });
+            if let Some(taken) = bin.take_for(heap, colour, &request) {
+                return Ok(taken);
             }
             bin.retire(heap);
             let class = self.class(bin, heap, &request)?;

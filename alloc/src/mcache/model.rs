@@ -27,7 +27,7 @@ enum Step {
     Advance,
     /// Sweeps some pages, if the sweep is open.
     Sweep(bool, usize),
-    Release(usize),
+    GiveBack(usize),
     Verify,
 }
 
@@ -44,7 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(Step::KillMost),
         4 => Just(Step::Advance),
         3 => (any::<bool>(), 1usize..20).prop_map(|(mutator, pages)| Step::Sweep(mutator, pages)),
-        1 => (1usize..100).prop_map(Step::Release),
+        1 => (1usize..100).prop_map(Step::GiveBack),
         1 => Just(Step::Verify),
     ]
 }
@@ -239,7 +239,7 @@ impl Model {
                 self.sweep(if mutator { Role::Mutator } else { Role::Background }, pages);
             }
             Step::Sweep(..) => {}
-            Step::Release(pages) => assert!(self.heap.release(pages).error.is_none()),
+            Step::GiveBack(pages) => assert!(self.heap.release(pages).error.is_none()),
             Step::Verify => self.verify(),
         }
     }

@@ -24,6 +24,22 @@ fn values_follow_each_other_in_a_run() {
 }
 
 #[test]
+fn a_refill_goes_on_with_a_run_that_has_room() {
+    let (heap, _) = heap();
+    let cache = Cache::new(&heap);
+    let refill = |info| cache.refill(&heap, &Counting::default(), info, 0, A).expect("memory");
+    for info in [&NODE64, &TINY4, &RIVAL, &NODE16] {
+        let (first, second) = (refill(info), refill(info));
+        assert!(first.bytes > 0);
+        assert_eq!((second.bytes, second.objects), (0, 0));
+        let step = if info.is_tiny() { 4 } else { info.size };
+        assert_eq!(second.ptr.addr().get(), first.ptr.addr().get() + step);
+    }
+    assert_eq!(cache.reserved_bytes() as u64, cache.flush(&heap) + 8, "two tiny values share a slot");
+    assert_eq!(heap.verify().expect("sound").coloured, [7, 0]);
+}
+
+#[test]
 fn flush_gives_the_rest_back() {
     let (heap, _) = heap();
     let cache = Cache::new(&heap);

@@ -32,7 +32,8 @@ impl MHeap {
         Ok(id)
     }
 
-    /// Takes a span back, which belongs to the caller and has no live objects: its pages, strip and number are free again.
+    /// Takes a span back, which belongs to the caller, has no live objects and is no longer counted by generation: its pages,
+    /// strip and number are free again.
     pub(crate) fn free_span(&self, span: &Span) {
         let (start, pages) = (self.space.page_no(span.addr()), span.pages());
         let parts = Parts { row: Row { start, pages }, strip: span.strip_no(), id: span.id() };
@@ -41,7 +42,6 @@ impl MHeap {
             self.space.page_table().at(page as usize).clear();
         }
         self.registry.central(span.class()).spans.fetch_sub(1, Ordering::Relaxed);
-        self.sweeping.leave(parity(span.generation()), pages);
         self.give_parts(parts);
     }
 }

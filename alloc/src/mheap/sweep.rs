@@ -9,6 +9,11 @@
 //!    heap.
 //! 6. When no span of the old generation is left, the sweep is done and the next may begin.
 //!
+//! A thread that has read where sweeping stands may sleep before it pops a span. A mutator cannot sleep over step 2 of the
+//! next sweep, since it has to flush there; until then the set it pops from can only hold spans that are swept or new, which
+//! it recognises by their generation and puts back. Any other sweeper could sleep longer, so `begin_sweep` waits for
+//! all passes of `sweep_some` that began before it: with nothing left to sweep, a moment.
+//!
 //! Lazy sweeping on allocation is R. J. M. Hughes's ("A semi-incremental garbage collection algorithm", 1982).
 
 use super::MHeap;
@@ -18,7 +23,7 @@ use crate::span::{DeadSlots, Place, Span};
 use crate::type_info::SpanFlags;
 use crate::unit::{SpanClassId, SpanId};
 use greyset_sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use greyset_sync::{CachePadded, Point, point};
+use greyset_sync::{CachePadded, Point, point, thread};
 use std::mem::ManuallyDrop;
 
 /// What the collector does before the slots of a span become Free.
@@ -65,7 +70,7 @@ pub enum SweepLeft {
     Others,
 }
 
-/// Where sweeping stands, as one word.
+/// Where sweeping stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SweepState {
     pub(crate) generation: u32,
@@ -73,10 +78,20 @@ pub(crate) struct SweepState {
     pub(crate) open: bool,
 }
 
+// The state word: white (2 bits), open (1 bit), passes under way of even and of odd generations (14 bits each), generation.
 const OPEN: u64 = 1 << 2;
+const PASSES_SHIFT: [u32; 2] = [3, 17];
+const PASSES_MASK: u64 = (1 << 14) - 1;
+const PASSES: u64 = PASSES_MASK << PASSES_SHIFT[0] | PASSES_MASK << PASSES_SHIFT[1];
 const GENERATION_SHIFT: u32 = 32;
 
+/// How many passes of generations of this parity are under way.
+fn passes(word: u64, parity: usize) -> u64 {
+    word >> PASSES_SHIFT[parity] & PASSES_MASK
+}
+
 impl SweepState {
+    /// As a word without passes.
     fn pack(self) -> u64 {
         let open = if self.open { OPEN } else { 0 };
         u64::from(self.generation) << GENERATION_SHIFT | open | u64::from(self.white.byte())
@@ -115,7 +130,9 @@ struct Count {
 /// The sweep's shared state.
 ///
 /// # Invariants
-/// `counts[p]` are the spans in use, and their pages, whose generation has parity `p`.
+/// 1. `counts[p]` are the spans in use, and their pages, whose generation has parity `p`; a span being swept counts as the
+///    generation it had.
+/// 2. `begin` and `open` are called by one thread at a time.
 pub(crate) struct Sweeping {
     state: AtomicU64,
     counts: [CachePadded<Count>; 2],
@@ -134,14 +151,52 @@ impl Sweeping {
     }
 
     pub(crate) fn state(&self) -> SweepState {
-        // ORDERING: pairs with the release stores in `begin_sweep` and `open_sweep`: who sees the sweep open sees the spans
-        // that the caches put back before.
+        // ORDERING: pairs with the release changes in `begin` and `open`: who sees the sweep open sees the spans that the
+        // caches put back before.
         SweepState::unpack(self.state.load(Ordering::Acquire))
     }
 
-    fn set(&self, state: SweepState) {
-        // ORDERING: pairs with the acquire load in `state`.
-        self.state.store(state.pack(), Ordering::Release);
+    /// Starts a pass: the generation it is of does not end before it.
+    fn pass(&self) -> Pass<'_> {
+        let mut word = self.state.load(Ordering::Relaxed);
+        loop {
+            let state = SweepState::unpack(word);
+            let one = 1 << PASSES_SHIFT[state.parity()];
+            // ORDERING: acquires what `begin` and `open` released, as `state` does; its own order with `begin` comes from
+            // both changing one word.
+            match self.state.compare_exchange_weak(word, word + one, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Pass { sweeping: self, state },
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// The next generation, closed; returns when no pass of the one before is left.
+    fn begin(&self, white: Colour) {
+        let mut word = self.state.load(Ordering::Relaxed);
+        let old = loop {
+            let old = SweepState::unpack(word);
+            let generation = old.generation.wrapping_add(1);
+            let new = SweepState { generation, white, open: false }.pack() | (word & PASSES);
+            // ORDERING: pairs with the acquire loads in `state` and `pass`.
+            match self.state.compare_exchange_weak(word, new, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => break old.parity(),
+                Err(now) => word = now,
+            }
+        };
+        // ORDERING: pairs with the release subtraction at a pass's end: what the passes did is done.
+        while passes(self.state.load(Ordering::Acquire), old) != 0 {
+            thread::yield_now();
+        }
+        for cursor in &self.cursors {
+            cursor.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Opens the sweep that has begun.
+    fn open(&self) {
+        // ORDERING: pairs with the acquire loads in `state` and `pass`.
+        self.state.fetch_or(OPEN, Ordering::Release);
     }
 
     /// A span of `pages` pages now has a generation of this parity.
@@ -169,6 +224,20 @@ impl Sweeping {
     }
 }
 
+/// A pass of `sweep_some`, of the generation that was current when it started.
+struct Pass<'a> {
+    sweeping: &'a Sweeping,
+    state: SweepState,
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        let one = 1 << PASSES_SHIFT[self.state.parity()];
+        // ORDERING: pairs with the acquire load in `begin`.
+        self.sweeping.state.fetch_sub(one, Ordering::Release);
+    }
+}
+
 /// A span that the holder has claimed to sweep. Dropping it sweeps the span and puts it where it belongs, also when the
 /// collector's part unwinds.
 struct Claim<'a> {
@@ -178,9 +247,8 @@ struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    fn new(heap: &'a MHeap, id: SpanId, state: SweepState) -> Claim<'a> {
+    fn new(heap: &'a MHeap, span: &'a Span, state: SweepState) -> Claim<'a> {
         point(Point::SpanSweep);
-        let span = heap.span(id);
         span.set_place(Place::Sweeping);
         Claim { heap, span, state }
     }
@@ -198,32 +266,40 @@ impl<'a> Claim<'a> {
     /// White becomes Free; the span is of the new generation.
     fn sweep(&self) -> Swept {
         let swept = strip::sweep(self.span.strip(&self.heap.space), self.state.white);
-        let pages = self.span.pages();
-        self.heap.sweeping.enter(self.state.parity(), pages);
-        self.heap.sweeping.leave(self.state.old_parity(), pages);
         self.span.set_swept(self.state.generation, swept.live);
         swept
+    }
+
+    /// Puts the swept span where it belongs, and only then counts it as swept: when the last one is counted, the next sweep
+    /// may begin, and whatever is in a set then belongs there.
+    fn settle(&self, swept: Swept, kept: bool) {
+        let (sweeping, pages) = (&self.heap.sweeping, self.span.pages());
+        if swept.live == 0 && !kept {
+            self.heap.free_span(self.span);
+        } else {
+            sweeping.enter(self.state.parity(), pages);
+            match swept.live == self.span.slots() {
+                _ if kept => {}
+                true => self.heap.put_full(self.span),
+                false => self.heap.put_partial(self.span),
+            }
+        }
+        sweeping.leave(self.state.old_parity(), pages);
     }
 
     /// Sweeps the span and keeps it if it has Free slots.
     fn keep(self) -> Option<SpanId> {
         let claim = ManuallyDrop::new(self);
-        let swept = claim.sweep();
-        if swept.live == claim.span.slots() {
-            claim.heap.put_full(claim.span);
-            return None;
-        }
-        Some(claim.span.id())
+        let (swept, id) = (claim.sweep(), claim.span.id());
+        let has_room = swept.live < claim.span.slots();
+        claim.settle(swept, has_room);
+        has_room.then_some(id)
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        match self.sweep().live {
-            0 => self.heap.free_span(self.span),
-            live if live == self.span.slots() => self.heap.put_full(self.span),
-            _ => self.heap.put_partial(self.span),
-        }
+        self.settle(self.sweep(), false);
     }
 }
 
@@ -238,22 +314,19 @@ impl MHeap {
         let state = self.sweeping.state();
         assert!(white.is_live(), "white must be A or B");
         assert!(self.sweeping.spans(state.old_parity()) == 0, "the sweep before is not done");
-        for cursor in &self.sweeping.cursors {
-            cursor.store(1, Ordering::Relaxed);
-        }
-        let generation = state.generation.wrapping_add(1);
-        self.sweeping.set(SweepState { generation, white, open: false });
+        self.sweeping.begin(white);
     }
 
     /// Says that every cache has been flushed since [`MHeap::begin_sweep`]: from now on spans are swept.
     pub fn open_sweep(&self) {
-        self.sweeping.set(SweepState { open: true, ..self.sweeping.state() });
+        self.sweeping.open();
     }
 
     /// Sweeps spans until at least `pages` pages are done, or nothing is left that this role may claim. Cost: the colour
     /// bytes of the spans, 64 at a step, and what `reclaim` does.
     pub fn sweep_some(&self, role: Role, pages: usize, reclaim: &dyn Reclaim) -> SweepProgress {
-        let state = self.sweeping.state();
+        let pass = self.sweeping.pass();
+        let state = pass.state;
         let mut swept = 0;
         let mut more = state.open;
         while more && swept < pages {
@@ -292,11 +365,25 @@ impl MHeap {
         }
     }
 
-    /// Claims an unswept span of this class.
+    /// Claims an unswept span of this class. `None` also if the next sweep has begun since `state` was read.
     fn claim_of(&self, class: SpanClassId, state: SweepState) -> Option<Claim<'_>> {
         let (central, old) = (self.registry.central(class), state.old_parity());
-        let id = central.partial[old].pop(&self.space).or_else(|| central.full[old].pop(&self.space))?;
-        Some(Claim::new(self, id, state))
+        let mut partial = true;
+        let id = central.partial[old].pop(&self.space).or_else(|| {
+            partial = false;
+            central.full[old].pop(&self.space)
+        })?;
+        let span = self.span(id);
+        if span.generation() == state.generation.wrapping_sub(1) {
+            return Some(Claim::new(self, span, state));
+        }
+        // What was the old parity is the new one by now. The sweep is not open yet (see the module), so this is in time.
+        if partial {
+            self.put_partial(span)
+        } else {
+            self.put_full(span)
+        }
+        None
     }
 
     /// Claims and sweeps unswept spans of this class until one has Free slots, at most `tries` of them. For types without
@@ -326,3 +413,8 @@ impl MHeap {
         self.sweeping.pages(self.sweeping.state().old_parity())
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;

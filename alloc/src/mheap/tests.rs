@@ -197,7 +197,7 @@ fn free_pages_are_given_back_and_used_again() {
     let again = fill_heap(&heap, &NODE64, 4 << 20);
     let (range, again) = (addrs.iter().min(), again.iter().min());
     assert_eq!(range, again, "the lowest addresses first");
-    assert!(os.calls(Call::Release) > 1);
+    assert!(os.calls(Call::GiveBack) > 1);
     heap.verify().expect("sound");
 }
 

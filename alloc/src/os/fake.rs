@@ -13,14 +13,14 @@ pub enum Call {
     /// [`Os::commit`]
     Commit,
     /// [`Os::release`]
-    Release,
+    GiveBack,
     /// [`Os::advise_huge`]
     AdviseHuge,
 }
 
 impl Call {
     /// All of them.
-    pub const ALL: [Call; 4] = [Call::Reserve, Call::Commit, Call::Release, Call::AdviseHuge];
+    pub const ALL: [Call; 4] = [Call::Reserve, Call::Commit, Call::GiveBack, Call::AdviseHuge];
 }
 
 /// A system on top of the real one (or of the global allocator) that fails on demand. Share it with the heap through an
@@ -116,7 +116,7 @@ impl Os for FakeOs {
     }
 
     unsafe fn release(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
-        self.count(Call::Release)?;
+        self.count(Call::GiveBack)?;
         // SAFETY: the caller's promise is the one asked for.
         unsafe { memory.discard(range) }
     }

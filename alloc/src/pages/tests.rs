@@ -23,7 +23,7 @@ struct Model {
 enum Step {
     Take(u32),
     Give(prop::sample::Index),
-    Release(u32),
+    GiveBack(u32),
 }
 
 fn steps(longest: u32) -> impl Strategy<Value = Vec<Step>> {
@@ -31,7 +31,7 @@ fn steps(longest: u32) -> impl Strategy<Value = Vec<Step>> {
         4 => (1..=longest).prop_map(Step::Take),
         1 => prop::sample::select(vec![1u32, 4, 8]).prop_map(Step::Take),
         4 => any::<prop::sample::Index>().prop_map(Step::Give),
-        1 => (1..=longest).prop_map(Step::Release),
+        1 => (1..=longest).prop_map(Step::GiveBack),
     ];
     prop::collection::vec(step, 0..300)
 }
@@ -134,7 +134,7 @@ impl Model {
             match step {
                 Step::Take(pages) => self.take(pages)?,
                 Step::Give(pick) => self.give(pick),
-                Step::Release(most) => self.release(most)?,
+                Step::GiveBack(most) => self.release(most)?,
             }
             self.check()?;
         }

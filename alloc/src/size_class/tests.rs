@@ -78,6 +78,9 @@ fn the_magic_index_is_exact_for_every_byte_of_every_span() {
         // One more than the last byte: the end of a run at the end of a span is an offset, too.
         for offset in 0..=most * PAGE_SIZE {
             assert_eq!(magic.index(offset), index, "byte {offset}, slots of {slot}");
+            if index < class.slots(most) {
+                assert_eq!(magic.index_and_first(offset), (index, left == slot), "byte {offset} of {slot}");
+            }
             left -= 1;
             if left == 0 {
                 (index, left) = (index + 1, slot);
