@@ -19,7 +19,7 @@ const BUDGET: usize = 4096;
 /// Pages swept between looks at the clock.
 const SWEEP_PAGES: usize = 256;
 /// Longest sleep of a thread that waits to be woken; a lost wake-up costs no more than this.
-const NAP: Duration = Duration::from_millis(10);
+pub(crate) const NAP: Duration = Duration::from_millis(10);
 /// Shortest sleep between two givings-back, so that a wake-up for other work is not the rule.
 const LEAST_NAP: Duration = Duration::from_micros(100);
 /// Longest sleep while a handshake is under way.

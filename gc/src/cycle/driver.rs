@@ -58,6 +58,14 @@ impl DriverControl {
         self.kind == Driver::Stepping
     }
 
+    /// A mutator has reached the trigger: it takes the first step at its next safepoint, and if that is long in coming, the
+    /// collector thread looks by itself within [`background::NAP`].
+    pub(crate) fn trigger_reached(&self, shared: &Shared) {
+        if !self.wanted.swap(true, Ordering::Relaxed) && self.kind == Driver::Background {
+            self.start_threads(shared);
+        }
+    }
+
     /// Asks for a cycle.
     pub(crate) fn request_cycle(&self, shared: &Shared) {
         let first = !self.wanted.swap(true, Ordering::Relaxed);

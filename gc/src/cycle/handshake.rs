@@ -48,7 +48,7 @@ impl Handshake {
         for record in parked {
             answer_for(shared, &record, request);
         }
-        shared.one_answered(request);
+        shared.one_answered(request, false);
         Handshake { request, asked_at: Instant::now(), mutators, reported: false }
     }
 

@@ -11,7 +11,7 @@ pub(crate) use shared::Shared;
 use crate::config::{Gogc, HeapBuilder};
 use crate::error::{ConfigError, HeapError};
 use crate::mutator::{Mutator, MutatorHandle};
-use crate::stats::{Census, Stats};
+use crate::stats::{Census, Stats, thread_cpu_time};
 use std::fmt;
 use std::sync::Arc;
 
@@ -160,6 +160,7 @@ impl Mutator {
     pub(crate) fn inline_step(&mut self) {
         let owner = Arc::clone(self.owner());
         let shared = owner.shared();
+        let timer = thread_cpu_time();
         for _ in 0..8 {
             self.answer_if_asked();
             if !crate::cycle::drive_inline(shared, 1024) {
@@ -167,5 +168,8 @@ impl Mutator {
             }
         }
         shared.registry.run_cleanups(shared, 4);
+        let spent = thread_cpu_time().saturating_sub(timer);
+        let spent = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
+        shared.pace.assist_ns.fetch_add(spent, greyset_sync::atomic::Ordering::Relaxed);
     }
 }

@@ -175,8 +175,8 @@ impl Shared {
     }
 
     /// One mutator has answered the running handshake; the last one opens what the handshake was for and wakes the
-    /// collector.
-    pub(crate) fn one_answered(&self, request: crate::cycle::Request) {
+    /// collector if it is asked to.
+    pub(crate) fn one_answered(&self, request: crate::cycle::Request, wake: bool) {
         let asked = self.stats.asked_at.load(Ordering::Relaxed);
         self.stats.handshakes.record(self.stats.clock.nanos().saturating_sub(asked));
         // ORDERING: acquire-release: the last answer happens after all others, and the collector's acquire load of 0
@@ -185,7 +185,9 @@ impl Shared {
             if request == crate::cycle::Request::Off {
                 self.alloc.open_sweep();
             }
-            self.driver.wake();
+            if wake {
+                self.driver.wake();
+            }
         }
     }
 

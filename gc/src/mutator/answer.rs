@@ -9,6 +9,7 @@ use crate::cycle::{Request, Step};
 use crate::heap::{Owner, Shared};
 use crate::mutator::word::ParkOutcome;
 use crate::mutator::{Mutator, Record};
+use crate::stats::thread_cpu_time;
 use greyset_alloc::Cache;
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{Point, point};
@@ -44,25 +45,42 @@ impl Mutator {
     #[cold]
     #[inline(never)]
     fn safepoint_slow(&mut self) {
-        if self.record.word.take_step() && self.shared().driver.is_inline() {
-            self.inline_step();
+        let timer = thread_cpu_time();
+        let step_due = self.record.word.take_step();
+        match self.background() {
+            Some(owner) => self.answer_and_advance(owner.shared()),
+            None if step_due && self.shared().driver.is_inline() => self.inline_step(),
+            None => {}
         }
-        let Some(shared) = self.background() else { return self.answer_if_asked() };
-        // Answering as the last one opens the way for the next step of the collector; if that is a short one, take it here.
+        self.answer_if_asked();
+        let spent = thread_cpu_time().saturating_sub(timer);
+        self.shared().stats.safepoints.record_duration(spent);
+    }
+
+    /// Answers; having answered as the last one opens the way for the collector's next step, and if that is a short one, it
+    /// is taken here. So a cycle need not wait for a thread to wake up between two handshakes, and a wake-up (which costs
+    /// more than an answer) is made only when there is work for a thread.
+    fn answer_and_advance(&mut self, shared: &Shared) {
         for _ in 0..MOST_STEPS {
-            self.answer_if_asked();
+            if self.record.word.is_asked() {
+                self.answer(false);
+            }
             // ORDERING: acquire, as in `Handshake::is_done`.
-            if shared.shared().pending.load(Ordering::Acquire) != 0 {
+            if shared.pending.load(Ordering::Acquire) != 0 {
                 return;
             }
-            let Some(mut collector) = shared.shared().collector.try_lock() else { return };
-            if collector.advance(shared.shared()) != Step::Worked {
-                return;
+            let Some(mut collector) = shared.collector.try_lock() else { return };
+            match collector.advance(shared) {
+                Step::Worked => {}
+                Step::Idle | Step::AwaitMutators => return,
+                Step::AwaitMarkers | Step::AwaitSweep => {
+                    drop(collector);
+                    return shared.driver.wake();
+                }
             }
         }
         // There is more to do: at the next safepoint.
         self.record.word.set_step();
-        self.answer_if_asked();
     }
 
     /// The heap, if it is driven by background threads.
@@ -74,13 +92,13 @@ impl Mutator {
     /// Answers if there is a request.
     pub(crate) fn answer_if_asked(&mut self) {
         if self.record.word.is_asked() {
-            self.answer();
+            self.answer(true);
         }
     }
 
-    /// Answers the running handshake. No window is open (`&mut self`) and `ASKED` is set.
-    pub(super) fn answer(&mut self) {
-        let timer = crate::stats::cpu::thread_cpu_time();
+    /// Answers the running handshake. No window is open (`&mut self`) and `ASKED` is set. With `wake` the last one to answer
+    /// wakes the collector.
+    pub(super) fn answer(&mut self, wake: bool) {
         point(Point::HandshakeAnswer);
         let request = self.shared().published.request();
         self.close_window();
@@ -95,9 +113,7 @@ impl Mutator {
             Request::Off => self.flush_cache(),
         }
         self.record.word.answered();
-        self.shared().one_answered(request);
-        let spent = crate::stats::cpu::thread_cpu_time().saturating_sub(timer);
-        self.shared().stats.safepoints.record_duration(spent);
+        self.shared().one_answered(request, wake);
     }
 
     /// The window ends. If a guard of a `Lock` was forgotten in mode Both, what it left behind was not shaded: the running
@@ -176,7 +192,7 @@ impl Mutator {
                 }
                 ParkOutcome::AnswerFirst => {
                     self.fetch_cache();
-                    self.answer();
+                    self.answer(true);
                 }
             }
         }
@@ -190,7 +206,7 @@ impl Mutator {
         self.fetch_cache();
         self.take_mode(self.record.mode());
         if unparked.asked {
-            self.answer();
+            self.answer(true);
         }
     }
 
@@ -249,6 +265,6 @@ pub(crate) fn answer_for(shared: &Shared, record: &Record, request: Request) {
         shared.dirty.store(true, Ordering::Relaxed);
     }
     if record.word.answer_parked() {
-        shared.one_answered(request);
+        shared.one_answered(request, true);
     }
 }

@@ -107,7 +107,7 @@ impl Drop for MutatorHandle {
                 break;
             }
             drop(list);
-            mutator.answer();
+            mutator.answer(true);
         }
         if mutator.worked.get() {
             // Asked since: it has answered, which took the note. Otherwise the running round, if any, is not clean.

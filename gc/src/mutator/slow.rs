@@ -90,9 +90,7 @@ impl Mutator {
     fn trigger_reached(&self) {
         let shared = self.shared();
         if shared.published.phase() == Phase::Idle {
-            shared.driver.request_cycle(shared);
-            // The inline driver has no thread, and under the background driver this mutator may be there sooner: its next
-            // safepoint takes the first step.
+            shared.driver.trigger_reached(shared);
             self.record.word.set_step();
         }
     }
