@@ -252,7 +252,10 @@ impl Collector {
     /// 5. Decide, under the cycle lock: if the queue is still empty, Clear.
     fn decide(&mut self, shared: &Shared) -> Step {
         let cycle = shared.lock_cycle();
+        // Closed before anybody is counted: see `Marker::run`.
+        shared.published.set_tracing(false);
         if shared.queue.take_poke() || !shared.queue.is_quiet() {
+            shared.published.set_tracing(true);
             shared.published.publish(Phase::Mark);
             drop(cycle);
             shared.driver.wake_markers();
@@ -260,7 +263,6 @@ impl Collector {
         }
         shared.published.publish(Phase::Clear);
         drop(cycle);
-        shared.published.set_tracing(false);
         let keep = shared.trace_panicked.load(Ordering::Relaxed);
         if keep {
             shared.stats.trace_panics.fetch_add(1, Ordering::Relaxed);

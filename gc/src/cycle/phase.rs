@@ -167,13 +167,14 @@ impl Published {
     /// Whether tracing runs, so that assists may scan.
     #[inline]
     pub(crate) fn tracing(&self) -> bool {
-        // ORDERING: pairs with the release in `set_tracing`: T2 has passed.
-        self.tracing.load(Ordering::Acquire) != 0
+        // ORDERING: SeqCst pairs with the store in `set_tracing`: T2 has passed; and a marker that counts as busy either sees
+        // tracing closed or is seen by Decide (`Marker::run`).
+        self.tracing.load(Ordering::SeqCst) != 0
     }
 
     /// Opens or closes tracing.
     pub(crate) fn set_tracing(&self, open: bool) {
-        // ORDERING: pairs with the acquire in `tracing`.
-        self.tracing.store(u8::from(open), Ordering::Release);
+        // ORDERING: SeqCst pairs with the load in `tracing`.
+        self.tracing.store(u8::from(open), Ordering::SeqCst);
     }
 }

@@ -6,6 +6,7 @@
 //! shape.
 
 mod activity;
+mod counters;
 mod kernel;
 mod queue;
 mod roots;

@@ -10,6 +10,7 @@
 
 use crate::barrier::{Segment, Shade, Shaded};
 use crate::heap::Shared;
+use crate::mark::counters::MarkCounters;
 use crate::mark::kernel::{Kernel, OFFSETS, for_each_word, load_word, prefetch, type_of};
 use crate::trace::{EdgeSink, EphemeronTable, GcType, Outcome, Purpose, Rows, Shape, Tracer};
 use crossbeam_deque::{Stealer, Worker};
@@ -27,42 +28,6 @@ const MEETINGS: usize = 8;
 const ROWS_AT_ONCE: usize = 1024;
 /// Tag of an address that stands for the rest of an array.
 const REST: usize = 1;
-
-/// What a marker did since it last reported.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct MarkCounters {
-    /// Objects marked: leaves turned black and others scanned.
-    pub(crate) objects: u64,
-    /// Bytes of leaves turned black; the others are in `scanned`.
-    pub(crate) bytes: u64,
-    /// Bytes of objects scanned: the pacer's unit of work.
-    pub(crate) scanned: u64,
-}
-
-impl MarkCounters {
-    /// An object of `size` bytes is scanned: grey objects are counted here, leaves where they turn black.
-    #[inline(always)]
-    fn scan(&mut self, size: usize) {
-        self.objects += 1;
-        self.scanned += size as u64;
-    }
-
-    /// Adds to the heap's counters, as work mutators may draw on, and starts again from 0.
-    pub(crate) fn flush_as_credit(&mut self, shared: &Shared) {
-        let scanned = i64::try_from(self.scanned).unwrap_or(i64::MAX);
-        shared.pace.credit.fetch_add(scanned, Ordering::Relaxed);
-        self.flush(shared);
-    }
-
-    /// Adds to the heap's counters and starts again from 0.
-    pub(crate) fn flush(&mut self, shared: &Shared) {
-        let pace = &shared.pace;
-        pace.marked_objects.fetch_add(self.objects, Ordering::Relaxed);
-        pace.marked_bytes.fetch_add(self.bytes + self.scanned, Ordering::Relaxed);
-        pace.scan_work.fetch_add(self.scanned, Ordering::Relaxed);
-        *self = MarkCounters::default();
-    }
-}
 
 /// Whether a marker has anything left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,12 +92,44 @@ impl Marker {
     }
 
     /// Scans up to `budget` objects, taking work wherever there is some. After `Empty` it counts as idle.
+    ///
+    /// Only while tracing is open. A thread that comes late, when marking has ended or before the next one has begun, takes
+    /// nothing: it counts as busy before it looks whether tracing is open, and Decide closes tracing before it looks whether
+    /// anyone is busy, so one of the two sees the other.
     pub(crate) fn run(&mut self, shared: &Shared, budget: usize) -> Progress {
-        if !self.busy {
+        let fresh = self.start(shared);
+        if fresh && !shared.published.tracing() {
+            return self.stop(shared);
+        }
+        self.work(shared, budget)
+    }
+
+    /// As [`Marker::run`], for the collector itself in phase Clear, when tracing is closed to everybody else.
+    pub(crate) fn run_in_clear(&mut self, shared: &Shared, budget: usize) -> Progress {
+        let _ = self.start(shared);
+        self.work(shared, budget)
+    }
+
+    /// Counts as busy; true if it did not before, and so has nothing in its hands.
+    fn start(&mut self, shared: &Shared) -> bool {
+        let fresh = !self.busy;
+        if fresh {
             self.busy = true;
             shared.queue.become_busy();
             self.tune(shared);
         }
+        fresh
+    }
+
+    /// Nothing is left, in hands or deque.
+    fn stop(&mut self, shared: &Shared) -> Progress {
+        self.counters.flush_as_credit(shared);
+        self.busy = false;
+        shared.queue.become_idle();
+        Progress::Empty
+    }
+
+    fn work(&mut self, shared: &Shared, budget: usize) -> Progress {
         let mut left = budget;
         loop {
             left -= self.drain(shared, left);
@@ -144,10 +141,7 @@ impl Marker {
                 break;
             }
         }
-        self.counters.flush_as_credit(shared);
-        self.busy = false;
-        shared.queue.become_idle();
-        Progress::Empty
+        self.stop(shared)
     }
 
     /// Scans until at least `bytes` of objects have been scanned or the queue is empty, then hands everything back.

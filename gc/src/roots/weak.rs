@@ -42,7 +42,11 @@ pub struct Weak<F: Managed> {
 impl<'gc, T: Branded<'gc>> Gc<'gc, T> {
     /// A weak handle on this object.
     pub fn downgrade(self, m: &'gc Mutator) -> Weak<T::Static> {
-        let entry = m.shared().weaks.take_one();
+        let weaks = &m.shared().weaks;
+        if weaks.any_listed() && !weaks.has_free() {
+            weaks.free_listed();
+        }
+        let entry = weaks.take_one();
         entry.get().store(self.as_addr());
         Weak { entry, owner: Arc::clone(m.owner()), family: PhantomData }
     }

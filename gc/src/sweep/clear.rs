@@ -113,7 +113,7 @@ impl Clearing {
 
     /// 3. The collector's own marker scans what finalizable objects reach; mutators cannot reach any of it yet.
     fn mark_through(&mut self, shared: &Shared, marker: &mut Marker, budget: usize) -> Cleared {
-        if marker.run(shared, budget) == Progress::More {
+        if marker.run_in_clear(shared, budget) == Progress::More {
             return Cleared::More;
         }
         if shared.queue.retry_deferred() {
