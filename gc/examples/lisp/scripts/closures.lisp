@@ -1,0 +1,76 @@
+; Closures, variables that change, errors, tables, weak references.
+
+(define (say . things)
+  (for-each display things)
+  (newline))
+
+(define (make-counter n)
+  (lambda () (set! n (+ n 1)) n))
+(define a (make-counter 0))
+(define b (make-counter 10))
+(a) (a) (b)
+(say "counters " (a) " " (b))
+
+(define (compose . fs)
+  (if (null? fs)
+      (lambda (x) x)
+      (lambda (x) ((car fs) ((apply compose (cdr fs)) x)))))
+(say "compose " ((compose (lambda (x) (* x 2)) (lambda (x) (+ x 1))) 5))
+
+(define (primes n)
+  (define (sieve xs)
+    (if (null? xs)
+        '()
+        (let ((p (car xs)))
+          (cons p (sieve (filter (lambda (x) (not (= 0 (remainder x p)))) (cdr xs)))))))
+  (sieve (list-tail (iota n) 2)))
+(say "primes " (primes 50))
+
+(letrec ((even? (lambda (n) (if (= n 0) #t (odd? (- n 1)))))
+         (odd? (lambda (n) (if (= n 0) #f (even? (- n 1))))))
+  (say "letrec " (even? 1001)))
+
+(define (many a b c d e f g . rest)
+  (let* ((x (+ a b)) (y (+ x c)))
+    (lambda (z) (list x y z d e f g rest))))
+(say "many " ((many 1 2 3 4 5 6 7 8 9) 'z))
+
+(say "cond " (map (lambda (n) (cond ((< n 0) 'negative) ((= n 0) 'zero) (else 'positive))) '(-1 0 1)))
+(say "and-or " (and 1 2 3) (and 1 #f 3) (or #f 2) (or #f #f) (and) (or))
+
+(define (careful x)
+  (try (if (pair? x) (car x) (error "not a pair:" x 'sorry))
+       (lambda (err) (list (error-kind err) (error-message err) (error-irritants err)))))
+(say "error " (careful '(1)) " " (careful 5))
+(say "raise " (try (+ 1 (raise 42)) (lambda (x) (* x 2))))
+(say "nested " (try (try (car 5) (lambda (err) (raise (error-kind err)))) (lambda (kind) kind)))
+(say "kinds " (map (lambda (thunk) (try (thunk) error-kind))
+                   (list (lambda () (car 5))
+                         (lambda () undefined-variable)
+                         (lambda () (quotient 1 0))
+                         (lambda () (careful))
+                         (lambda () ("not a procedure"))
+                         (lambda () (vector-ref (vector 1 2) 2)))))
+
+(define ages (make-table))
+(table-set! ages "ada" 36)
+(table-set! ages 'grace 85)
+(table-set! ages 1.5 'float)
+(for-each (lambda (n) (table-set! ages n (* n n))) (iota 100))
+(say "table " (table-count ages) " " (table-ref ages "ada" #f) " " (table-ref ages 'grace #f) " "
+     (table-ref ages 1.5 #f) " " (table-ref ages 99 #f) " " (table-ref ages 100 'none))
+(table-remove! ages "ada")
+(say "removed " (table-ref ages "ada" 'gone) " " (table-count ages))
+
+(define kept (list 1 2 3))
+(define weak-kept (make-weak kept))
+(define weak-lost (make-weak (list 4 5 6)))
+(gc)
+(say "weak " (weak-value weak-kept) " " (weak-value weak-lost))
+
+(say "numbers " (/ 6 3) " " (/ 1 2) " " (* 4611686018427387903 2) " " (- 7) " " (modulo -7 2) " " (sqrt 16)
+     " " (floor 2.5) " " (max 1 5 3))
+(say "strings " (string-append "grün" "-" (number->string 1.5)) " " (string-length "grün") " "
+     (substring "grün" 2 4))
+(write (list "a \"quoted\"\n" 'symbol 1.0 '(1 . 2) (vector 1 '(2)) ''x))
+(newline)
