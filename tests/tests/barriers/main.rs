@@ -181,15 +181,15 @@ fn seeds(mutators: usize, count: u64) {
 
 #[test]
 fn one_mutator() {
-    seeds(1, 200);
+    seeds(1, 60);
 }
 
 #[test]
 fn two_mutators() {
-    seeds(2, 200);
+    seeds(2, 60);
 }
 
 #[test]
 fn three_mutators() {
-    seeds(3, 200);
+    seeds(3, 60);
 }
