@@ -303,3 +303,6 @@ fn take_page(pages: &mut [Use], page: PageNo) -> Result<(), Corruption> {
 fn same(what: &'static str, said: usize, counted: usize) -> Result<(), Corruption> {
     if said == counted { Ok(()) } else { Err(Corruption::Count { what, said, counted }) }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -346,6 +346,12 @@ impl MHeap {
         SweepProgress { pages: swept, left }
     }
 
+    /// For tests of the verification.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn count_a_page_too_many(&self) {
+        self.sweeping.enter(0, 1);
+    }
+
     /// Claims an unswept span of any class this role may sweep.
     fn claim_any(&self, role: Role, state: SweepState) -> Option<Claim<'_>> {
         let cursor = &self.sweeping.cursors[role as usize];

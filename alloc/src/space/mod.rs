@@ -64,7 +64,7 @@ impl Space {
             colours: Table::reserve(os, (len / 8).min(MAX_COLOURS))?,
             classes: Table::reserve(os, pages.min(MAX_CLASSES))?,
             span_of: Table::reserve(os, pages)?,
-            spans: Table::reserve(os, pages)?,
+            spans: Table::reserve(os, pages + 1)?, // number 0 is no span
             heap,
             huge_pages: false,
         };
@@ -72,12 +72,16 @@ impl Space {
         Ok(space)
     }
 
-    /// Huge pages are a wish: what the system answers to it only shows in the statistics.
+    /// Huge pages are a wish: what the system answers to it only shows in the statistics. Tables have been advised against
+    /// them already.
     fn advise(&self, huge: HugePages, os: &dyn Os) -> io::Result<()> {
         let wanted = huge == HugePages::Advise;
-        let colours = self.colours.memory();
         os.advise_huge(&self.heap, 0..self.heap.len(), wanted)?;
-        os.advise_huge(colours, 0..colours.len(), wanted)
+        if wanted {
+            let colours = self.colours.memory();
+            os.advise_huge(colours, 0..colours.len(), wanted)?;
+        }
+        Ok(())
     }
 
     /// First address of the heap.

@@ -40,6 +40,8 @@ impl<T: Zeroed> Table<T> {
         const { assert!(align_of::<T>() <= 4096 && size_of::<T>() > 0) };
         let entries = entries.max(4096 / size_of::<T>()).next_power_of_two();
         let memory = os.reserve(entries * size_of::<T>())?;
+        // Where the system gives huge pages unasked, a table of which little is used would take megabytes. Only a wish.
+        let _ = os.advise_huge(&memory, 0..memory.len(), false);
         // INVARIANT: zero and aligned to 4 KiB by `Reservation` 1 and 2, and as long as just asked for.
         Ok(Table { first: memory.start().cast(), mask: entries - 1, memory })
     }

@@ -69,8 +69,8 @@ mod imp {
     }
 }
 
-#[cfg(not(all(target_arch = "x86_64", not(miri), not(loom))))]
-mod imp {
+#[cfg(any(test, not(all(target_arch = "x86_64", not(miri), not(loom)))))]
+mod portable {
     use super::{AtomicU8, CHUNK, Colour};
     use greyset_sync::atomic::Ordering::Relaxed;
 
@@ -100,4 +100,28 @@ mod imp {
     }
 }
 
+#[cfg(all(target_arch = "x86_64", not(miri), not(loom)))]
 pub(crate) use imp::{Chunk, store};
+#[cfg(not(all(target_arch = "x86_64", not(miri), not(loom))))]
+pub(crate) use portable::{Chunk, store};
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use greyset_sync::atomic::Ordering::Relaxed;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn both_ways_see_and_store_the_same(bytes: [u8; CHUNK], byte: u8) {
+            let chunk = bytes.map(AtomicU8::new);
+            for colour in [Colour::FREE, Colour::A, Colour::B, Colour::GUARD] {
+                prop_assert_eq!(Chunk::load(&chunk).mask(colour), portable::Chunk::load(&chunk).mask(colour));
+            }
+            store(&chunk, byte);
+            prop_assert!(chunk.iter().all(|stored| stored.load(Relaxed) == byte));
+            portable::store(&chunk, !byte);
+            prop_assert!(chunk.iter().all(|stored| stored.load(Relaxed) == !byte));
+        }
+    }
+}

@@ -26,7 +26,7 @@ use crate::heap::{Owner, Shared};
 use crate::mark::Marker;
 use crate::roots::EntryRef;
 use crate::trace::{Branded, GcType, gc_type};
-use greyset_alloc::{Cache, Colour, Space};
+use greyset_alloc::{Cache, Colour, SizeClass, Space};
 use greyset_sync::{Point, point};
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -194,7 +194,7 @@ impl Mutator {
         self.worked.set(true);
     }
 
-    /// The slot for an object of `ty` of `bytes` bytes.
+    /// The slot for an object of `ty`, a type of variable length, of `bytes` bytes: from the run, or by the slow path.
     ///
     /// # Errors
     /// When the hard limit or the machine's memory is exhausted.
@@ -204,6 +204,11 @@ impl Mutator {
         ty: &'static GcType,
         bytes: usize,
     ) -> Result<NonNull<u8>, crate::error::OutOfMemory> {
-        self.place(ty, bytes)
+        // SAFETY: invariant 1; a window is open, since there is a `&Mutator`.
+        let cache = unsafe { self.cache.get().as_ref() };
+        match cache.bump_sized(&ty.base, SizeClass::of(bytes, ty.base.align)) {
+            Some(place) => Ok(place),
+            None => self.place(ty, bytes),
+        }
     }
 }

@@ -1,0 +1,3 @@
+module greyset.dev/peers
+
+go 1.25

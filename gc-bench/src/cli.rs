@@ -1,0 +1,156 @@
+//! The command line: `run`, `list`, or nothing for the tour. Every error is one line and an exit code.
+use crate::bench::{Bench, quiet_panics};
+use crate::failure::Failure;
+use crate::latency;
+use crate::machine;
+use crate::options::Common;
+use crate::tour::{self, TourOptions};
+use crate::workloads::Workload;
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use comfy_table::{Table, presets};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Measures greyset: without a command a tour of all workloads, about a minute long, that ends in a report page.
+#[derive(Parser)]
+#[command(name = "gc-bench", version, args_conflicts_with_subcommands = true)]
+#[command(disable_help_subcommand = true, disable_help_flag = true)]
+struct Cli {
+    /// Print help.
+    #[arg(short, long, global = true, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+    #[command(flatten)]
+    tour: TourOptions,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs one workload and reports on it.
+    Run(Run),
+    /// Lists the workloads and their parameters.
+    List,
+}
+
+#[derive(clap::Args)]
+#[command(disable_help_subcommand = true)]
+struct Run {
+    #[command(subcommand)]
+    workload: Workload,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Runs the program: exit code 0 if all went well, 1 if a check failed or a run could not be finished, 2 for arguments
+/// or input that cannot be used.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    quiet_panics();
+    let done = match cli.command {
+        None => tour::run(&cli.tour),
+        Some(Command::List) => {
+            emit(&list());
+            Ok(())
+        }
+        Some(Command::Run(run)) => run.carry_out(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure.to_string());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+impl Run {
+    fn carry_out(&self) -> Result<(), Failure> {
+        let mut bench = Bench::new(&self.common)?;
+        machine::reset_peak_rss();
+        let (report, outcome) = self.workload.report_on(&mut bench, &self.common)?;
+        if let Some(path) = &self.common.latencies {
+            let times = outcome.op_times.as_ref();
+            let times = times.ok_or_else(|| {
+                Failure::Usage(format!(
+                    "{} does not time single operations: leave out --latencies",
+                    report.workload
+                ))
+            })?;
+            latency::write_buckets(times, path)?;
+        }
+        emit(&if self.common.json { report.json() + "\n" } else { report.text(&outcome.notes) });
+        Ok(())
+    }
+}
+
+/// Help and version go to standard output; anything else is the first paragraph of clap's error, on one line.
+fn refuse(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            emit(&error.render().to_string());
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            complain("name a workload: gc-bench list shows them");
+            ExitCode::from(2)
+        }
+        _ => {
+            complain(&one_line(&error.render().to_string()));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn one_line(message: &str) -> String {
+    let paragraph = message.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
+    let line = paragraph.collect::<Vec<_>>().join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+fn complain(line: &str) {
+    // If even standard error is closed there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "gc-bench: {line}");
+}
+
+/// Writes to standard output; a reader that has left is no error.
+pub fn emit(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// The workloads with their parameters, from the same declarations that parse them.
+fn list() -> String {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["workload", "parameters", "what"]);
+    let run = cli.find_subcommand("run");
+    for workload in run.into_iter().flat_map(clap::Command::get_subcommands) {
+        let own = workload.get_arguments().filter(|arg| !arg.is_global_set() && arg.get_id() != "help");
+        let parameters = own.map(|arg| arg.to_string()).collect::<Vec<_>>().join(" ");
+        let about = workload.get_about().map(ToString::to_string).unwrap_or_default();
+        table.add_row([workload.get_name(), &parameters, &about]);
+    }
+    format!("{table}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_declarations_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_error_is_one_line() {
+        let text =
+            "error: invalid value 'x' for '--order <ORDER>'\n  [possible values: tree, random]\n\nUsage: …\n";
+        assert_eq!(one_line(text), "invalid value 'x' for '--order <ORDER>' [possible values: tree, random]");
+    }
+}

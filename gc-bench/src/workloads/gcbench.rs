@@ -1,0 +1,150 @@
+//! `gcbench`: the benchmark of John Ellis, Pete Kovac and Hans Boehm, in its standard sizes. A stretch tree is made and
+//! dropped; a long-lived tree and a long-lived array of doubles stay; then for each depth equal work is done in trees
+//! built top-down (node first, children stored into it) and bottom-up (children first). With several mutators each
+//! takes its share of those trees. An operation is one node built.
+use crate::bench::{Bench, Budget, Outcome};
+use crate::failure::{Failure, expect_eq};
+use crate::workloads::binary_trees::nodes;
+use greyset::{Array, Gc, Mutator, Slot, Trace};
+use serde::Serialize;
+use std::time::Instant;
+
+const STRETCH_DEPTH: u32 = 18;
+const LONG_LIVED_DEPTH: u32 = 16;
+const ARRAY_LENGTH: usize = 500_000;
+const MIN_DEPTH: u32 = 4;
+const MAX_DEPTH: u32 = 16;
+
+/// No parameters: the sizes are part of the benchmark.
+#[derive(clap::Args, Clone, Debug, Serialize)]
+pub struct Params {}
+
+/// Two references and two integers that nobody reads, as in the original.
+#[derive(Trace)]
+struct Node<'gc> {
+    left: Slot<'gc, Node<'gc>>,
+    right: Slot<'gc, Node<'gc>>,
+    _i: u32,
+    _j: u32,
+}
+
+impl<'gc> Node<'gc> {
+    fn new(left: Option<Gc<'gc, Node<'gc>>>, right: Option<Gc<'gc, Node<'gc>>>) -> Node<'gc> {
+        Node { left: Slot::new(left), right: Slot::new(right), _i: 0, _j: 0 }
+    }
+}
+
+/// What stays alive to the end.
+#[derive(Trace)]
+struct LongLived<'gc> {
+    tree: Gc<'gc, Node<'gc>>,
+    numbers: Gc<'gc, Array<'gc, f64>>,
+}
+
+fn make_bottom_up<'gc>(m: &'gc Mutator, depth: u32) -> Gc<'gc, Node<'gc>> {
+    if depth == 0 {
+        return m.alloc(Node::new(None, None));
+    }
+    let left = make_bottom_up(m, depth - 1);
+    let right = make_bottom_up(m, depth - 1);
+    m.alloc(Node::new(Some(left), Some(right)))
+}
+
+fn make_top_down<'gc>(m: &'gc Mutator, depth: u32) -> Gc<'gc, Node<'gc>> {
+    let node = m.alloc(Node::new(None, None));
+    populate(m, depth, node);
+    node
+}
+
+fn populate<'gc>(m: &'gc Mutator, depth: u32, node: Gc<'gc, Node<'gc>>) {
+    if depth == 0 {
+        return;
+    }
+    let left = m.alloc(Node::new(None, None));
+    let right = m.alloc(Node::new(None, None));
+    node.left.store(m, Some(left));
+    node.right.store(m, Some(right));
+    populate(m, depth - 1, left);
+    populate(m, depth - 1, right);
+}
+
+fn count<'gc>(m: &'gc Mutator, node: Gc<'gc, Node<'gc>>) -> u64 {
+    1 + node.left.load(m).map_or(0, |n| count(m, n)) + node.right.load(m).map_or(0, |n| count(m, n))
+}
+
+/// Trees of each depth, for each of the two ways: as many nodes as two stretch trees.
+fn rounds() -> impl Iterator<Item = (u32, u64)> {
+    (MIN_DEPTH..=MAX_DEPTH).step_by(2).map(|depth| (depth, 2 * nodes(STRETCH_DEPTH) / nodes(depth)))
+}
+
+impl Params {
+    /// Does the work. The check counts the long-lived tree and one tree of each kind and depth for each mutator.
+    pub fn run(&self, bench: &mut Bench) -> Result<Outcome, Failure> {
+        bench.start();
+        let keep = bench.on_first((), |m, ()| {
+            make_bottom_up(m, STRETCH_DEPTH);
+            m.safepoint();
+            let tree = make_top_down(m, LONG_LIVED_DEPTH);
+            // The second half stays zero, as in the original.
+            let numbers =
+                m.alloc_array(ARRAY_LENGTH, |i| if i < ARRAY_LENGTH / 2 { 1.0 / i as f64 } else { 0.0 });
+            Ok(m.alloc(LongLived { tree, numbers }).root(m))
+        })?;
+        let (budget, mutators) = (bench.budget(None, u64::MAX), bench.mutators());
+        let made = bench.on_each(vec![(); mutators], |m, index, ()| time_all(m, index, mutators, budget))?;
+        let (tree, number) = bench.on_first((), |m, ()| {
+            let keep = keep.get(m);
+            Ok((count(m, keep.tree), keep.numbers[1000]))
+        })?;
+        bench.stop();
+        judge(tree, number, made.iter().sum())
+    }
+}
+
+/// One mutator's share of all depths; returns the nodes it has made.
+fn time_all(m: &mut Mutator, index: usize, mutators: usize, budget: Budget) -> Result<u64, Failure> {
+    let mut made = 0;
+    for (depth, trees) in rounds() {
+        for make in [make_top_down, make_bottom_up] {
+            let mut sample = None;
+            for i in (index as u64..trees).step_by(mutators) {
+                if i % 64 == 0 && budget.is_over(Instant::now()) {
+                    return Ok(made);
+                }
+                let tree = make(m, depth);
+                sample = sample.or_else(|| Some(count(m, tree)));
+                made += nodes(depth);
+                m.safepoint();
+            }
+            if let Some(counted) = sample {
+                expect_eq(&format!("the node count of a tree of depth {depth}"), counted, nodes(depth))?;
+            }
+        }
+    }
+    Ok(made)
+}
+
+fn judge(tree: u64, number: f64, made: u64) -> Result<Outcome, Failure> {
+    expect_eq("the long-lived tree's node count", tree, nodes(LONG_LIVED_DEPTH))?;
+    expect_eq("element 1000 of the long-lived array", number, 1.0 / 1000.0)?;
+    let check = format!("long-lived tree of {tree} nodes, array[1000] = {number}");
+    Ok(Outcome { ops: made + nodes(STRETCH_DEPTH) + tree, check, op_times: None, notes: vec![] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_rounds() {
+        assert_eq!(rounds().next(), Some((4, 33_824)));
+        assert_eq!(rounds().last(), Some((16, 8)));
+    }
+
+    #[test]
+    fn wrong_survivors_fail_the_check() {
+        assert!(judge(nodes(16), 0.001, 0).is_ok());
+        assert!(matches!(judge(nodes(16) - 1, 0.001, 0), Err(Failure::Check(_))));
+        assert!(matches!(judge(nodes(16), 0.0, 0), Err(Failure::Check(_))));
+    }
+}

@@ -1,0 +1,176 @@
+//! The command line from outside: every workload, the fields of the result, and what wrong arguments get.
+use serde_json::Value;
+use std::process::{Command, Output};
+
+fn gc_bench(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gc-bench")).args(args).output().expect("gc-bench starts")
+}
+
+/// The same in a heap that cannot take the machine's memory if collection does not work.
+fn gc_bench_limited(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gc-bench"));
+    command.args(args).env("GREYSET_HARD_LIMIT", "3GiB").output().expect("gc-bench starts")
+}
+
+fn report(args: &[&str]) -> Value {
+    let output = gc_bench_limited(args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("one JSON object")
+}
+
+/// Every workload with parameters that make it short, and whether it times single operations.
+const SMALL: [(&[&str], bool); 9] = [
+    (&["binary-trees", "--depth", "8"], false),
+    (&["gcbench", "--seconds", "0.2"], false),
+    (&["graph", "--objects", "10000", "--order", "tree", "--collections", "2"], false),
+    (&["graph", "--objects", "10001", "--order", "random", "--collections", "2", "--workers", "1"], false),
+    (&["queue", "--window", "1000", "--pushes", "5000", "--size", "64"], true),
+    (&["churn", "--live", "1MiB", "--ops", "5000"], true),
+    (&["alloc", "--size", "40", "--ops", "50000"], false),
+    (&["alloc", "--size", "1000", "--ops", "5000", "--keep", "100"], false),
+    (&["json", "--rounds", "2"], true),
+];
+
+fn small(workload: &[&str], more: &[&str]) -> Value {
+    report(&[&["run"], workload, &["--json"], more].concat())
+}
+
+#[test]
+fn every_workload_reports_the_same_fields() {
+    for (workload, times_operations) in SMALL {
+        let report = small(workload, &[]);
+        let has = |path: &str, is: fn(&Value) -> bool| {
+            let value = report.pointer(path);
+            assert!(value.is_some_and(is), "{workload:?}: {path} is {value:?}");
+        };
+        assert_eq!(report["workload"], workload[0]);
+        has("/params", Value::is_object);
+        has("/check", |check| check.as_str().is_some_and(|text| !text.is_empty()));
+        for field in
+            ["/wall_s", "/cpu_s", "/ops_per_s", "/gc/mark_cpu_s", "/gc/assist_cpu_s", "/gc/sweep_cpu_s"]
+        {
+            has(field, Value::is_number);
+        }
+        for field in
+            ["/ops", "/max_rss_bytes", "/gc/cycles", "/gc/goal_bytes", "/gc/live_bytes", "/gc/peak_bytes"]
+        {
+            has(field, Value::is_u64);
+        }
+        has("/gc/marked_objects", Value::is_u64);
+        assert_eq!(report.get("op_ns").is_some(), times_operations, "{workload:?}");
+        for histogram in ["op_ns", "safepoint_ns"] {
+            if let Some(Value::Object(percentiles)) = report.get(histogram) {
+                let fields = percentiles.keys().collect::<Vec<_>>();
+                assert_eq!(fields, ["count", "p50", "p99", "p999", "p9999", "max"]);
+            }
+        }
+        let known = "workload params wall_s cpu_s ops ops_per_s max_rss_bytes check gc safepoint_ns op_ns";
+        let fields = report.as_object().into_iter().flat_map(|object| object.keys());
+        assert!(fields.into_iter().all(|field| known.split(' ').any(|name| name == field)));
+    }
+}
+
+#[test]
+fn several_mutators_share_the_work() {
+    for (workload, _) in
+        SMALL.into_iter().filter(|(workload, _)| workload[0] != "graph" && workload[0] != "gcbench")
+    {
+        let [one, two] = ["1", "2"].map(|mutators| small(workload, &["--mutators", mutators]));
+        assert_eq!(one["check"], two["check"], "{workload:?}");
+        assert_eq!(one["ops"], two["ops"], "{workload:?}");
+    }
+}
+
+#[test]
+fn both_drivers_and_other_heap_settings_give_the_same_result() {
+    let workload = ["churn", "--live", "2MiB", "--ops", "20000"];
+    let plain = small(&workload, &[]);
+    for more in [
+        &["--driver", "inline"][..],
+        &["--gogc", "50", "--workers", "2"],
+        &["--gogc", "off", "--memory-limit", "64MiB"],
+    ] {
+        assert_eq!(small(&workload, more)["check"], plain["check"], "{more:?}");
+    }
+    assert_eq!(small(&workload, &["--gogc", "off", "--hard-limit", "1GiB"])["params"]["gogc"], "off");
+}
+
+#[test]
+fn seconds_bound_a_run_without_a_count() {
+    let report = small(&["churn", "--live", "1MiB"], &["--seconds", "0.1"]);
+    assert!(report["wall_s"].as_f64().is_some_and(|s| (0.1..5.0).contains(&s)), "{report}");
+}
+
+#[test]
+fn text_output_names_the_check() {
+    let output = gc_bench(&["run", "binary-trees", "--depth", "6"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("64\t trees of depth 4\t check: 1984"), "{text}");
+    assert!(text.contains("check           ok: "), "{text}");
+}
+
+#[test]
+fn latencies_go_to_a_file() {
+    let path = std::env::temp_dir().join(format!("gc-bench-latencies-{}.tsv", std::process::id()));
+    let path = path.to_str().expect("a plain path");
+    small(&["queue", "--window", "10", "--pushes", "1000", "--size", "16"], &["--latencies", path]);
+    let text = std::fs::read_to_string(path).expect("written");
+    let counts = text.lines().map(|line| line.split('\t').nth(1).and_then(|n| n.parse::<u64>().ok()));
+    assert_eq!(counts.sum::<Option<u64>>(), Some(1000));
+    std::fs::remove_file(path).expect("removable");
+}
+
+#[test]
+fn wrong_arguments_get_one_line_and_exit_code_2() {
+    for (args, names) in [
+        (&["walk"][..], "walk"),
+        (&["run"], "name a workload"),
+        (&["run", "juggle"], "juggle"),
+        (&["run", "graph", "--order", "up"], "--order"),
+        (&["run", "graph", "--mutators", "2"], "--mutators"),
+        (&["run", "binary-trees", "--depth", "99"], "--depth"),
+        (&["run", "churn", "--live", "12 apples"], "--live"),
+        (&["run", "churn", "--live", "100"], "--live"),
+        (&["run", "alloc", "--size", "8"], "--size"),
+        (&["run", "alloc", "--gogc", "many"], "--gogc"),
+        (&["run", "alloc", "--driver", "stepping"], "--driver"),
+        (&["run", "alloc", "--hard-limit", "1KiB"], "hard_limit"),
+        (&["run", "alloc", "--memory-limit", "2GiB", "--hard-limit", "1GiB"], "hard_limit"),
+        (&["run", "alloc", "--seconds", "-1"], "--seconds"),
+        (&["run", "alloc", "--ops", "1", "--latencies", "/tmp/x"], "--latencies"),
+        (&["run", "json", "/nowhere/at/all.json"], "/nowhere/at/all.json"),
+        (&["--seconds", "x"], "--seconds"),
+    ] {
+        let output = gc_bench(args);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(error.starts_with("gc-bench: ") && error.contains(names), "{args:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn list_names_every_workload() {
+    let output = gc_bench(&["list"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    for (workload, _) in SMALL {
+        assert!(text.lines().any(|line| line.trim_start().starts_with(workload[0])), "{text}");
+    }
+}
+
+#[test]
+fn the_tour_writes_its_page() {
+    let page = std::env::temp_dir().join(format!("gc-bench-tour-{}.html", std::process::id()));
+    let output = gc_bench_limited(&["--seconds", "1", "--output", page.to_str().expect("a plain path")]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains(page.to_str().expect("a plain path")));
+    let html = std::fs::read_to_string(&page).expect("a page");
+    assert!(html.contains("</html>") && html.matches("<svg").count() >= 9, "{}", html.len());
+    assert!(
+        !html.contains("http://")
+            || html.matches("http://").count() == html.matches("http://www.w3.org/2000/svg").count()
+    );
+    std::fs::remove_file(page).expect("removable");
+}
