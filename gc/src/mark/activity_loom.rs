@@ -7,6 +7,7 @@
 
 use super::Activity;
 use greyset_sync::atomic::{AtomicUsize, Ordering};
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 use std::sync::atomic::AtomicUsize as Counter;
@@ -17,7 +18,14 @@ struct Model {
     /// Segments that exist, in the queue or in hands. Changes with the loom operation before it, since threads switch only at
     /// those.
     alive: Counter,
+    /// Segments ever taken; changes as `alive` does.
+    taken: Counter,
+    /// What scanning writes, for each segment in the order of taking: colours that Clear will read.
+    written: [UnsafeCell<u32>; 2],
 }
+
+// SAFETY: `written[n]` is touched by who scans that segment, and by the collector when it is quiet; loom checks.
+unsafe impl Sync for Model {}
 
 impl Model {
     fn new(segments: usize) -> Arc<Model> {
@@ -25,18 +33,24 @@ impl Model {
             activity: Activity::new(),
             segments: AtomicUsize::new(segments),
             alive: Counter::new(segments),
+            taken: Counter::new(0),
+            written: Default::default(),
         })
     }
 
-    fn take(&self) -> bool {
+    /// Takes a segment; returns which.
+    fn take(&self) -> Option<usize> {
         let less = |n: usize| n.checked_sub(1);
-        self.segments.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_ok()
+        self.segments.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).ok()?;
+        Some(self.taken.fetch_add(1, Ordering::Relaxed))
     }
 
     /// A marker: takes until nothing is left; the first segment it scans yields `found` more.
     fn mark(&self, mut found: usize) {
         self.activity.begin();
-        while self.take() {
+        while let Some(segment) = self.take() {
+            // SAFETY: taken, so nobody else's; loom checks.
+            self.written[segment].with_mut(|value| unsafe { *value += 1 });
             self.alive.fetch_add(found, Ordering::Relaxed);
             for _ in 0..std::mem::take(&mut found) {
                 self.segments.fetch_add(1, Ordering::Release);
@@ -50,6 +64,10 @@ impl Model {
     fn ask(&self) {
         if self.activity.is_quiet(|| self.segments.load(Ordering::Acquire) == 0) {
             assert_eq!(self.alive.load(Ordering::Relaxed), 0, "quiet, though a segment is left");
+            for written in &self.written {
+                // SAFETY: everybody who wrote is idle; loom checks that this is known here.
+                written.with(|value| assert!(unsafe { *value } <= 1));
+            }
         }
     }
 }
