@@ -63,7 +63,7 @@ pub struct ClassCensus {
 }
 
 impl MHeap {
-    /// The heap's memory now. Cost: two locks of a few nanoseconds each; does not walk anything.
+    /// The heap's memory now. Cost: one short lock; walks nothing.
     pub fn stats(&self) -> AllocStats {
         let (heap, metadata) = self.page_stats();
         let external = self.external().load(greyset_sync::atomic::Ordering::Relaxed);

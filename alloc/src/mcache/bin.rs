@@ -25,7 +25,7 @@ const TINY_SLOT: usize = 16;
 ///
 /// # Invariants
 /// The address of a `TypeInfo`; for types of variable length with the size class + 1 in the top byte, which is 0 in every
-/// address (checked on the slow path); 0 for none.
+/// address (debug builds assert it on the slow path); 0 for none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(transparent)]
 pub(crate) struct Key(usize);
