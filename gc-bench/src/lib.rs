@@ -1,7 +1,7 @@
 //! The benchmark program of greyset as a library, so that the peer programs under `peers/rust` measure, check and
 //! report with the same code.
 //!
-//! A run is: [`options`] make a heap, [`bench`] puts mutators on it, one of the [`workloads`] does its work and proves
+//! A run is: [`options`] make a heap, [`mod@bench`] puts mutators on it, one of the [`workloads`] does its work and proves
 //! it right, [`report`] says what it cost. The [`tour`] runs all of them and [`page`] draws the result. Only the public
 //! interface of greyset is used here, so this is also what a program written by a user looks like.
 #![forbid(unsafe_code)]

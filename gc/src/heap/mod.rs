@@ -17,8 +17,9 @@ use std::sync::Arc;
 
 /// A garbage-collected heap: `Send + Sync`, cheap to clone, as many in a process as you like.
 ///
-/// Memory stays mapped until the last `Heap`, [`MutatorHandle`], [`Root`](crate::Root) and [`Weak`](crate::Weak) of it is
-/// gone; then every value is dropped.
+/// Memory stays mapped until the last `Heap`, [`MutatorHandle`] and [`Root`](crate::Root) of it is gone; then every value is
+/// dropped. A [`Weak`](crate::Weak) does not keep the heap. A `Root` that lies in an object of its own heap does, until
+/// the object dies.
 ///
 /// ```
 /// # fn main() -> Result<(), greyset::HeapError> {

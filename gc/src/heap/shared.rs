@@ -144,6 +144,11 @@ impl Shared {
         self.this.upgrade()
     }
 
+    /// This heap, for a handle that does not keep it.
+    pub(crate) fn weak_ref(&self) -> Weak<Shared> {
+        Weak::clone(&self.this)
+    }
+
     /// A new heap.
     pub(crate) fn build(config: Config) -> Result<Arc<Shared>, HeapError> {
         let alloc = MHeap::new(&alloc_config(&config), Box::new(RealOs)).map_err(refused)?;

@@ -63,7 +63,7 @@ impl EntryRef {
     #[inline]
     pub(crate) fn get(&self) -> &Entry {
         // SAFETY: chunks live as long as their table (invariant 1), and every holder of an `EntryRef` keeps the heap that
-        // owns the table alive.
+        // owns the table alive, at least while it looks (`Weak`).
         unsafe { self.0.as_ref() }
     }
 }

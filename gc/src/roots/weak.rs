@@ -7,19 +7,22 @@
 use crate::barrier::Mode;
 use crate::cycle::Phase;
 use crate::handle::Gc;
-use crate::heap::Owner;
+use crate::heap::Shared;
 use crate::mutator::Mutator;
 use crate::roots::EntryRef;
 use crate::trace::{Branded, Managed, Shape, Shaped, Trace, Tracer};
 use greyset_sync::{Point, point};
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::ptr;
+use std::sync::Weak as ArcWeak;
+
+type HeapRef = ArcWeak<Shared>;
 
 /// A weak handle, in objects or outside, on any thread: does not keep its object alive.
 ///
 /// Cleared by the collector in the cycle that finds the object unreachable, before its finalization and before its memory is
-/// used again. Costs an entry in a table; an object that holds one has drop glue.
+/// used again. Costs an entry in a table; an object that holds one has drop glue. Does not keep the heap either.
 ///
 /// ```
 /// # fn main() -> Result<(), greyset::HeapError> {
@@ -35,7 +38,8 @@ use std::sync::Arc;
 /// ```
 pub struct Weak<F: Managed> {
     entry: EntryRef,
-    owner: Arc<Owner>,
+    /// The heap, not kept: a handle may lie in an object, and an object must not keep its own heap.
+    heap: HeapRef,
     family: PhantomData<fn() -> F>,
 }
 
@@ -48,7 +52,7 @@ impl<'gc, T: Branded<'gc>> Gc<'gc, T> {
         }
         let entry = weaks.take_one();
         entry.get().store(self.as_addr());
-        Weak { entry, owner: Arc::clone(m.owner()), family: PhantomData }
+        Weak { entry, heap: m.shared().weak_ref(), family: PhantomData }
     }
 }
 
@@ -85,17 +89,17 @@ impl<F: Managed> Weak<F> {
     pub fn duplicate(&self, m: &Mutator) -> Weak<F> {
         let entry = m.shared().weaks.take_one();
         entry.get().store(self.upgrade(m).map_or(0, Gc::as_addr));
-        Weak { entry, owner: Arc::clone(m.owner()), family: PhantomData }
+        Weak { entry, heap: m.shared().weak_ref(), family: PhantomData }
     }
 
-    /// Whether the object has been found dead by a cycle. `false` is no promise.
+    /// Whether the object has been found dead by a cycle, or the heap is gone. `false` is no promise.
     pub fn is_cleared(&self) -> bool {
-        self.entry.get().load() == 0
+        self.heap.upgrade().is_none_or(|_heap| self.entry.get().load() == 0)
     }
 
     fn check(&self, m: &Mutator) {
         assert!(
-            Arc::ptr_eq(&self.owner, m.owner()),
+            ptr::eq(self.heap.as_ptr(), m.shared()),
             "this Weak belongs to another heap: use it with a mutator of the heap it was made in"
         );
     }
@@ -155,8 +159,10 @@ impl Mutator {
 
 impl<F: Managed> Drop for Weak<F> {
     fn drop(&mut self) {
-        let weaks = &self.owner.shared().weaks;
-        weaks.list(self.entry);
+        // Without the heap there is no table.
+        if let Some(shared) = self.heap.upgrade() {
+            shared.weaks.list(self.entry);
+        }
     }
 }
 

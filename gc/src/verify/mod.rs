@@ -140,7 +140,9 @@ impl EdgeSink for Walk<'_> {
 
 /// Re-marks from the roots and compares; then checks the allocator's tables if nothing runs.
 pub(crate) fn verify(shared: &Shared) -> Result<Verified, Blame> {
-    let verified = remark(shared)?;
+    // During Clear, what finalizable objects reach is marked only by and by.
+    let marked = matches!(shared.published.phase(), Phase::Sweep | Phase::Idle);
+    let verified = remark(shared, marked)?;
     if shared.published.phase() == Phase::Idle
         && let Err(corruption) = shared.alloc.verify()
     {
@@ -149,15 +151,15 @@ pub(crate) fn verify(shared: &Shared) -> Result<Verified, Blame> {
     Ok(verified)
 }
 
-/// The re-mark alone.
-fn remark(shared: &Shared) -> Result<Verified, Blame> {
+/// The re-mark alone; what it reaches must be allocated, and black if marking and clearing are over.
+fn remark(shared: &Shared, must_be_black: bool) -> Result<Verified, Blame> {
     let mut walk = Walk {
         shared,
         from: HashMap::new(),
         list: Vec::new(),
         holder: 0,
         seen: Verified::default(),
-        must_be_black: shared.published.phase() == Phase::Clear,
+        must_be_black,
         shade: Shade::new(shared.published.white()),
         tables: Vec::new(),
         blame: None,
@@ -200,7 +202,7 @@ fn ephemerons(walk: &mut Walk<'_>) -> bool {
 
 /// For `verify` as a setting: a wrong heap is reported and the process ends before anything is freed.
 pub(crate) fn check_or_die(shared: &Shared) {
-    if let Err(blame) = remark(shared) {
+    if let Err(blame) = remark(shared, true) {
         eprintln!("{blame}");
         std::process::abort();
     }

@@ -5,7 +5,7 @@
 //!
 //! - [`scan`]: from text to tokens; knows nothing of the heap.
 //! - [`value`]: what a document is made of in the heap.
-//! - [`parse`], [`edit`], [`print`]: the three passes, each in steps with safepoints between them.
+//! - [`parse`], [`edit`], [`mod@print`]: the three passes, each in steps with safepoints between them.
 //! - [`source`]: where the text comes from, and its canonical form.
 pub mod edit;
 pub mod parse;
