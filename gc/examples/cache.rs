@@ -28,6 +28,8 @@ struct Cache {
     recent: VecDeque<(u64, Root<Page<'static>>)>,
     /// Every page that may still be there. These do not.
     index: HashMap<u64, Weak<Page<'static>>>,
+    /// How large the index may become before the empty handles in it are dropped.
+    prune_at: usize,
     /// Pages that are gone, counted by the collector.
     gone: Arc<AtomicU64>,
     found: u64,
@@ -40,6 +42,7 @@ impl Cache {
             capacity,
             recent: VecDeque::new(),
             index: HashMap::new(),
+            prune_at: 2 * capacity,
             gone: Arc::default(),
             found: 0,
             loaded: 0,
@@ -77,8 +80,10 @@ impl Cache {
             Arc::clone(&self.gone),
         );
         self.index.insert(number, page.downgrade(m));
-        if self.index.len() > 4 * self.capacity {
+        if self.index.len() > self.prune_at {
             self.index.retain(|_, weak| !weak.is_cleared());
+            // Twice what is left: a cycle may not come for long, and looking in vain must not cost more than loading.
+            self.prune_at = 2 * self.index.len().max(self.capacity);
         }
         page
     }

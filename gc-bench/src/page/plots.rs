@@ -54,7 +54,8 @@ pub fn heap_over_time(samples: &[Sample]) -> String {
         mesh.x_labels(6).y_labels(5).x_label_formatter(&|s| format!("{s:.1} s"));
         mesh.y_label_formatter(&|mib| format!("{mib:.0} MiB")).draw()?;
         let series: [fn(&Sample) -> u64; 3] = [|s| s.heap_bytes, |s| s.goal_bytes, |s| s.live_bytes];
-        for (value, colour) in series.into_iter().zip(SERIES) {
+        // The heap last, so that it is on top of the others.
+        for (value, colour) in series.into_iter().zip(SERIES).rev() {
             let points = samples.iter().map(|s| (s.at_s, mib(value(s))));
             chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
         }
