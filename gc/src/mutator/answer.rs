@@ -156,6 +156,10 @@ impl Mutator {
     pub(super) fn take_mode(&self, mode: Mode) {
         let published = &self.shared().published;
         self.mode.set(mode);
+        if mode == Mode::Both {
+            // What one cycle left unpaid is no concern of the next.
+            self.debt.set(0);
+        }
         self.shade.set(Shade::new(published.white()));
         self.colour.set(match mode {
             Mode::Off => published.live(),

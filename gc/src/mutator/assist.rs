@@ -23,7 +23,7 @@ impl Mutator {
         if !shared.published.tracing() {
             return;
         }
-        let owed = self.debt.get() + (bytes as f64 * shared.pace.ratio()) as i64;
+        let owed = self.debt.get().saturating_add((bytes as f64 * shared.pace.ratio()) as i64);
         if owed <= 0 {
             return self.debt.set(owed);
         }
@@ -57,7 +57,7 @@ impl Mutator {
         let mut slot = self.marker.borrow_mut();
         let marker = slot.get_or_insert_with(|| Box::new(Marker::new()));
         let done = marker.assist(shared, own, want.unsigned_abs());
-        self.debt.set(self.debt.get() - i64::try_from(done).unwrap_or(i64::MAX));
+        self.debt.set(self.debt.get().saturating_sub(i64::try_from(done).unwrap_or(i64::MAX)));
         if done < want.unsigned_abs() {
             // Nothing grey within reach: perhaps marking can end, and this mutator's next safepoint may see to it.
             self.record.word.set_step();
