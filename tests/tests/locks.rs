@@ -1,6 +1,6 @@
 //! `Lock`: who may have it when, and what becomes of guards that are forgotten.
 
-use greyset::{Driver, Gc, Heap, Lock, LockGuard, Mutator, Slot, Trace};
+use greyset::{Driver, Gc, Heap, Lock, LockGuard, Mutator, Slot, StepOutcome, Trace};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 
@@ -188,5 +188,33 @@ fn threads_take_turns_while_the_collector_runs() {
         let mut all = shared.get(m).rows.with(m, |rows| rows.iter().map(|n| **n).collect::<Vec<_>>());
         all.sort_unstable();
         assert!(all.into_iter().eq(0..THREADS * ROUNDS));
+    });
+}
+
+/// The marker cannot scan what a forgotten guard keeps, until the mutator has answered; so it must be asked.
+#[test]
+fn a_cycle_ends_although_a_guard_was_forgotten() {
+    let heap = heap(Driver::Stepping);
+    let mut stepper = heap.stepper();
+    heap.mutator().enter(|m| {
+        let t = table(m).root(m);
+        stepper.request();
+        let mut forgotten = false;
+        for _ in 0..1000 {
+            match stepper.collector() {
+                StepOutcome::AwaitMutators => m.safepoint(),
+                StepOutcome::AwaitMarkers => {
+                    if !std::mem::replace(&mut forgotten, true) {
+                        std::mem::forget(t.get(m).get().rows.write(m));
+                    }
+                    stepper.mark(64);
+                }
+                StepOutcome::AwaitSweep => _ = stepper.sweep(64),
+                StepOutcome::Idle => break,
+                _ => {}
+            }
+            m.safepoint();
+        }
+        assert!(forgotten && heap.stats().cycles == 1, "the cycle waits for the lock");
     });
 }

@@ -8,7 +8,8 @@
 //! | Both | shade all of `T` | shade all of `T` |
 //! | Deletion | first time in this cycle: shade all of `T`, store the cycle's number | nothing |
 //!
-//! The marker takes the lock only if it is free; otherwise it puts the whole object off. It stores the cycle's number too.
+//! The marker passes by what is captured. What is not, it locks, reads, and stores the cycle's number; if the lock is taken it
+//! puts the whole object off, which lasts no longer than the taker's own capture.
 //!
 //! **Forgotten guards.** A guard cannot outlive its window, so a lock that a guard was forgotten on is free again when the
 //! mutator has answered its next handshake or parked (`lock_state`). One duty goes missing then, the shading at the end in mode Both: mutators count the guards
@@ -207,7 +208,7 @@ impl<'gc, T: Trace<'gc>> Lock<'gc, T> {
 
     /// The barrier at the start of writing. The lock has just been taken.
     fn start_writing<'a>(&'a self, m: &'gc Mutator) -> LockGuard<'a, 'gc, T> {
-        let release = Release(&self.state);
+        let unlock = Unlock(&self.state);
         match m.mode() {
             Mode::Off => {}
             Mode::Both => {
@@ -223,7 +224,7 @@ impl<'gc, T: Trace<'gc>> Lock<'gc, T> {
                 }
             }
         }
-        std::mem::forget(release);
+        std::mem::forget(unlock);
         LockGuard { lock: self, m }
     }
 
@@ -258,9 +259,9 @@ fn already_held(verb: &str) -> ! {
 }
 
 /// Gives up writing when dropped, also by a panic in the barrier.
-struct Release<'a>(&'a LockState);
+struct Unlock<'a>(&'a LockState);
 
-impl Drop for Release<'_> {
+impl Drop for Unlock<'_> {
     fn drop(&mut self) {
         point(Point::LockRelease);
         self.0.unlock_write();
@@ -288,7 +289,7 @@ impl EdgeSink for ShadeSink<'_> {
 
 impl<'gc, T: Trace<'gc>> Drop for LockGuard<'_, 'gc, T> {
     fn drop(&mut self) {
-        let _release = Release(&self.lock.state);
+        let _unlock = Unlock(&self.lock.state);
         if self.m.mode() == Mode::Both {
             let _ = self.lock.shade_contents(self.m, Purpose::Shade);
             self.m.open().guard_dropped();

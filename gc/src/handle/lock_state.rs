@@ -81,7 +81,8 @@ pub(crate) enum Busy {
 pub(crate) struct LockState {
     word: AtomicU64,
     depth: AtomicU32,
-    /// Number of the cycle in which the contents were last captured, 0 for never. Written while the lock is held.
+    /// Number of the cycle in which the contents were last captured, 0 for never. Written while the lock is held, read at
+    /// any time.
     captured: AtomicU32,
 }
 
@@ -185,16 +186,16 @@ impl LockState {
         }
     }
 
-    /// Were the contents captured in this cycle? The caller holds the lock in some way.
+    /// Were the contents captured in this cycle? Anybody may ask.
     pub(crate) fn is_captured(&self, cycle: u32) -> bool {
-        // Relaxed: written under the lock, and taking the lock has acquired what was done under it.
-        self.captured.load(Ordering::Relaxed) == cycle
+        // ORDERING: acquire pairs with the release in `set_captured`: what was shaded comes before what follows from it.
+        self.captured.load(Ordering::Acquire) == cycle
     }
 
     /// The contents have been captured in this cycle. The caller holds the lock in some way.
     pub(crate) fn set_captured(&self, cycle: u32) {
-        // Visitors may race here, all with the number of the one running cycle.
-        self.captured.store(cycle, Ordering::Relaxed);
+        // ORDERING: release pairs with the acquire in `is_captured`. Visitors may race here, all with one number.
+        self.captured.store(cycle, Ordering::Release);
     }
 
     /// One more reading by the owner; false at the end of the counter's range.

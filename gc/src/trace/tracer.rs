@@ -164,10 +164,15 @@ impl<'gc> Tracer<'gc> {
 
     /// Asks for a look into the contents of a lock. `None`: they need not be traced now.
     ///
-    /// Never waits. If the lock is taken the object is put off as a whole; if the contents were captured in this cycle
-    /// there is nothing to do.
+    /// Never waits. If the contents were captured in this cycle there is nothing to do, whoever has the lock; so a writer is
+    /// in the way only until it has captured them itself. Then the object is put off as a whole.
     #[inline]
     pub(crate) fn look<'a>(&mut self, lock: &'a LockState) -> Option<Look<'a>> {
+        if let Some(cycle) = self.purpose.captures()
+            && lock.is_captured(cycle)
+        {
+            return None;
+        }
         let shared = !self.purpose.is_exclusive();
         if shared {
             // SAFETY: invariant 2.
@@ -177,11 +182,7 @@ impl<'gc> Tracer<'gc> {
                 return None;
             }
         }
-        let look = Look { lock, shared };
-        match self.purpose.captures() {
-            Some(cycle) if lock.is_captured(cycle) => None,
-            _ => Some(look),
-        }
+        Some(Look { lock, shared })
     }
 
     /// Ends a look: all contents have been traced. They count as captured if the purpose says so and nothing was put off.
@@ -217,5 +218,156 @@ impl<'gc> Tracer<'gc> {
             unsafe { self.sink.as_mut() }.edges(addresses);
         }
         self.len = 0;
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::handle::Lock;
+    use crate::trace::Trace;
+    use std::slice;
+
+    /// Keeps what it is told; every window is live, or none.
+    #[derive(Default)]
+    struct Sink {
+        batches: Vec<Vec<usize>>,
+        live: bool,
+        tables: usize,
+    }
+
+    impl EdgeSink for Sink {
+        fn edges(&mut self, addresses: &[usize]) {
+            self.batches.push(addresses.to_vec());
+        }
+        fn stamp_is_live(&self, _: Stamp) -> bool {
+            self.live
+        }
+        fn ephemeron_table(&mut self, _: NonNull<dyn EphemeronTable>) {
+            self.tables += 1;
+        }
+    }
+
+    struct Table;
+
+    impl EphemeronTable for Table {
+        fn trace_values(&self, _: &dyn Fn(usize) -> bool, _: &mut Tracer<'static>) {}
+        fn clear_dead(&self, _: &dyn Fn(usize) -> bool, _: &dyn Fn(Stamp) -> bool) -> bool {
+            true
+        }
+    }
+
+    const MARK: Purpose = Purpose::Mark { cycle: 3 };
+    const CAPTURE: Purpose = Purpose::Capture { cycle: 3 };
+
+    /// A reference that is never followed.
+    fn reference(address: &u64) -> Gc<'static, u64> {
+        // SAFETY: only its address is looked at, and only while the number is there.
+        unsafe { Gc::from_ptr(NonNull::from(address)) }
+    }
+
+    #[test]
+    fn references_come_in_batches_in_order() {
+        let numbers: Vec<u64> = (0..130).collect();
+        let references: Vec<_> = numbers.iter().map(reference).collect();
+        let mut sink = Sink::default();
+        let outcome = Tracer::run(&mut sink, MARK, |t| {
+            t.address(0);
+            references.trace(t);
+        });
+        assert_eq!(outcome, Outcome::Complete);
+        assert_eq!(sink.batches.iter().map(Vec::len).collect::<Vec<_>>(), [64, 64, 2]);
+        assert!(
+            sink.batches.concat().into_iter().eq(numbers.iter().map(|n| slice::from_ref(n).as_ptr().addr()))
+        );
+    }
+
+    #[test]
+    fn nothing_found_is_nothing_told() {
+        let mut sink = Sink::default();
+        assert_eq!(Tracer::run(&mut sink, MARK, |t| (1_u64, "text").trace(t)), Outcome::Complete);
+        assert!(sink.batches.is_empty());
+    }
+
+    fn trace<'a>(lock: &Lock<'a, Option<Gc<'a, u64>>>, purpose: Purpose, live: bool) -> (Outcome, usize) {
+        let mut sink = Sink { live, ..Sink::default() };
+        let outcome = Tracer::run(&mut sink, purpose, |t| lock.trace(t));
+        (outcome, sink.batches.concat().len())
+    }
+
+    #[test]
+    fn contents_are_captured_once_a_cycle() {
+        let number = 1;
+        for purpose in [MARK, CAPTURE] {
+            let lock = Lock::new(Some(reference(&number)));
+            assert_eq!(trace(&lock, purpose, true), (Outcome::Complete, 1));
+            assert_eq!(trace(&lock, purpose, true), (Outcome::Complete, 0));
+            assert_eq!(trace(&lock, Purpose::Mark { cycle: 4 }, true), (Outcome::Complete, 1));
+        }
+    }
+
+    #[test]
+    fn shading_and_verifying_look_at_everything_and_capture_nothing() {
+        let number = 1;
+        let lock = Lock::new(Some(reference(&number)));
+        for purpose in
+            [Purpose::Shade, Purpose::Verify, Purpose::Verify, MARK, Purpose::Shade, Purpose::Verify]
+        {
+            assert_eq!(trace(&lock, purpose, true), (Outcome::Complete, 1), "{purpose:?}");
+        }
+        assert_eq!(trace(&lock, MARK, true), (Outcome::Complete, 0));
+    }
+
+    #[test]
+    fn a_taken_lock_puts_the_object_off_unless_its_owner_is_gone() {
+        let state = LockState::new();
+        assert!(state.try_write(Stamp::new(1, 1), |_| true).is_ok());
+        let look = |live| {
+            let mut seen = false;
+            let outcome = Tracer::run(&mut Sink { live, ..Sink::default() }, MARK, |t| {
+                if let Some(look) = t.look(&state) {
+                    seen = true;
+                    t.looked(look);
+                }
+            });
+            (outcome, seen)
+        };
+        assert_eq!(look(true), (Outcome::Deferred, false));
+        assert_eq!(look(false), (Outcome::Complete, true));
+        assert!(state.try_write(Stamp::new(2, 1), |_| true).is_ok(), "the look is over");
+        assert_eq!(look(true), (Outcome::Complete, false), "captured, so nobody minds that it is taken");
+    }
+
+    #[test]
+    fn a_panic_in_a_look_gives_the_lock_back() {
+        let state = LockState::new();
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _ = Tracer::run(&mut Sink::default(), MARK, |t| {
+                let _look = t.look(&state);
+                panic!("in trace");
+            });
+        }));
+        assert!(result.is_err() && !state.is_captured(3));
+        assert!(state.try_write(Stamp::new(2, 1), |_| true).is_ok());
+    }
+
+    #[test]
+    fn a_table_of_ephemerons_is_for_the_marker() {
+        let state = LockState::new();
+        let run = |purpose| {
+            let mut sink = Sink::default();
+            let outcome = Tracer::run(&mut sink, purpose, |t| {
+                let look = t.look(&state).expect("not captured yet");
+                t.ephemerons(NonNull::from(&Table));
+                t.looked(look);
+            });
+            (outcome, sink.tables, state.is_captured(3))
+        };
+        assert_eq!(
+            run(CAPTURE),
+            (Outcome::Deferred, 0, false),
+            "and contents with one are not captured by others"
+        );
+        assert_eq!(run(MARK), (Outcome::Complete, 1, true));
     }
 }

@@ -41,6 +41,14 @@ pub(crate) enum Field {
     Row(usize),
 }
 
+/// How a reference is taken away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum How {
+    Swap,
+    Store,
+    Exchange,
+}
+
 /// Where a new node has a reference.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Place {
@@ -86,6 +94,15 @@ pub(crate) enum Op {
         of: usize,
         field: Field,
         to: usize,
+    },
+    /// What a collector must not miss: takes what the field holds, makes it the only reference of a new node, and that a
+    /// root.
+    Hide {
+        of: usize,
+        field: Field,
+        how: How,
+        id: usize,
+        root: usize,
     },
     /// Gives what was there before.
     Store {
@@ -255,6 +272,19 @@ impl Stage {
             Op::Fixed { of, to } => (to, holder(of).fixed),
             Op::Load { of, field, to } => (to, load(m, holder(of), field)),
             Op::Take { of, field, to } => (to, swap(m, holder(of), field, None)),
+            Op::Hide { of, field, how, id, root } => {
+                let hidden = match how {
+                    How::Swap => swap(m, holder(of), field, None),
+                    How::Store => store_none(m, holder(of), field),
+                    How::Exchange => {
+                        let current = load(m, holder(of), field);
+                        exchange(m, holder(of), field, current, None)
+                    }
+                };
+                let node = self.node(m, id, Place::Fixed, hidden);
+                self.roots.lock().unwrap()[root] = Some(node.root(m));
+                return id_of(hidden);
+            }
             Op::Store { of, field, from } => return id_of(swap(m, holder(of), field, registers[from])),
             Op::Exchange { of, field, current, new } => {
                 return id_of(exchange(m, holder(of), field, registers[current], registers[new]));
@@ -343,6 +373,17 @@ fn swap<'gc>(
             old
         }
     }
+}
+
+fn store_none<'gc>(m: &'gc Mutator, of: Gc<'gc, Node<'gc>>, field: Field) -> Option<Gc<'gc, Node<'gc>>> {
+    let old = load(m, of, field);
+    match field {
+        Field::Slot => of.slot.store(m, None),
+        Field::Word => of.word.store(m, Nan::nil()),
+        Field::Nested => of.nested.set(m, Lock::default()),
+        Field::Row(at) => of.row.copy_from(m, at, m.alloc_array(1, |_| Slot::empty()), 0..1),
+    }
+    old
 }
 
 fn exchange<'gc>(

@@ -1,4 +1,5 @@
-//! Random programs over every kind of reference field, with several mutators and a collector that is moved step by step.
+//! Programs over every kind of reference field, with several mutators and a collector that is moved step by step: chosen ones
+//! (`scenarios`) and random ones.
 //!
 //! Each mutator is a thread that does one operation when told to and answers; so a run is a function of its seed. Beside the
 //! heap a shadow keeps what refers to what. Every object has a witness that says when it was dropped:
@@ -9,6 +10,7 @@
 //! A failure names its seed: `BARRIERS_SEED=… cargo test -p greyset-tests --test barriers`.
 
 mod actor;
+mod scenarios;
 mod shadow;
 
 use actor::{Actor, Op};
@@ -18,11 +20,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Registers of a mutator: references it holds in its window.
-pub(crate) const REGISTERS: usize = 4;
+pub(crate) const REGISTERS: usize = 6;
 /// Roots, which all mutators share.
-pub(crate) const ROOTS: usize = 5;
+pub(crate) const ROOTS: usize = 12;
 /// Slots in the array of each node.
-pub(crate) const ROW: usize = 4;
+pub(crate) const ROW: usize = 6;
 
 const OBJECTS: usize = 4000;
 
@@ -48,6 +50,9 @@ struct Run {
     shadow: Shadow,
     random: Random,
     dropped: Arc<Vec<AtomicBool>>,
+    awaits_mutators: bool,
+    /// One in so many steps is a safepoint while the collector waits for some.
+    patience: usize,
     /// Cycles completed, to see that the test does something.
     cycles: u64,
     heap: Heap,
@@ -64,6 +69,8 @@ impl Run {
             shadow: Shadow::new(mutators),
             random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
             dropped,
+            awaits_mutators: false,
+            patience: [4, 40][seed as usize % 2],
             cycles: 0,
             heap,
         }
@@ -77,15 +84,17 @@ impl Run {
     }
 
     fn random_step(&mut self) {
-        // Slow marking, so that mutators do much between any two objects scanned.
-        let seldom = if self.stepper.phase() == "mark" { 8 } else { 3 };
-        if self.random.one_in(seldom) {
-            self.collector_step();
-            return;
-        }
+        // Quick handshakes and slow marking: mutators do much between any two objects scanned.
         let actor = self.random.below(self.actors.len());
-        let op = self.shadow.choose(actor, &mut self.random, OBJECTS);
-        self.perform(actor, op);
+        let tracing = self.stepper.phase() == "mark" && !self.awaits_mutators;
+        if self.awaits_mutators && self.random.one_in(self.patience) {
+            self.pass(actor);
+        } else if self.random.one_in(if tracing { 10 } else { 3 }) {
+            self.collector_step();
+        } else {
+            let op = self.shadow.choose(actor, &mut self.random, OBJECTS);
+            self.perform(actor, op);
+        }
     }
 
     fn collector_step(&mut self) {
@@ -97,7 +106,9 @@ impl Run {
                 self.stepper.sweep(1);
             }
             _ => {
-                if self.stepper.collector() == StepOutcome::Idle {
+                let outcome = self.stepper.collector();
+                self.awaits_mutators = outcome == StepOutcome::AwaitMutators;
+                if outcome == StepOutcome::Idle {
                     self.check();
                     self.stepper.request();
                 }
@@ -105,27 +116,20 @@ impl Run {
         }
     }
 
-    /// Runs the collector to the end of its cycle; mutators pass safepoints, and park where the collector gets nowhere: a
-    /// forgotten guard keeps its lock, and with it an object unscanned, until its mutator answers or parks.
+    /// Runs the collector to the end of its cycle; mutators pass safepoints.
     fn finish_cycle(&mut self) {
-        for step in 1.. {
-            let outcome = self.stepper.step_any();
-            if outcome == StepOutcome::Idle {
-                return;
-            }
-            let parks = step % 200 == 0;
-            if parks || outcome == StepOutcome::AwaitMutators {
-                (0..self.actors.len()).for_each(|actor| self.pass(actor, parks));
+        loop {
+            match self.stepper.step_any() {
+                StepOutcome::Idle => return,
+                StepOutcome::AwaitMutators => (0..self.actors.len()).for_each(|actor| self.pass(actor)),
+                _ => {}
             }
         }
     }
 
-    fn pass(&mut self, actor: usize, parks: bool) {
-        match (self.shadow.is_parked(actor), parks) {
-            (true, _) => self.perform(actor, Op::Unpark),
-            (false, true) => self.perform(actor, Op::Park),
-            (false, false) => self.perform(actor, Op::Safepoint),
-        }
+    fn pass(&mut self, actor: usize) {
+        let op = if self.shadow.is_parked(actor) { Op::Unpark } else { Op::Safepoint };
+        self.perform(actor, op);
     }
 
     fn is_dropped(&self, id: usize) -> bool {
@@ -170,7 +174,7 @@ fn run(seed: u64, mutators: usize, steps: usize) -> u64 {
 }
 
 fn seeds(mutators: usize, count: u64) {
-    let steps = 2000 * mutators;
+    let steps = 3000 * mutators;
     if let Some(seed) = std::env::var("BARRIERS_SEED").ok().and_then(|seed| seed.parse().ok()) {
         run(seed, mutators, steps);
         return;
@@ -181,15 +185,15 @@ fn seeds(mutators: usize, count: u64) {
 
 #[test]
 fn one_mutator() {
-    seeds(1, 60);
+    seeds(1, 100);
 }
 
 #[test]
 fn two_mutators() {
-    seeds(2, 60);
+    seeds(2, 100);
 }
 
 #[test]
 fn three_mutators() {
-    seeds(3, 60);
+    seeds(3, 100);
 }

@@ -1,6 +1,6 @@
 //! What refers to what, without a heap; and which operation comes next.
 
-use crate::actor::{Field, Op, Outcome, Place};
+use crate::actor::{Field, How, Op, Outcome, Place};
 use crate::{REGISTERS, ROOTS, ROW, Random};
 
 #[derive(Clone, Default)]
@@ -57,34 +57,41 @@ impl Shadow {
         }
         let held: Vec<usize> = (0..REGISTERS).filter(|&at| me.registers[at].is_some()).collect();
         let (any, to, root) = (random.below(REGISTERS), random.below(REGISTERS), random.below(ROOTS));
-        let field = match random.below(5) {
-            0 => Field::Slot,
-            1 => Field::Word,
-            2 => Field::Nested,
-            _ => Field::Row(random.below(ROW)),
-        };
+        let fields = [Field::Slot, Field::Word, Field::Nested, Field::Row(random.below(ROW))];
+        let field = fields[random.below(4)];
         let op = random.below(100);
-        if op < 10 && self.nodes.len() < objects {
+        let of = if held.is_empty() { any } else { held[random.below(held.len())] };
+        let from = if held.is_empty() { any } else { held[random.below(held.len())] };
+        let mostly_held = if random.one_in(8) { any } else { from };
+        if op < 12 && self.nodes.len() < objects {
             let places = [Place::Fixed, Place::Slot, Place::List, Place::Row, Place::Nowhere];
-            return Op::New { id: self.nodes.len(), from: any, place: places[random.below(5)], to };
+            return Op::New { id: self.nodes.len(), from: mostly_held, place: places[random.below(5)], to };
         }
         if held.is_empty() || op < 20 {
             return Op::FromRoot { root, to };
         }
-        let of = held[random.below(held.len())];
-        let from = held[random.below(held.len())];
         match op {
-            0..=23 => Op::Root { from: of, root },
-            24..=25 => Op::Unroot { root },
-            26..=27 => Op::Fixed { of, to },
-            28..=39 => Op::Load { of, field, to },
-            40..=53 => Op::Take { of, field, to },
-            54..=69 => Op::Store { of, field, from: any },
-            70..=75 => Op::Exchange { of, field, current: any, new: random.below(REGISTERS) },
+            0..=21 => Op::Root { from: of, root },
+            22 if random.one_in(3) => Op::Unroot { root },
+            22..=26 => Op::Fixed { of, to },
+            27..=40 => Op::Load { of, field, to },
+            41..=46 if self.nodes.len() < objects => {
+                // A field that holds something, if there is one.
+                let start = random.below(4);
+                let fields = (0..4).map(|at| fields[(start + at) % 4]);
+                let held = |&field: &Field| me.registers[of].is_some_and(|id| self.held(id, field).is_some());
+                let field = fields.clone().find(held).unwrap_or(field);
+                let how = [How::Swap, How::Store, How::Exchange][random.below(3)];
+                Op::Hide { of, field, how, id: self.nodes.len(), root }
+            }
+            41..=46 => Op::Load { of, field, to },
+            47..=53 => Op::Take { of, field, to },
+            54..=69 => Op::Store { of, field, from: mostly_held },
+            70..=75 => Op::Exchange { of, field, current: any, new: from },
             76..=79 => Op::Push { of, from },
             80 => Op::PushAndForget { of, from },
-            81..=85 => Op::Pop { of, to },
-            86..=87 => Op::First { of, to },
+            81..=84 => Op::Pop { of, to },
+            85..=87 => Op::First { of, to },
             88..=89 => Op::MoveList { of, to: from },
             90..=91 => {
                 let len = random.below(ROW);
@@ -137,6 +144,12 @@ impl Shadow {
             Op::Store { of, field, from } => {
                 return Outcome::Id(std::mem::replace(self.field(node(of), field), registers[from]));
             }
+            Op::Hide { of, field, root, .. } => {
+                let hidden = self.field(node(of), field).take();
+                self.roots[root] = Some(self.nodes.len());
+                self.nodes.push(Node { fixed: hidden, ..Node::default() });
+                return Outcome::Id(hidden);
+            }
             Op::Exchange { of, field, current, new } => {
                 let field = self.field(node(of), field);
                 let old = *field;
@@ -180,6 +193,16 @@ impl Shadow {
             }
             Op::Unpark => me.parked = false,
             other => unreachable!("{other:?} gives something"),
+        }
+    }
+
+    fn held(&self, node: usize, field: Field) -> Option<usize> {
+        let node = &self.nodes[node];
+        match field {
+            Field::Slot => node.slot,
+            Field::Word => node.word,
+            Field::Nested => node.nested,
+            Field::Row(at) => node.row[at],
         }
     }
 

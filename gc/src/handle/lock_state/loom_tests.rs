@@ -48,8 +48,14 @@ impl Cell {
 
     /// Looks as a visitor, if it may: one attempt, as a marker makes.
     fn try_visit(&self) -> Option<u32> {
+        self.try_visit_and(|| ())
+    }
+
+    /// As `try_visit`, and does something before it leaves.
+    fn try_visit_and(&self, last: impl FnOnce()) -> Option<u32> {
         self.state.try_visit(|stamp| self.is_live(stamp)).then(|| {
             let seen = self.look();
+            last();
             self.state.leave();
             seen
         })
@@ -154,18 +160,16 @@ fn a_forgotten_guard_for_reading_is_taken_over() {
 #[test]
 fn contents_are_captured_before_they_change() {
     const CYCLE: u32 = 5;
+    const PUT_OFF: u32 = u32::MAX;
     loom::model(|| {
         let cell = Cell::new();
         let other = cell.clone();
         let marker = thread::spawn(move || {
-            if !other.state.try_visit(|stamp| other.is_live(stamp)) {
-                return None; // put off
+            if other.state.is_captured(CYCLE) {
+                return None; // passed by
             }
-            let captured = other.state.is_captured(CYCLE);
-            let seen = (!captured).then(|| other.look());
-            other.state.set_captured(CYCLE);
-            other.state.leave();
-            seen
+            let seen = other.try_visit_and(|| other.state.set_captured(CYCLE));
+            seen.or(Some(PUT_OFF))
         });
         cell.write(Stamp(2));
         let captured = cell.state.is_captured(CYCLE);
@@ -175,5 +179,6 @@ fn contents_are_captured_before_they_change() {
         cell.state.unlock_write();
         let scanned = marker.join().unwrap();
         assert!(shaded == Some(0) || scanned == Some(0), "shaded {shaded:?}, scanned {scanned:?}");
+        assert!(scanned.is_some() || shaded.is_some(), "passed by without having been captured");
     });
 }
