@@ -49,18 +49,27 @@ impl Shade {
     pub(crate) fn shade(self, view: View<'_>, addr: usize) -> Shaded {
         let page = view.page(addr);
         let (byte, base) = view.locate(page, addr);
-        point(Point::ShadeRead);
-        let old = byte.load(Relaxed);
-        if old & COLOUR_BITS != self.white {
+        if !self.darken(byte) {
             return Shaded::Already;
         }
-        point(Point::ShadeWrite);
-        byte.store((old & !COLOUR_BITS) | self.black, Relaxed);
         if page.flags().contains(SpanFlags::LEAF) {
             Shaded::Leaf { size: size_of_object(view.space(), page) }
         } else {
             Shaded::Grey { base }
         }
+    }
+
+    /// Turns a colour byte black if it is white, and says whether it was: `shade` for who has found the byte before.
+    #[inline(always)]
+    pub(crate) fn darken(self, byte: &AtomicU8) -> bool {
+        point(Point::ShadeRead);
+        let old = byte.load(Relaxed);
+        let white = old & COLOUR_BITS == self.white;
+        if white {
+            point(Point::ShadeWrite);
+            byte.store((old & !COLOUR_BITS) | self.black, Relaxed);
+        }
+        white
     }
 
     /// Turns whatever is white in a row of colour bytes black: a cycle that cannot be trusted keeps everything.

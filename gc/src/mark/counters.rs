@@ -15,11 +15,18 @@ pub(crate) struct MarkCounters {
 }
 
 impl MarkCounters {
-    /// An object of `size` bytes is scanned: grey objects are counted here, leaves where they turn black.
+    /// So many objects of `size` bytes are scanned: grey objects are counted here, leaves where they turn black.
     #[inline(always)]
-    pub(crate) fn scan(&mut self, size: usize) {
-        self.objects += 1;
-        self.scanned += size as u64;
+    pub(crate) fn scan_many(&mut self, count: usize, size: usize) {
+        self.objects += count as u64;
+        self.scanned += count as u64 * size as u64;
+    }
+
+    /// So many leaves of `size` bytes have turned black.
+    #[inline(always)]
+    pub(crate) fn leaves(&mut self, count: usize, size: usize) {
+        self.objects += count as u64;
+        self.bytes += count as u64 * size as u64;
     }
 
     /// Adds to the heap's counters, as work mutators may draw on, and starts again from 0.

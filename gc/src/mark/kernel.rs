@@ -3,6 +3,7 @@
 //! Most objects are scanned without a call: fixed offsets (`Words`) or rows of them (`Rows`). Only `Call` shapes run code of
 //! the type. Every reference word is read atomically, because a mutator may be writing it.
 
+use crate::mark::counters::MarkCounters;
 use crate::trace::{GcType, Words};
 use greyset_alloc::{ClassInfo, PageRef};
 use greyset_sync::atomic::{AtomicUsize, Ordering};
@@ -20,28 +21,70 @@ pub(crate) fn type_of(class: &ClassInfo) -> &'static GcType {
 /// Room for offsets in a kernel: a power of two, so that an index is masked instead of checked.
 pub(crate) const OFFSETS: usize = Words::MAX.next_power_of_two();
 
-/// How objects of the class met last are scanned, copied to where the loop has it at hand: most neighbours have the same.
+/// How objects of one class are scanned, copied to where the loop has it at hand.
+#[derive(Clone, Copy)]
 pub(crate) struct Kernel {
     /// Class and flags of the pages ([`PageRef::kind`]); 0 for none.
-    pub(crate) kind: u32,
+    kind: u32,
     /// Reference words, by their offsets.
     pub(crate) words: usize,
     /// Slot size in bytes.
-    pub(crate) size: usize,
+    size: usize,
+    /// Objects scanned with it and not counted yet.
+    pub(crate) scanned: usize,
     /// The first `words` are meant.
     pub(crate) offsets: [u16; OFFSETS],
 }
 
 impl Kernel {
     /// The kernel of no class.
-    pub(crate) const NONE: Kernel = Kernel { kind: 0, words: 0, size: 0, offsets: [0; OFFSETS] };
+    const NONE: Kernel = Kernel { kind: 0, words: 0, size: 0, scanned: 0, offsets: [0; OFFSETS] };
 
     /// The kernel for objects of `size` bytes with these words, on pages like `page`.
     pub(crate) fn new(page: PageRef, size: usize, words: &Words) -> Kernel {
         let mut offsets = [0; OFFSETS];
         let given = words.offsets();
         offsets[..given.len()].copy_from_slice(given);
-        Kernel { kind: page.kind(), words: given.len(), size, offsets }
+        Kernel { kind: page.kind(), words: given.len(), size, scanned: 0, offsets }
+    }
+
+    /// Adds what it has scanned to the counters, and starts again from 0.
+    fn count(&mut self, counters: &mut MarkCounters) {
+        counters.scan_many(std::mem::take(&mut self.scanned), self.size);
+    }
+}
+
+/// Kernels at hand: a power of two.
+const KERNELS: usize = 8;
+
+/// The kernels of the classes met lately: each class has one place it can be in.
+pub(crate) struct Kernels([Kernel; KERNELS]);
+
+impl Kernels {
+    /// None at hand.
+    pub(crate) const fn new() -> Kernels {
+        Kernels([Kernel::NONE; KERNELS])
+    }
+
+    /// The kernel for objects on pages like `page`, if it is at hand.
+    #[inline(always)]
+    pub(crate) fn of(&mut self, page: PageRef) -> Option<&mut Kernel> {
+        let kernel = &mut self.0[page.class_number() % KERNELS];
+        (kernel.kind == page.kind()).then_some(kernel)
+    }
+
+    /// Puts a kernel in the place for pages like `page`; what was there is counted.
+    pub(crate) fn put(&mut self, page: PageRef, kernel: Kernel, counters: &mut MarkCounters) {
+        let place = &mut self.0[page.class_number() % KERNELS];
+        place.count(counters);
+        *place = kernel;
+    }
+
+    /// Adds what all have scanned to the counters.
+    pub(crate) fn count(&mut self, counters: &mut MarkCounters) {
+        for kernel in &mut self.0 {
+            kernel.count(counters);
+        }
     }
 }
 

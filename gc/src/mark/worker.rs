@@ -8,26 +8,14 @@
 //! the rest goes back on the stack as an address with its lowest bit set. The same loop runs on marker threads, in
 //! assists and under the stepping driver; it never waits and never changes a phase.
 
-use crate::barrier::{Segment, Shade, Shaded};
+use crate::barrier::{Segment, Shade};
 use crate::heap::Shared;
 use crate::mark::counters::MarkCounters;
-use crate::mark::kernel::{Kernel, OFFSETS, for_each_word, load_word, prefetch, type_of};
-use crate::trace::{EdgeSink, EphemeronTable, GcType, Outcome, Purpose, Rows, Shape, Tracer};
+use crate::mark::kernel::Kernels;
 use crossbeam_deque::{Stealer, Worker};
-use greyset_alloc::View;
-use greyset_sync::atomic::{AtomicU8, Ordering};
-use greyset_sync::{Point, point};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
 
-/// Objects prefetched ahead of their scan.
-const RING: usize = 16;
-/// References whose colour bytes are fetched ahead of the test.
-const MEETINGS: usize = 8;
-/// Elements of an array scanned at a time.
-const ROWS_AT_ONCE: usize = 1024;
-/// Tag of an address that stands for the rest of an array.
-const REST: usize = 1;
+/// Objects an assist scans between looks at how much it has done.
+const ASSIST_STEP: usize = 256;
 
 /// Whether a marker has anything left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,19 +33,13 @@ pub(crate) struct Marker {
     deque: Worker<Box<Segment>>,
     #[allow(clippy::vec_box, reason = "segments travel boxed: 4 KiB each")]
     spare: Vec<Box<Segment>>,
-    /// References met and not followed yet: their colour bytes are on the way. 0 is an empty place.
-    met: [usize; MEETINGS],
-    next: usize,
-    /// Objects prefetched and not scanned yet; 0 is an empty place.
-    ring: [usize; RING],
-    head: usize,
-    kernel: Kernel,
+    pub(super) kernels: Kernels,
     busy: bool,
-    shade: Shade,
-    cycle: u32,
+    pub(super) shade: Shade,
+    pub(super) cycle: u32,
     /// What it did since the last flush.
     pub(crate) counters: MarkCounters,
-    deferred: Vec<usize>,
+    pub(super) deferred: Vec<usize>,
 }
 
 impl Marker {
@@ -67,11 +49,7 @@ impl Marker {
             top: Segment::new(),
             deque: Worker::new_lifo(),
             spare: Vec::new(),
-            met: [0; MEETINGS],
-            next: 0,
-            ring: [0; RING],
-            head: 0,
-            kernel: Kernel::NONE,
+            kernels: Kernels::new(),
             busy: false,
             shade: Shade::new(greyset_alloc::Colour::A),
             cycle: 0,
@@ -155,9 +133,9 @@ impl Marker {
         let mut done = 0;
         while done < bytes {
             let before = self.counters.scanned;
-            let scanned = self.drain(shared, 64);
+            let scanned = self.drain(shared, ASSIST_STEP);
             done += self.counters.scanned - before;
-            if scanned < 64 && !self.top_from_queue(shared) {
+            if scanned < ASSIST_STEP && !self.top_from_queue(shared) {
                 break;
             }
         }
@@ -178,12 +156,6 @@ impl Marker {
 
     /// Everything still grey goes to the global queue.
     pub(crate) fn hand_back(&mut self, shared: &Shared) {
-        self.follow_met(shared.space().view());
-        for item in std::mem::replace(&mut self.ring, [0; RING]) {
-            if item != 0 {
-                self.push(item);
-            }
-        }
         self.retire_top(shared);
         while let Some(segment) = self.deque.pop() {
             shared.queue.push(segment);
@@ -193,7 +165,7 @@ impl Marker {
 
     /// Whether anything has turned black since the counters were flushed and the stack was empty.
     pub(crate) fn has_found(&self) -> bool {
-        self.counters.objects > 0 || !self.top.is_empty() || !self.deque.is_empty()
+        self.counters.objects > 0 || self.has_items()
     }
 
     fn retire_top(&mut self, shared: &Shared) {
@@ -238,50 +210,8 @@ impl Marker {
         }
     }
 
-    /// Steps 1 and 2, for at most `limit` objects; returns how many were scanned. Less than `limit` only when stack and ring
-    /// are empty.
-    fn drain(&mut self, shared: &Shared, limit: usize) -> usize {
-        let view = shared.space().view();
-        let (mut scanned, mut empty) = (0, 0);
-        while scanned < limit {
-            let fresh = self.pop().unwrap_or(0);
-            prefetch(fresh);
-            let item = std::mem::replace(&mut self.ring[self.head % RING], fresh);
-            self.head = self.head.wrapping_add(1);
-            if item == 0 {
-                empty = if fresh == 0 { empty + 1 } else { 0 };
-                if empty == RING {
-                    if self.follow_met(view) {
-                        empty = 0;
-                        continue;
-                    }
-                    break;
-                }
-                continue;
-            }
-            empty = 0;
-            point(Point::Scan);
-            self.scan(shared, view, item);
-            scanned += 1;
-            if scanned % 64 == 0 && shared.queue.anyone_hungry() {
-                self.share(shared);
-            }
-        }
-        scanned
-    }
-
-    /// Marks all that has been met. True if that gave something to scan.
-    fn follow_met(&mut self, view: View<'_>) -> bool {
-        for addr in std::mem::replace(&mut self.met, [0; MEETINGS]) {
-            if addr != 0 {
-                self.mark(view, addr);
-            }
-        }
-        !self.top.is_empty()
-    }
-
     /// Gives half of the stack to whoever is hungry: the older half, from which more can be reached.
-    fn share(&mut self, shared: &Shared) {
+    pub(super) fn share(&mut self, shared: &Shared) {
         if let Some(full) = self.deque.pop() {
             shared.queue.share(full);
         } else if self.top.len() >= 2 {
@@ -290,7 +220,7 @@ impl Marker {
     }
 
     #[inline(always)]
-    fn pop(&mut self) -> Option<usize> {
+    pub(super) fn pop(&mut self) -> Option<usize> {
         match self.top.pop() {
             Some(item) => Some(item),
             None => {
@@ -302,7 +232,7 @@ impl Marker {
     }
 
     #[inline(always)]
-    fn push(&mut self, item: usize) {
+    pub(super) fn push(&mut self, item: usize) {
         if !self.top.push(item) {
             self.push_slow(item);
         }
@@ -317,164 +247,8 @@ impl Marker {
         debug_assert!(pushed, "a fresh segment has room");
     }
 
-    /// Shades the object `addr` lies in; what was white and can hold references goes on the stack.
-    #[inline(always)]
-    pub(crate) fn mark(&mut self, view: View<'_>, addr: usize) {
-        match self.shade.shade(view, addr) {
-            Shaded::Already => {}
-            Shaded::Leaf { size } => {
-                self.counters.objects += 1;
-                self.counters.bytes += size as u64;
-            }
-            Shaded::Grey { base } => self.push(base),
-        }
-    }
-
-    #[inline(always)]
-    fn scan(&mut self, shared: &Shared, view: View<'_>, item: usize) {
-        let page = view.page(item);
-        if page.kind() != self.kernel.kind || item & REST != 0 {
-            return self.scan_slow(shared, view, item);
-        }
-        self.scan_words(view, item);
-    }
-
-    /// An object of the kernel's class.
-    #[inline(always)]
-    fn scan_words(&mut self, view: View<'_>, item: usize) {
-        self.counters.scan(self.kernel.size);
-        for at in 0..self.kernel.words {
-            let offset = self.kernel.offsets[at % OFFSETS];
-            // SAFETY: `item` is the base of a live object of the kernel's class: it was reached over a reference and shaded. The
-            // offsets name its reference words.
-            let child = unsafe { load_word(item + offset as usize) };
-            if child != 0 {
-                self.meet(view, child);
-            }
-        }
-    }
-
-    /// Fetches the colour byte of an object met in a scan, and marks the one met [`MEETINGS`] before it.
-    #[inline(always)]
-    fn meet(&mut self, view: View<'_>, addr: usize) {
-        let page = view.page(addr);
-        let colour: *const AtomicU8 = view.colour_at(page, addr);
-        prefetch(colour.addr());
-        let earlier = std::mem::replace(&mut self.met[self.next % MEETINGS], addr);
-        self.next = self.next.wrapping_add(1);
-        if earlier != 0 {
-            self.mark(view, earlier);
-        }
-    }
-
-    /// An object of another class than the one before, or one that is not scanned by fixed offsets.
-    #[inline(never)]
-    fn scan_slow(&mut self, shared: &Shared, view: View<'_>, item: usize) {
-        if item & REST != 0 {
-            return self.scan_rest(shared, view, item & !REST);
-        }
-        let page = view.page(item);
-        let ty = type_of(view.space().class(page));
-        let size = crate::barrier::size_of_object(view.space(), page);
-        if let Shape::Words(words) = &ty.shape {
-            self.kernel = Kernel::new(page, size, words);
-            return self.scan_words(view, item);
-        }
-        self.counters.scan(size);
-        match &ty.shape {
-            Shape::Leaf | Shape::Words(_) => {}
-            Shape::Rows(rows) => self.scan_rows(shared, view, ty, rows, item, 0),
-            Shape::Call => self.call(shared, ty, item, 0..0),
-        }
-    }
-
-    /// The rest of an array, from the row at `at`.
-    #[cold]
-    fn scan_rest(&mut self, shared: &Shared, view: View<'_>, at: usize) {
-        let page = view.page(at);
-        let base = view.space().base_of(page, at);
-        let ty = type_of(view.space().class(page));
-        if let Shape::Rows(rows) = &ty.shape {
-            let first = (at - base - rows.header as usize) / rows.stride as usize;
-            self.scan_rows(shared, view, ty, rows, base, first);
-        }
-    }
-
-    fn scan_rows(
-        &mut self,
-        shared: &Shared,
-        view: View<'_>,
-        ty: &'static GcType,
-        rows: &Rows,
-        base: usize,
-        first: usize,
-    ) {
-        // SAFETY: the first word of an array object is its length, written before the object is reachable.
-        let len = unsafe { load_word(base) };
-        let end = len.min(first + ROWS_AT_ONCE);
-        let address = |row: usize| base + rows.header as usize + row * rows.stride as usize;
-        if end < len {
-            self.push(address(end) | REST);
-        }
-        match &rows.words {
-            Some(words) => {
-                for row in first..end {
-                    // SAFETY: rows below `len` are live values with these words.
-                    unsafe { for_each_word(words, address(row), |child| self.mark(view, child)) };
-                }
-            }
-            None => self.call(shared, ty, base, first..end),
-        }
-    }
-
-    /// Runs the type's own `trace`. A panic in it gives the cycle up; a taken lock puts the object off.
-    #[inline(never)]
-    fn call(&mut self, shared: &Shared, ty: &'static GcType, base: usize, rows: std::ops::Range<usize>) {
-        let purpose = Purpose::Mark { cycle: self.cycle };
-        let mut sink = MarkSink { marker: self, shared };
-        let traced = catch_unwind(AssertUnwindSafe(|| {
-            Tracer::run(&mut sink, purpose, |tracer| {
-                let object = std::ptr::with_exposed_provenance::<u8>(base);
-                // SAFETY: `base` is a live object of type `ty` (reached and shaded), in a window of the collector: its slot
-                // is not reused before the next sweep.
-                unsafe { (ty.trace)(object, rows, tracer) }
-            })
-        }));
-        match traced {
-            Ok(Outcome::Complete) => {}
-            Ok(Outcome::Deferred) => self.deferred.push(base),
-            // ORDERING: none needed: read under the cycle lock after the markers went idle (SeqCst in `GreyQueue`).
-            Err(_) => shared.trace_panicked.store(true, Ordering::Relaxed),
-        }
-    }
-}
-
-impl Marker {
-    /// A sink that marks, for tables of ephemerons.
-    pub(crate) fn sink<'a>(&'a mut self, shared: &'a Shared) -> MarkSink<'a> {
-        MarkSink { marker: self, shared }
-    }
-}
-
-/// Where `trace` calls of a marker report to.
-pub(crate) struct MarkSink<'a> {
-    marker: &'a mut Marker,
-    shared: &'a Shared,
-}
-
-impl EdgeSink for MarkSink<'_> {
-    fn edges(&mut self, addresses: &[usize]) {
-        let view = self.shared.space().view();
-        for &addr in addresses {
-            self.marker.mark(view, addr);
-        }
-    }
-
-    fn stamp_is_live(&self, stamp: crate::handle::Stamp) -> bool {
-        self.shared.mutators.stamp_is_live(stamp)
-    }
-
-    fn ephemeron_table(&mut self, table: NonNull<dyn EphemeronTable>) {
-        self.shared.ephemerons.register(table);
+    /// Whether the stack holds anything.
+    pub(super) fn has_items(&self) -> bool {
+        !self.top.is_empty() || !self.deque.is_empty()
     }
 }

@@ -1,0 +1,296 @@
+//! The marker's loop, and how one object is scanned.
+//!
+//! Nothing here waits for memory if it can be helped: an object is fetched when it is popped and scanned [`RING`] objects
+//! later; the colour byte of a reference is fetched when the reference is met and tested [`MEETINGS`] references later. Both
+//! lists live in the frame of the loop and are empty outside of it (the two-stage prefetch of MMTk's and OCaml 5's markers).
+
+use crate::barrier::Shaded;
+use crate::heap::Shared;
+use crate::mark::Marker;
+use crate::mark::kernel::{Kernel, OFFSETS, for_each_word, load_word, prefetch, type_of};
+use crate::trace::{EdgeSink, EphemeronTable, GcType, Outcome, Purpose, Rows, Shape, Tracer};
+use greyset_alloc::{SpanFlags, View};
+use greyset_sync::atomic::{AtomicU8, Ordering};
+use greyset_sync::{Point, point};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+
+/// Objects prefetched ahead of their scan.
+const RING: usize = 16;
+/// References whose colour bytes are fetched ahead of the test.
+const MEETINGS: usize = 8;
+/// Elements of an array scanned at a time.
+const ROWS_AT_ONCE: usize = 1024;
+/// Tag of an address that stands for the rest of an array.
+const REST: usize = 1;
+/// Tag of a reference met that leads to an object without references.
+const LEAF: usize = 1;
+
+/// What the loop has under way: memory is being fetched for it.
+struct Ahead<'a> {
+    /// Grey objects on their way to be scanned, oldest first from `head`.
+    ring: [usize; RING],
+    head: usize,
+    held: usize,
+    /// References met whose colour has not been looked at: the object, tagged [`LEAF`] if it is one.
+    met: [usize; MEETINGS],
+    /// The colour bytes of `met`. Two arrays, since a pair written as two words and read as one waits for both.
+    colours: [&'a AtomicU8; MEETINGS],
+    next: usize,
+}
+
+impl<'a> Ahead<'a> {
+    /// Nothing under way: `none` stands for it, a byte that is never white.
+    fn new(none: &'a AtomicU8) -> Ahead<'a> {
+        Ahead { ring: [0; RING], head: 0, held: 0, met: [0; MEETINGS], colours: [none; MEETINGS], next: 0 }
+    }
+
+    /// Puts an object in; the caller has seen that there is room.
+    #[inline(always)]
+    fn put(&mut self, item: usize) {
+        prefetch(item);
+        self.ring[(self.head + self.held) % RING] = item;
+        self.held += 1;
+    }
+
+    /// Takes the oldest object out; the caller has seen that there is one.
+    #[inline(always)]
+    fn take(&mut self) -> usize {
+        let item = self.ring[self.head % RING];
+        self.head = self.head.wrapping_add(1);
+        self.held -= 1;
+        item
+    }
+
+    /// Puts a reference in and takes the oldest out.
+    #[inline(always)]
+    fn exchange(&mut self, base: usize, colour: &'a AtomicU8) -> (usize, &'a AtomicU8) {
+        let at = self.next % MEETINGS;
+        self.next = self.next.wrapping_add(1);
+        (std::mem::replace(&mut self.met[at], base), std::mem::replace(&mut self.colours[at], colour))
+    }
+}
+
+impl Marker {
+    /// Scans at most `limit` objects; returns how many. Less than `limit` only when the stack is empty.
+    pub(super) fn drain(&mut self, shared: &Shared, limit: usize) -> usize {
+        let view = shared.space().view();
+        let none = AtomicU8::new(0);
+        let mut ahead = Ahead::new(&none);
+        let mut scanned = 0;
+        while scanned < limit {
+            if !self.fill(&mut ahead) {
+                if self.follow_all(view, &mut ahead, &none) {
+                    continue;
+                }
+                break;
+            }
+            let item = ahead.take();
+            point(Point::Scan);
+            self.scan(shared, view, item, &mut ahead);
+            scanned += 1;
+            if scanned % 64 == 0 && shared.queue.anyone_hungry() {
+                self.share(shared);
+            }
+        }
+        self.follow_all(view, &mut ahead, &none);
+        while ahead.held > 0 {
+            self.push(ahead.take());
+        }
+        self.kernels.count(&mut self.counters);
+        scanned
+    }
+
+    /// Fills the ring from the stack. False if it stays empty.
+    #[inline(always)]
+    fn fill(&mut self, ahead: &mut Ahead<'_>) -> bool {
+        while ahead.held < RING {
+            match self.pop() {
+                Some(item) => ahead.put(item),
+                None => return ahead.held > 0,
+            }
+        }
+        true
+    }
+
+    #[inline(always)]
+    fn scan<'a>(&mut self, shared: &Shared, view: View<'a>, item: usize, ahead: &mut Ahead<'a>) {
+        let page = view.page(item);
+        if self.kernels.of(page).is_none() && !self.scan_slow(shared, item) {
+            return;
+        }
+        let Some(kernel) = self.kernels.of(page) else { return };
+        kernel.scanned += 1;
+        for at in 0..kernel.words {
+            let Some(kernel) = self.kernels.of(page) else { return };
+            let offset = kernel.offsets[at % OFFSETS];
+            // SAFETY: `item` is the base of a live object of the kernel's class: it was reached over a reference and shaded. The
+            // offsets name its reference words. (Rests of arrays have no kernel.)
+            let child = unsafe { load_word(item + offset as usize) };
+            if child != 0 {
+                self.meet(view, child, ahead);
+            }
+        }
+    }
+
+    /// Fetches the colour byte of an object met in a scan, and marks the one met [`MEETINGS`] before it.
+    #[inline(always)]
+    fn meet<'a>(&mut self, view: View<'a>, addr: usize, ahead: &mut Ahead<'a>) {
+        let page = view.page(addr);
+        let (colour, base) = view.locate(page, addr);
+        prefetch(std::ptr::from_ref(colour).addr());
+        let leaf = if page.flags().contains(SpanFlags::LEAF) { LEAF } else { 0 };
+        let (earlier, colour) = ahead.exchange(base | leaf, colour);
+        self.follow(view, earlier, colour);
+    }
+
+    #[inline(always)]
+    fn follow(&mut self, view: View<'_>, met: usize, colour: &AtomicU8) {
+        if self.shade.darken(colour) {
+            match met & LEAF {
+                0 => self.push(met),
+                _ => self.count_leaf(view, met & !LEAF),
+            }
+        }
+    }
+
+    /// Follows all that has been met, and puts `none` in its place. True if that gave something to scan.
+    #[inline(never)]
+    fn follow_all<'a>(&mut self, view: View<'a>, ahead: &mut Ahead<'a>, none: &'a AtomicU8) -> bool {
+        for _ in 0..MEETINGS {
+            let (earlier, colour) = ahead.exchange(0, none);
+            self.follow(view, earlier, colour);
+        }
+        self.has_items()
+    }
+
+    /// Shades the object `addr` lies in; what was white and can hold references goes on the stack.
+    #[inline(always)]
+    pub(crate) fn mark(&mut self, view: View<'_>, addr: usize) {
+        match self.shade.shade(view, addr) {
+            Shaded::Already => {}
+            Shaded::Leaf { size } => self.counters.leaves(1, size),
+            Shaded::Grey { base } => self.push(base),
+        }
+    }
+
+    #[inline(always)]
+    fn count_leaf(&mut self, view: View<'_>, base: usize) {
+        self.counters.leaves(1, crate::barrier::size_of_object(view.space(), view.page(base)));
+    }
+
+    /// An object of a class that has no kernel at hand: true if it has one now and is to be scanned with it, false if it has
+    /// been scanned.
+    #[inline(never)]
+    fn scan_slow(&mut self, shared: &Shared, item: usize) -> bool {
+        let view = shared.space().view();
+        if item & REST != 0 {
+            self.scan_rest(shared, view, item & !REST);
+            return false;
+        }
+        let page = view.page(item);
+        let ty = type_of(view.space().class(page));
+        let size = crate::barrier::size_of_object(view.space(), page);
+        if let Shape::Words(words) = &ty.shape {
+            self.kernels.put(page, Kernel::new(page, size, words), &mut self.counters);
+            return true;
+        }
+        self.counters.scan_many(1, size);
+        match &ty.shape {
+            Shape::Leaf | Shape::Words(_) => {}
+            Shape::Rows(rows) => self.scan_rows(shared, view, ty, rows, item, 0),
+            Shape::Call => self.call(shared, ty, item, 0..0),
+        }
+        false
+    }
+
+    /// The rest of an array, from the row at `at`.
+    #[cold]
+    fn scan_rest(&mut self, shared: &Shared, view: View<'_>, at: usize) {
+        let page = view.page(at);
+        let base = view.space().base_of(page, at);
+        let ty = type_of(view.space().class(page));
+        if let Shape::Rows(rows) = &ty.shape {
+            let first = (at - base - rows.header as usize) / rows.stride as usize;
+            self.scan_rows(shared, view, ty, rows, base, first);
+        }
+    }
+
+    fn scan_rows(
+        &mut self,
+        shared: &Shared,
+        view: View<'_>,
+        ty: &'static GcType,
+        rows: &Rows,
+        base: usize,
+        first: usize,
+    ) {
+        // SAFETY: the first word of an array object is its length, written before the object is reachable.
+        let len = unsafe { load_word(base) };
+        let end = len.min(first + ROWS_AT_ONCE);
+        let address = |row: usize| base + rows.header as usize + row * rows.stride as usize;
+        if end < len {
+            self.push(address(end) | REST);
+        }
+        match &rows.words {
+            Some(words) => {
+                for row in first..end {
+                    // SAFETY: rows below `len` are live values with these words.
+                    unsafe { for_each_word(words, address(row), |child| self.mark(view, child)) };
+                }
+            }
+            None => self.call(shared, ty, base, first..end),
+        }
+    }
+
+    /// Runs the type's own `trace`. A panic in it gives the cycle up; a taken lock puts the object off.
+    #[inline(never)]
+    fn call(&mut self, shared: &Shared, ty: &'static GcType, base: usize, rows: std::ops::Range<usize>) {
+        let purpose = Purpose::Mark { cycle: self.cycle };
+        let mut sink = MarkSink { marker: self, shared };
+        let traced = catch_unwind(AssertUnwindSafe(|| {
+            Tracer::run(&mut sink, purpose, |tracer| {
+                let object = std::ptr::with_exposed_provenance::<u8>(base);
+                // SAFETY: `base` is a live object of type `ty` (reached and shaded), in a window of the collector: its slot
+                // is not reused before the next sweep.
+                unsafe { (ty.trace)(object, rows, tracer) }
+            })
+        }));
+        match traced {
+            Ok(Outcome::Complete) => {}
+            Ok(Outcome::Deferred) => self.deferred.push(base),
+            // ORDERING: none needed: read under the cycle lock after the markers went idle (SeqCst in `GreyQueue`).
+            Err(_) => shared.trace_panicked.store(true, Ordering::Relaxed),
+        }
+    }
+}
+
+impl Marker {
+    /// A sink that marks, for tables of ephemerons.
+    pub(crate) fn sink<'a>(&'a mut self, shared: &'a Shared) -> MarkSink<'a> {
+        MarkSink { marker: self, shared }
+    }
+}
+
+/// Where `trace` calls of a marker report to.
+pub(crate) struct MarkSink<'a> {
+    marker: &'a mut Marker,
+    shared: &'a Shared,
+}
+
+impl EdgeSink for MarkSink<'_> {
+    fn edges(&mut self, addresses: &[usize]) {
+        let view = self.shared.space().view();
+        for &addr in addresses {
+            self.marker.mark(view, addr);
+        }
+    }
+
+    fn stamp_is_live(&self, stamp: crate::handle::Stamp) -> bool {
+        self.shared.mutators.stamp_is_live(stamp)
+    }
+
+    fn ephemeron_table(&mut self, table: NonNull<dyn EphemeronTable>) {
+        self.shared.ephemerons.register(table);
+    }
+}
