@@ -34,12 +34,15 @@ pub(crate) enum Shaded {
 pub(crate) struct Shade {
     white: u8,
     black: u8,
+    /// The bits that differ between the two.
+    flip: u8,
 }
 
 impl Shade {
     /// The colours of a cycle in which `white` is white.
     pub(crate) fn new(white: Colour) -> Shade {
-        Shade { white: white.byte(), black: white.other().byte() }
+        let (white, black) = (white.byte(), white.other().byte());
+        Shade { white, black, flip: white ^ black }
     }
 
     /// Colours the object that `addr` lies in.
@@ -67,7 +70,7 @@ impl Shade {
         let white = old & COLOUR_BITS == self.white;
         if white {
             point(Point::ShadeWrite);
-            byte.store((old & !COLOUR_BITS) | self.black, Relaxed);
+            byte.store(old ^ self.flip, Relaxed);
         }
         white
     }
@@ -77,7 +80,7 @@ impl Shade {
         for byte in colours {
             let old = byte.load(Relaxed);
             if old & COLOUR_BITS == self.white {
-                byte.store((old & !COLOUR_BITS) | self.black, Relaxed);
+                byte.store(old ^ self.flip, Relaxed);
             }
         }
     }

@@ -13,6 +13,9 @@ use std::sync::OnceLock;
 /// What the driver's threads and those who wait for cycles agree on.
 pub(crate) struct DriverControl {
     kind: Driver,
+    /// Live bytes have reached the trigger.
+    triggered: AtomicBool,
+    /// A cycle has been asked for.
     wanted: AtomicBool,
     started: AtomicU64,
     completed: AtomicU64,
@@ -34,6 +37,7 @@ impl DriverControl {
     pub(crate) fn new(kind: Driver) -> DriverControl {
         DriverControl {
             kind,
+            triggered: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
             started: AtomicU64::new(0),
             completed: AtomicU64::new(0),
@@ -61,7 +65,7 @@ impl DriverControl {
     /// A mutator has reached the trigger: it takes the first step at its next safepoint, and if that is long in coming, the
     /// collector thread looks by itself within [`background::NAP`].
     pub(crate) fn trigger_reached(&self, shared: &Shared) {
-        if !self.wanted.swap(true, Ordering::Relaxed) && self.kind == Driver::Background {
+        if !self.triggered.swap(true, Ordering::Relaxed) && self.kind == Driver::Background {
             self.start_threads(shared);
         }
     }
@@ -111,12 +115,14 @@ impl DriverControl {
     /// Whether a cycle should start.
     pub(crate) fn is_wanted(&self) -> bool {
         // ORDERING: SeqCst, as in `request_full`.
-        self.wanted.load(Ordering::Relaxed)
+        self.triggered.load(Ordering::Relaxed)
+            || self.wanted.load(Ordering::Relaxed)
             || self.asked.load(Ordering::Relaxed) > self.started.load(Ordering::SeqCst)
     }
 
     /// Collector: a cycle starts.
     pub(crate) fn cycle_starts(&self) {
+        self.triggered.store(false, Ordering::Relaxed);
         self.wanted.store(false, Ordering::Relaxed);
         // ORDERING: SeqCst, as in `request_full`.
         self.started.fetch_add(1, Ordering::SeqCst);
@@ -130,9 +136,10 @@ impl DriverControl {
             let _waiting = self.waiting.lock();
             self.done.notify_all();
         }
-        if shared.pace.live.load(Ordering::Relaxed) >= shared.pace.trigger.load(Ordering::Relaxed) {
-            self.wanted.store(true, Ordering::Relaxed);
-        }
+        // Also forgets who reached the last trigger just when this cycle had begun: a second cycle at once would begin far
+        // below its own.
+        let reached = shared.pace.live.load(Ordering::Relaxed) >= shared.pace.trigger.load(Ordering::Relaxed);
+        self.triggered.store(reached, Ordering::Relaxed);
     }
 
     /// Complete cycles.

@@ -8,17 +8,17 @@ use crate::barrier::Shaded;
 use crate::heap::Shared;
 use crate::mark::Marker;
 use crate::mark::kernel::{Kernel, OFFSETS, for_each_word, load_word, prefetch, type_of};
-use crate::trace::{EdgeSink, EphemeronTable, GcType, Outcome, Purpose, Rows, Shape, Tracer};
+use crate::trace::{EdgeSink, EphemeronTable, GcType, Outcome, Purpose, Rows, Shape, Tracer, Words};
 use greyset_alloc::{SpanFlags, View};
 use greyset_sync::atomic::{AtomicU8, Ordering};
 use greyset_sync::{Point, point};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
-/// Objects prefetched ahead of their scan.
-const RING: usize = 16;
-/// References whose colour bytes are fetched ahead of the test.
-const MEETINGS: usize = 8;
+/// Objects taken from the stack in one turn of the loop.
+const BATCH: usize = 32;
+/// Room for the references of a batch: a power of two, so that an index is masked instead of checked.
+const ROOM: usize = (BATCH * Words::MAX).next_power_of_two();
 /// Elements of an array scanned at a time.
 const ROWS_AT_ONCE: usize = 1024;
 /// Tag of an address that stands for the rest of an array.
@@ -26,142 +26,103 @@ const REST: usize = 1;
 /// Tag of a reference met that leads to an object without references.
 const LEAF: usize = 1;
 
-/// What the loop has under way: memory is being fetched for it.
-struct Ahead<'a> {
-    /// Grey objects on their way to be scanned, oldest first from `head`.
-    ring: [usize; RING],
-    head: usize,
-    held: usize,
-    /// References met whose colour has not been looked at: the object, tagged [`LEAF`] if it is one.
-    met: [usize; MEETINGS],
-    /// The colour bytes of `met`. Two arrays, since a pair written as two words and read as one waits for both.
-    colours: [&'a AtomicU8; MEETINGS],
-    next: usize,
-}
-
-impl<'a> Ahead<'a> {
-    /// Nothing under way: `none` stands for it, a byte that is never white.
-    fn new(none: &'a AtomicU8) -> Ahead<'a> {
-        Ahead { ring: [0; RING], head: 0, held: 0, met: [0; MEETINGS], colours: [none; MEETINGS], next: 0 }
-    }
-
-    /// Puts an object in; the caller has seen that there is room.
-    #[inline(always)]
-    fn put(&mut self, item: usize) {
-        prefetch(item);
-        self.ring[(self.head + self.held) % RING] = item;
-        self.held += 1;
-    }
-
-    /// Takes the oldest object out; the caller has seen that there is one.
-    #[inline(always)]
-    fn take(&mut self) -> usize {
-        let item = self.ring[self.head % RING];
-        self.head = self.head.wrapping_add(1);
-        self.held -= 1;
-        item
-    }
-
-    /// Puts a reference in and takes the oldest out.
-    #[inline(always)]
-    fn exchange(&mut self, base: usize, colour: &'a AtomicU8) -> (usize, &'a AtomicU8) {
-        let at = self.next % MEETINGS;
-        self.next = self.next.wrapping_add(1);
-        (std::mem::replace(&mut self.met[at], base), std::mem::replace(&mut self.colours[at], colour))
-    }
+/// References met, each with what it leads to: the object, tagged [`LEAF`] if it is one, and its colour byte.
+struct Met<'a> {
+    bases: [usize; ROOM],
+    colours: [&'a AtomicU8; ROOM],
+    len: usize,
 }
 
 impl Marker {
-    /// Scans at most `limit` objects; returns how many. Less than `limit` only when the stack is empty.
+    /// Scans at most `limit` objects, rounded up to whole batches; returns how many. Less than `limit` only when the stack is
+    /// empty.
     pub(super) fn drain(&mut self, shared: &Shared, limit: usize) -> usize {
         let view = shared.space().view();
         let none = AtomicU8::new(0);
-        let mut ahead = Ahead::new(&none);
+        let mut met = Met { bases: [0; ROOM], colours: [&none; ROOM], len: 0 };
+        let mut children = [0; ROOM];
+        let mut batch = [0; BATCH];
+        let mut held = self.fetch(&mut batch);
         let mut scanned = 0;
-        while scanned < limit {
-            if !self.fill(&mut ahead) {
-                if self.follow_all(view, &mut ahead, &none) {
-                    continue;
-                }
-                break;
+        while held > 0 || met.len > 0 {
+            let mut found = 0;
+            for &item in &batch[..held] {
+                point(Point::Scan);
+                found = self.scan(shared, view, item, &mut children, found);
             }
-            let item = ahead.take();
-            point(Point::Scan);
-            self.scan(shared, view, item, &mut ahead);
-            scanned += 1;
-            if scanned % 64 == 0 && shared.queue.anyone_hungry() {
+            scanned += held;
+            self.follow(view, &met);
+            met.len = 0;
+            held = if scanned < limit { self.fetch(&mut batch) } else { 0 };
+            self.meet(view, &children[..found % ROOM], &mut met);
+            if shared.queue.anyone_hungry() {
                 self.share(shared);
             }
-        }
-        self.follow_all(view, &mut ahead, &none);
-        while ahead.held > 0 {
-            self.push(ahead.take());
         }
         self.kernels.count(&mut self.counters);
         scanned
     }
 
-    /// Fills the ring from the stack. False if it stays empty.
+    /// Takes a batch from the stack and has its objects fetched; returns how many.
     #[inline(always)]
-    fn fill(&mut self, ahead: &mut Ahead<'_>) -> bool {
-        while ahead.held < RING {
-            match self.pop() {
-                Some(item) => ahead.put(item),
-                None => return ahead.held > 0,
-            }
+    fn fetch(&mut self, batch: &mut [usize; BATCH]) -> usize {
+        let mut held = 0;
+        while held < BATCH {
+            let Some(item) = self.pop() else { break };
+            prefetch(item);
+            batch[held] = item;
+            held += 1;
         }
-        true
+        held
     }
 
+    /// Adds the references of an object to `children`, behind the `found` first; returns how many there are then.
     #[inline(always)]
-    fn scan<'a>(&mut self, shared: &Shared, view: View<'a>, item: usize, ahead: &mut Ahead<'a>) {
+    fn scan(&mut self, shared: &Shared, view: View<'_>, item: usize, children: &mut [usize; ROOM], found: usize) -> usize {
         let page = view.page(item);
         if self.kernels.of(page).is_none() && !self.scan_slow(shared, item) {
-            return;
+            return found;
         }
-        let Some(kernel) = self.kernels.of(page) else { return };
+        let Some(kernel) = self.kernels.of(page) else { return found };
         kernel.scanned += 1;
+        let mut found = found;
         for at in 0..kernel.words {
-            let Some(kernel) = self.kernels.of(page) else { return };
             let offset = kernel.offsets[at % OFFSETS];
             // SAFETY: `item` is the base of a live object of the kernel's class: it was reached over a reference and shaded. The
             // offsets name its reference words. (Rests of arrays have no kernel.)
             let child = unsafe { load_word(item + offset as usize) };
-            if child != 0 {
-                self.meet(view, child, ahead);
+            // A null is overwritten by the next: whether there is one is anybody's guess, and a branch would be one.
+            children[found % ROOM] = child;
+            found += usize::from(child != 0);
+        }
+        found
+    }
+
+    /// Finds the colour bytes of the objects met and has them fetched.
+    #[inline(always)]
+    fn meet<'a>(&mut self, view: View<'a>, children: &[usize], met: &mut Met<'a>) {
+        for (at, &addr) in children.iter().enumerate() {
+            let page = view.page(addr);
+            let (colour, base) = view.locate(page, addr);
+            prefetch(std::ptr::from_ref(colour).addr());
+            let leaf = if page.flags().contains(SpanFlags::LEAF) { LEAF } else { 0 };
+            met.bases[at % ROOM] = base | leaf;
+            met.colours[at % ROOM] = colour;
+        }
+        met.len = children.len();
+    }
+
+    /// Marks what was met a turn ago.
+    #[inline(always)]
+    fn follow(&mut self, view: View<'_>, met: &Met<'_>) {
+        for (&base, &colour) in met.bases.iter().zip(&met.colours).take(met.len) {
+            if self.shade.darken(colour) {
+                match base & LEAF {
+                    0 => self.push(base),
+                    _ => self.count_leaf(view, base & !LEAF),
+                }
             }
         }
-    }
-
-    /// Fetches the colour byte of an object met in a scan, and marks the one met [`MEETINGS`] before it.
-    #[inline(always)]
-    fn meet<'a>(&mut self, view: View<'a>, addr: usize, ahead: &mut Ahead<'a>) {
-        let page = view.page(addr);
-        let (colour, base) = view.locate(page, addr);
-        prefetch(std::ptr::from_ref(colour).addr());
-        let leaf = if page.flags().contains(SpanFlags::LEAF) { LEAF } else { 0 };
-        let (earlier, colour) = ahead.exchange(base | leaf, colour);
-        self.follow(view, earlier, colour);
-    }
-
-    #[inline(always)]
-    fn follow(&mut self, view: View<'_>, met: usize, colour: &AtomicU8) {
-        if self.shade.darken(colour) {
-            match met & LEAF {
-                0 => self.push(met),
-                _ => self.count_leaf(view, met & !LEAF),
-            }
-        }
-    }
-
-    /// Follows all that has been met, and puts `none` in its place. True if that gave something to scan.
-    #[inline(never)]
-    fn follow_all<'a>(&mut self, view: View<'a>, ahead: &mut Ahead<'a>, none: &'a AtomicU8) -> bool {
-        for _ in 0..MEETINGS {
-            let (earlier, colour) = ahead.exchange(0, none);
-            self.follow(view, earlier, colour);
-        }
-        self.has_items()
     }
 
     /// Shades the object `addr` lies in; what was white and can hold references goes on the stack.

@@ -27,6 +27,16 @@ pub(crate) enum Progress {
     Empty,
 }
 
+/// What an assist did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) struct Assisted {
+    /// Bytes of the objects scanned.
+    pub(crate) bytes: u64,
+    /// Whether it has had grey objects in its hands.
+    pub(crate) took: bool,
+}
+
 /// A stack of grey objects and the loop that empties it.
 pub(crate) struct Marker {
     top: Box<Segment>,
@@ -110,7 +120,7 @@ impl Marker {
     fn work(&mut self, shared: &Shared, budget: usize) -> Progress {
         let mut left = budget;
         loop {
-            left -= self.drain(shared, left);
+            left = left.saturating_sub(self.drain(shared, left));
             if left == 0 {
                 self.counters.flush_as_credit(shared);
                 return Progress::More;
@@ -123,25 +133,31 @@ impl Marker {
     }
 
     /// Scans until at least `bytes` of objects have been scanned or the queue is empty, then hands everything back.
-    /// For an assist: the caller's buffer has been pushed to the queue or given as `own`.
-    pub(crate) fn assist(&mut self, shared: &Shared, own: Option<Box<Segment>>, bytes: u64) -> u64 {
+    /// For an assist: `own` is what the caller's buffer held.
+    pub(crate) fn assist(&mut self, shared: &Shared, own: Option<Box<Segment>>, bytes: u64) -> Assisted {
         self.tune(shared);
+        // Counts as busy: else the collector would take what is in these hands for nothing, ask a round and find it dirty.
+        shared.queue.become_busy();
+        let mut assisted = Assisted { bytes: 0, took: own.is_some() };
         if let Some(own) = own {
             self.retire_top(shared);
             self.top = own;
         }
-        let mut done = 0;
-        while done < bytes {
+        while assisted.bytes < bytes {
             let before = self.counters.scanned;
             let scanned = self.drain(shared, ASSIST_STEP);
-            done += self.counters.scanned - before;
-            if scanned < ASSIST_STEP && !self.top_from_queue(shared) {
-                break;
+            assisted.bytes += self.counters.scanned - before;
+            if scanned < ASSIST_STEP {
+                if !self.top_from_queue(shared) {
+                    break;
+                }
+                assisted.took = true;
             }
         }
         self.hand_back(shared);
         self.counters.flush(shared);
-        done
+        shared.queue.become_idle();
+        assisted
     }
 
     fn top_from_queue(&mut self, shared: &Shared) -> bool {

@@ -3,7 +3,8 @@
 //! An allocation of b bytes owes `ratio · b` bytes of scan work (pacer.md). It is paid from what background markers have
 //! done in advance (`credit`), else by scanning grey objects, at least [`BATCH`] bytes at a time and at most the configured
 //! bound, whatever the debt: the rest is paid by the next allocation. An assist pops from the global queue or the mutator's own
-//! buffer; it makes the running round not clean, even when its buffer ends up empty.
+//! buffer; having had anything in its hands, it makes the running round not clean, even when its buffer ends up empty. One that found
+//! nothing has touched nothing: counted as work, it kept rounds from ever being clean while mutators owed.
 
 use crate::cycle::Phase;
 use crate::mark::Marker;
@@ -49,7 +50,6 @@ impl Mutator {
         let bound = (shared.config.assist_max.as_nanos() as u64).saturating_mul(BYTES_PER_NS).max(4096);
         let want = owed.max(BATCH).min(i64::try_from(bound).unwrap_or(i64::MAX));
         let timer = thread_cpu_time();
-        self.note_work();
         let own = {
             let mut buffer = self.buffer.borrow_mut();
             (!buffer.is_empty()).then(|| std::mem::replace(&mut *buffer, crate::barrier::Segment::new()))
@@ -57,12 +57,16 @@ impl Mutator {
         let mut slot = self.marker.borrow_mut();
         let marker = slot.get_or_insert_with(|| Box::new(Marker::new()));
         let done = marker.assist(shared, own, want.unsigned_abs());
-        self.debt.set(self.debt.get().saturating_sub(i64::try_from(done).unwrap_or(i64::MAX)));
-        if done < want.unsigned_abs() {
+        if done.took {
+            // Before this mutator's next answer, which is all that matters to it; `dirty` for a round that ends before.
+            self.note_work();
+            shared.dirty.store(true, Ordering::Relaxed);
+        }
+        self.debt.set(self.debt.get().saturating_sub(i64::try_from(done.bytes).unwrap_or(i64::MAX)));
+        if done.bytes < want.unsigned_abs() {
             // Nothing grey within reach: perhaps marking can end, and this mutator's next safepoint may see to it.
             self.record.word.set_step();
         }
-        shared.dirty.store(true, Ordering::Relaxed);
         let spent = thread_cpu_time().saturating_sub(timer);
         let spent = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
         shared.pace.assist_ns.fetch_add(spent, Ordering::Relaxed);

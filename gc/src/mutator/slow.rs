@@ -89,7 +89,13 @@ impl Mutator {
     #[cold]
     fn trigger_reached(&self) {
         let shared = self.shared();
-        if shared.published.phase() == Phase::Idle {
+        let pace = &shared.pace;
+        // Looked at again when the phase is known: a cycle may have ended since `place` did, and this one been set aside
+        // meanwhile. A cycle that begins far below its trigger runs without assists, and ends with all the mutator could
+        // allocate in its time counted as live.
+        if shared.published.phase() == Phase::Idle
+            && pace.live.load(Ordering::Relaxed) >= pace.trigger.load(Ordering::Relaxed)
+        {
             shared.driver.trigger_reached(shared);
             self.record.word.set_step();
         }
