@@ -6,7 +6,7 @@ use crate::config::{Config, Gogc, Machine};
 use crate::heap::Shared;
 use crate::pacer::memory_limit::MemoryUse;
 use crate::pacer::sweep::SweepPace;
-use crate::pacer::{CycleInputs, CycleStart, Pacer, Progress, Settings, Targets};
+use crate::pacer::{CycleInputs, CycleStart, Pacer, PacerKind, Progress, Settings, Targets};
 use crate::stats::cpu::Clock;
 use crate::stats::{Cause, CollectorCpu, CycleReport, Event, Phase as Shown, PhaseTimes};
 use greyset_alloc::PAGE_SIZE;
@@ -48,6 +48,7 @@ impl Pacing {
             min_heap: config.min_heap,
             processors: u32::try_from(Machine::this().parallelism).unwrap_or(u32::MAX),
             cpu_share: config.cpu_share,
+            kind: PacerKind::Greyset,
         };
         Pacing {
             pacer: Pacer::new(settings),

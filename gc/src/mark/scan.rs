@@ -78,7 +78,14 @@ impl Marker {
 
     /// Adds the references of an object to `children`, behind the `found` first; returns how many there are then.
     #[inline(always)]
-    fn scan(&mut self, shared: &Shared, view: View<'_>, item: usize, children: &mut [usize; ROOM], found: usize) -> usize {
+    fn scan(
+        &mut self,
+        shared: &Shared,
+        view: View<'_>,
+        item: usize,
+        children: &mut [usize; ROOM],
+        found: usize,
+    ) -> usize {
         let page = view.page(item);
         if self.kernels.of(page).is_none() && !self.scan_slow(shared, item) {
             return found;

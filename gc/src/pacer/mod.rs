@@ -10,13 +10,14 @@
 //! | `cons_mark` | how fast is the program allocating, compared with marking? |
 //! | `runway` | so how much will it allocate while a cycle runs? |
 //! | `trigger` | so when must the cycle begin? |
+//! | `expected` | how much is there to mark? |
 //! | `workers` | how many processors mark? |
 //! | `assist` | what does an allocation owe while marking runs? |
 //! | `cpu_limiter` | has collection taken too much processor time? |
 //! | `sweep` | how much is to be swept before a span is taken? |
 //! | `release` | how much memory is kept, how fast is the rest given back? |
 //!
-//! [`Pacer`] puts the first seven together over the life of a heap:
+//! [`Pacer`] puts the first eight together over the life of a heap:
 //!
 //! 1. [`Pacer::new`], or the end of a cycle, sets goal and trigger ([`Targets`]).
 //! 2. The heap reaches the trigger: [`Pacer::start_cycle`] says how many workers mark and what allocations owe.
@@ -30,6 +31,7 @@
 pub mod assist;
 pub mod cons_mark;
 pub mod cpu_limiter;
+pub mod expected;
 pub mod goal;
 pub mod harness;
 pub mod memory_limit;
@@ -44,6 +46,8 @@ pub mod workers;
 use crate::config::Gogc;
 use assist::AssistRatio;
 use cons_mark::{ConsMark, Measured};
+pub use expected::PacerKind;
+use expected::Survival;
 use goal::HeapGoal;
 use memory_limit::{MemoryUse, NO_LIMIT};
 use release::ReleaseGoal;
@@ -62,10 +66,12 @@ pub struct Settings {
     pub processors: u32,
     /// Share of them that marks while a cycle runs, in percent, 1 to 99.
     pub cpu_share: u32,
+    /// Whose pacer.
+    pub kind: PacerKind,
 }
 
 impl Default for Settings {
-    /// GOGC 100, no limit, 4 MiB, one processor, 25 %.
+    /// GOGC 100, no limit, 4 MiB, one processor, 25 %, the reference pacer.
     fn default() -> Settings {
         Settings {
             gogc: Gogc::default(),
@@ -73,6 +79,7 @@ impl Default for Settings {
             min_heap: 4 << 20,
             processors: 1,
             cpu_share: 25,
+            kind: PacerKind::Reference,
         }
     }
 }
@@ -185,6 +192,7 @@ pub struct Pacer {
     last_mutator_roots: u64,
     /// G: heap-wide roots, in bytes.
     heap_roots: u64,
+    survival: Survival,
     cons_mark: ConsMark,
     /// Goal from growth, in bytes, set at the end of a cycle and when a setting changes; likewise the next two.
     growth_goal: u64,
@@ -207,6 +215,7 @@ impl Pacer {
             last_heap_work: 0,
             last_mutator_roots: 0,
             heap_roots: 0,
+            survival: Survival::default(),
             cons_mark: ConsMark::default(),
             growth_goal: 0,
             runway: 0,
@@ -234,8 +243,8 @@ impl Pacer {
         f64::from(self.settings.cpu_share) / 100.0
     }
 
-    /// Scan work in bytes that is expected of a cycle: Lh + Ls + G.
-    fn expected_work(&self) -> u64 {
+    /// Scan work of the last cycle in bytes: Lh + Ls + G.
+    fn last_work(&self) -> u64 {
         self.last_heap_work.saturating_add(self.last_mutator_roots).saturating_add(self.heap_roots)
     }
 
@@ -246,7 +255,7 @@ impl Pacer {
         self.growth_goal =
             goal::growth_goal(gogc, heap_min, self.marked, self.last_mutator_roots, self.heap_roots);
         self.sweep_min = goal::sweep_min(live, swept);
-        self.runway = runway::runway(self.cons_mark.estimate(), self.share(), self.expected_work());
+        self.runway = runway::runway(self.cons_mark.estimate(), self.share(), self.last_work());
     }
 
     fn heap_goal(&self, memory: &MemoryUse) -> HeapGoal {
@@ -290,6 +299,8 @@ impl Pacer {
     pub fn start_cycle(&mut self, start: &CycleStart) -> Plan {
         self.triggered = Some(start.live);
         self.heap_roots = start.heap_roots;
+        let roots = start.mutator_roots.saturating_add(start.heap_roots);
+        self.survival.start(start.scannable.saturating_add(roots));
         let progress = Progress {
             live: start.live,
             scannable: start.scannable,
@@ -312,7 +323,10 @@ impl Pacer {
             goal: self.heap_goal(&now.memory).bytes,
             live: now.live,
             done: now.done,
-            expected: self.expected_work(),
+            expected: match self.settings.kind {
+                PacerKind::Reference => self.last_work(),
+                PacerKind::Greyset => self.survival.expected(),
+            },
             worst: now.scannable.saturating_add(now.mutator_roots).saturating_add(self.heap_roots),
         };
         assist::ratio(self.settings.gogc, &standing)
@@ -323,6 +337,7 @@ impl Pacer {
         let triggered = self.triggered.unwrap_or(cycle.live);
         let utilization = self.share() + self.of_processors(cycle.assist_time, cycle.wall);
         let work = cycle.heap_work.saturating_add(cycle.mutator_root_work);
+        self.survival.end(work.saturating_add(cycle.heap_root_work));
         self.cons_mark.update(&Measured {
             allocated: cycle.live.saturating_sub(triggered),
             work: work.saturating_add(cycle.heap_root_work),
