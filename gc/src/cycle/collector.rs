@@ -13,9 +13,6 @@ use greyset_sync::atomic::Ordering;
 /// Objects the collector itself scans in a step (only what finalizable objects reach).
 const CLEAR_BUDGET: usize = 4096;
 
-/// Objects a mutator scans at a safepoint to get the cycle on.
-const FEW: usize = 256;
-
 /// What a step did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
@@ -101,23 +98,25 @@ impl Collector {
     }
 
     /// A step at a mutator's safepoint, if the next one is short whatever the heap holds: handshakes and what follows from
-    /// their answers. So a cycle need not wait for a thread to wake up between two handshakes.
+    /// their answers. So a cycle need not wait for a thread to wake up between two handshakes. Nothing is marked or
+    /// swept here: a safepoint is to cost microseconds, always.
     pub(crate) fn advance(&mut self, shared: &Shared) -> Step {
         let short = match &self.state {
             State::Both(_) | State::Deletion(_) | State::Round { .. } | State::Off(_) => true,
             State::Idle => !shared.roots.any_listed() && !shared.weaks.any_listed(),
-            State::Mark => shared.ephemerons.is_empty(),
+            State::Mark => self.is_marked(shared),
             State::Clear(_) => is_trivial(shared) && !shared.config.verify,
-            State::Sweep => true,
+            State::Sweep => false,
         };
-        if !short {
-            return Step::AwaitMarkers;
-        }
-        match self.step(shared) {
-            // A few objects only: a cycle that has little to mark is over within a safepoint or two.
-            Step::AwaitMarkers if self.mark_some(shared, FEW) == Progress::Empty => self.step(shared),
-            step => step,
-        }
+        if short { self.step(shared) } else { Step::AwaitMarkers }
+    }
+
+    /// Whether it looks as if marking could end, at a glance.
+    fn is_marked(&self, shared: &Shared) -> bool {
+        shared.ephemerons.is_empty()
+            && !shared.queue.has_deferred()
+            && shared.root_cursor.is_done()
+            && shared.queue.is_quiet()
     }
 
     fn enter(&mut self, shared: &Shared, state: State) -> Step {

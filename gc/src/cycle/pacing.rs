@@ -177,7 +177,8 @@ impl Pacing {
         self.scannable = (pace.scan_work.load(Relaxed) as f64 / before_scan).clamp(0.0, 1.0);
         let wall = self.clock.elapsed().saturating_sub(self.start.tracing_at);
         let assist = cpu(shared).assist.saturating_sub(self.start.cpu.assist);
-        let pages = shared.alloc.stats().pages_used as u64;
+        let stats = shared.alloc.stats();
+        let memory = memory_of(shared, &stats);
         let outputs = self.pacer.end_cycle(&CycleInputs {
             live: self.start.heap_end,
             marked: live,
@@ -187,14 +188,14 @@ impl Pacing {
             wall: nanos(wall),
             assist_time: nanos(assist),
             idle_time: 0,
-            in_use: pages * PAGE_SIZE as u64,
+            in_use: stats.pages_used as u64 * PAGE_SIZE as u64,
             swept: false,
-            memory: memory(shared),
+            memory,
         });
         let Targets { goal, trigger, .. } = outputs.targets;
         pace.goal.store(goal, Relaxed);
         pace.trigger.store(trigger, Relaxed);
-        pace.keep.store(self.pacer.release_goal(&memory(shared)).heap, Relaxed);
+        pace.keep.store(self.pacer.release_goal(&memory).heap, Relaxed);
         let unswept = shared.alloc.unswept_pages() as u64;
         pace.set_sweep_ratio(SweepPace::new(trigger, live, unswept, 0).pages_per_byte());
         self.start.swept_at = self.clock.elapsed();
@@ -205,7 +206,6 @@ impl Pacing {
 
     fn report(&self, shared: &Shared, live: u64) -> CycleReport {
         let pace = &shared.pace;
-        let handshakes = shared.stats.handshakes.snapshot();
         CycleReport {
             cycle: u64::from(shared.published.cycle()),
             cause: Cause::Trigger,
@@ -223,8 +223,8 @@ impl Pacing {
             workers: shared.config.workers,
             mutators: shared.mutators.len(),
             rounds: self.rounds,
-            handshake_p99: Duration::from_nanos(handshakes.p99()),
-            handshake_max: Duration::from_nanos(handshakes.max()),
+            handshake_p99: Duration::ZERO,
+            handshake_max: Duration::ZERO,
         }
     }
 
@@ -237,6 +237,9 @@ impl Pacing {
         if let Some(mut report) = self.report.take() {
             self.wall.add(self.phase, now.saturating_sub(self.phase_since));
             self.phase_since = now;
+            let handshakes = shared.stats.handshakes.snapshot();
+            report.handshake_p99 = Duration::from_nanos(handshakes.p99());
+            report.handshake_max = Duration::from_nanos(handshakes.max());
             let after = cpu(shared);
             let before = self.start.cpu;
             report.wall = self.wall;
@@ -270,7 +273,10 @@ fn root_bytes(shared: &Shared) -> u64 {
 
 /// Memory held, as the memory-limit goal wants to know it.
 fn memory(shared: &Shared) -> MemoryUse {
-    let stats = shared.alloc.stats();
+    memory_of(shared, &shared.alloc.stats())
+}
+
+fn memory_of(shared: &Shared, stats: &greyset_alloc::AllocStats) -> MemoryUse {
     MemoryUse {
         mapped: stats.committed + stats.metadata + stats.external,
         heap_free: (stats.pages_free * PAGE_SIZE) as u64,

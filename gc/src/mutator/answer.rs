@@ -69,7 +69,10 @@ impl Mutator {
             if shared.pending.load(Ordering::Acquire) != 0 {
                 return;
             }
-            let Some(mut collector) = shared.collector.try_lock() else { return };
+            let Some(mut collector) = shared.collector.try_lock() else {
+                // Its thread may have looked before the last answer came, and be about to sleep.
+                return shared.driver.wake();
+            };
             match collector.advance(shared) {
                 Step::Worked => {}
                 Step::Idle | Step::AwaitMutators => return,
