@@ -304,7 +304,6 @@ impl Collector {
         }
         handshake.finish(shared);
         self.pacing.cycle_ends(shared);
-        shared.driver.wake_sweeper();
         self.enter(shared, State::Sweep)
     }
 

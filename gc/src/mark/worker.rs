@@ -148,7 +148,8 @@ impl Marker {
             let scanned = self.drain(shared, ASSIST_STEP);
             assisted.bytes += self.counters.scanned - before;
             if scanned < ASSIST_STEP {
-                if !self.top_from_queue(shared) {
+                // Roots too: the threads may not have woken up yet, and until somebody has begun there is nothing to pop.
+                if !self.top_from_queue(shared) && !self.roots(shared) {
                     break;
                 }
                 assisted.took = true;
@@ -158,6 +159,15 @@ impl Marker {
         self.counters.flush(shared);
         shared.queue.become_idle();
         assisted
+    }
+
+    /// Shades a chunk of the root table. False if all are taken.
+    fn roots(&mut self, shared: &Shared) -> bool {
+        let Some(chunk) = shared.root_cursor.take() else { return false };
+        let view = shared.space().view();
+        shared.roots.for_each_in(chunk, |_, addr| self.mark(view, addr));
+        shared.root_cursor.finish();
+        true
     }
 
     fn top_from_queue(&mut self, shared: &Shared) -> bool {
@@ -211,10 +221,7 @@ impl Marker {
             self.recycle_top(segment);
             return true;
         }
-        if let Some(chunk) = shared.root_cursor.take() {
-            let view = shared.space().view();
-            shared.roots.for_each_in(chunk, |_, addr| self.mark(view, addr));
-            shared.root_cursor.finish();
+        if self.roots(shared) {
             return true;
         }
         match shared.queue.take(&self.deque) {

@@ -17,7 +17,7 @@ use std::ptr;
 use std::sync::Arc;
 
 /// Steps of the collector that one safepoint takes at most.
-const MOST_STEPS: usize = 6;
+const MOST_STEPS: usize = 3;
 
 impl Request {
     /// The mode a handshake asks for; `None` for a round.
