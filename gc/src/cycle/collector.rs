@@ -106,7 +106,7 @@ impl Collector {
             State::Idle => !shared.roots.any_listed() && !shared.weaks.any_listed(),
             State::Mark => self.is_marked(shared),
             State::Clear(_) => is_trivial(shared) && !shared.config.verify,
-            State::Sweep => false,
+            State::Sweep => shared.alloc.unswept_pages() == 0,
         };
         if short { self.step(shared) } else { Step::AwaitMarkers }
     }

@@ -63,6 +63,11 @@ impl Mutator {
         }
         if phase == Phase::Sweep {
             self.sweep_share(bytes);
+            if shared.alloc.unswept_pages() == 0 {
+                // The cycle is over; said at the next safepoint, rather than by a thread that has to wake up for it. Until
+                // it is, no other can begin.
+                self.record.word.set_step();
+            }
         }
         // SAFETY: invariant 1 of `Mutator`; a window is open.
         let cache = unsafe { self.cache.get().as_ref() };
