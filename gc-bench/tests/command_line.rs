@@ -170,6 +170,10 @@ fn the_tour_writes_its_page() {
     assert!(text.contains(page.to_str().expect("a plain path")));
     let html = std::fs::read_to_string(&page).expect("a page");
     assert!(html.contains("</html>") && html.matches("<svg").count() >= 9, "{}", html.len());
+    for tag in ["section", "figure", "table", "thead", "tr", "th", "td", "p", "li", "svg", "g"] {
+        let opened = [" ", ">"].map(|end| html.matches(&format!("<{tag}{end}")).count());
+        assert_eq!(opened.iter().sum::<usize>(), html.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
     assert!(
         !html.contains("http://")
             || html.matches("http://").count() == html.matches("http://www.w3.org/2000/svg").count()
