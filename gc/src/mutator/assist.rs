@@ -58,8 +58,9 @@ impl Mutator {
         let marker = slot.get_or_insert_with(|| Box::new(Marker::new()));
         let done = marker.assist(shared, own, want.unsigned_abs());
         self.debt.set(self.debt.get().saturating_sub(i64::try_from(done).unwrap_or(i64::MAX)));
-        if done < want.unsigned_abs() {
-            // Nothing grey within reach: perhaps marking can end, and this mutator's next safepoint may see to it.
+        if done < want.unsigned_abs() && shared.queue.is_quiet() {
+            // Nothing grey anywhere: perhaps marking can end, and this mutator's next safepoint may see to it. While a marker
+            // is busy there is nothing to see to, and the collector's thread is awake.
             self.record.word.set_step();
         }
         shared.dirty.store(true, Ordering::Relaxed);
