@@ -97,8 +97,10 @@ fn both_drivers_and_other_heap_settings_give_the_same_result() {
 
 #[test]
 fn seconds_bound_a_run_without_a_count() {
+    // Without the bound it would not end; how much longer than that it takes is up to the machine.
     let report = small(&["churn", "--live", "1MiB"], &["--seconds", "0.1"]);
-    assert!(report["wall_s"].as_f64().is_some_and(|s| (0.1..5.0).contains(&s)), "{report}");
+    assert!(report["wall_s"].as_f64().is_some_and(|s| s >= 0.1), "{report}");
+    assert!(report["ops"].as_u64().is_some_and(|ops| ops > 0), "{report}");
 }
 
 #[test]
@@ -168,6 +170,10 @@ fn the_tour_writes_its_page() {
     assert!(text.contains(page.to_str().expect("a plain path")));
     let html = std::fs::read_to_string(&page).expect("a page");
     assert!(html.contains("</html>") && html.matches("<svg").count() >= 9, "{}", html.len());
+    for tag in ["section", "figure", "table", "thead", "tr", "th", "td", "p", "li", "svg", "g"] {
+        let opened = [" ", ">"].map(|end| html.matches(&format!("<{tag}{end}")).count());
+        assert_eq!(opened.iter().sum::<usize>(), html.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
     assert!(
         !html.contains("http://")
             || html.matches("http://").count() == html.matches("http://www.w3.org/2000/svg").count()

@@ -101,6 +101,17 @@ fn expressions_print_their_value() {
     assert_eq!(value(""), "");
 }
 
+/// Printing much ends a slice: here in the middle of a call, with more on the stack than when the slice began.
+#[test]
+fn a_slice_may_end_with_any_number_of_words_on_the_stack() {
+    let much = "x".repeat(100_000);
+    let text = format!(
+        "(define (f) (list (write \"{much}\") 1 2 3 (write \"{much}\")))(length (list 1 2 3 4 5 6 7 8 (f)))"
+    );
+    let ran = run(&[&file("slices", text.as_bytes())]);
+    assert_eq!((ran.code, ran.out.len(), ran.err.as_str()), (0, 2 * (much.len() + 2), ""));
+}
+
 /// One line on the error output, with the place; exit code 1; no panic.
 #[test]
 fn what_is_wrong_with_a_program_is_said_with_its_place() {

@@ -6,13 +6,11 @@
 use super::*;
 use crate::testing::*;
 use crate::{Cache, Colour, DeadSlots, Reclaim, Role, SizeClass, Span, SweepLeft, TypeInfo};
-use greyset_sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use greyset_sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 const MUTATORS: usize = 4;
 const CYCLES: usize = if cfg!(miri) { 2 } else { 100 };
-const NAP: Duration = Duration::from_micros(100);
 const TURNS: usize = if cfg!(miri) { 1 } else { 20 };
 const LIVE: usize = if cfg!(miri) { 20 } else { 2000 };
 
@@ -92,34 +90,57 @@ fn check(heap: &MHeap, object: &Object) {
     assert!(colour(heap, object.addr).is_live());
 }
 
-/// A mutator, and whether the collector waits for it: a lock alone would let the mutator take it again and again.
+/// A mutator, and what it and the collector agree on.
 struct Seat {
     mutator: Mutex<Mutator>,
-    wanted: AtomicBool,
+    control: Mutex<Control>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Control {
+    /// The collector waits for the mutator: a lock alone would let the mutator take it again and again.
+    wanted: bool,
     /// Turns of work done in this cycle.
-    turns: AtomicUsize,
+    turns: usize,
+    /// The test is over, or the mutator has panicked.
+    done: bool,
 }
 
 impl Seat {
+    /// Changes the control, and tells the other side.
+    fn set(&self, change: impl FnOnce(&mut Control)) {
+        // A thread that panicked has said so.
+        change(&mut self.control.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    /// Waits as long as `waits` says; what the control is then.
+    fn wait(&self, waits: impl FnMut(&mut Control) -> bool) -> MutexGuard<'_, Control> {
+        let control = self.control.lock().expect("no panic");
+        self.changed.wait_while(control, waits).expect("no panic")
+    }
+
     /// For the collector.
     fn take(&self) -> MutexGuard<'_, Mutator> {
-        self.wanted.store(true, Relaxed);
+        self.set(|control| control.wanted = true);
         let mutator = self.mutator.lock().expect("no panic");
-        self.wanted.store(false, Relaxed);
+        self.set(|control| control.wanted = false);
         mutator
     }
 
-    /// For the mutator.
-    fn work(&self, heap: &MHeap, shown: &Shown) {
-        let rests = || self.wanted.load(Relaxed) || self.turns.load(Relaxed) > 3 * TURNS;
-        if rests() {
-            return std::thread::sleep(NAP);
+    /// For the mutator: one turn; false when the test is over.
+    fn work(&self, heap: &MHeap, shown: &Shown) -> bool {
+        let rests = |control: &mut Control| control.wanted || control.turns > 3 * TURNS;
+        if self.wait(|control| !control.done && rests(control)).done {
+            return false;
         }
         let mut mutator = self.mutator.lock().expect("no panic");
         (0..100).for_each(|_| mutator.step(heap, shown));
         drop(mutator);
-        self.turns.fetch_add(1, Relaxed);
+        self.set(|control| control.turns += 1);
         let _ = heap.sweep_some(Role::Mutator, 1, shown);
+        true
     }
 }
 
@@ -131,10 +152,8 @@ fn cycle(heap: &MHeap, seats: &[Seat], white: Colour, shown: &Shown) {
     let black = white.other();
     // Every mutator gets some work done in every cycle.
     for seat in seats {
-        while seat.turns.load(Relaxed) < TURNS {
-            std::thread::sleep(NAP);
-        }
-        seat.turns.store(0, Relaxed);
+        drop(seat.wait(|control| control.turns < TURNS && !control.done));
+        seat.set(|control| control.turns = 0);
     }
     each(seats, |mut mutator| {
         mutator.cache.recolour(heap, black);
@@ -159,19 +178,18 @@ fn mutators_sweepers_and_releasers_at_once() {
         .map(|at| {
             let (cache, seed) = (Cache::new(&heap), 0x9e37_79b9 + at as u64);
             let mutator = Mutator { cache, objects: Vec::new(), colour: Colour::A, seed };
-            Seat { mutator: Mutex::new(mutator), wanted: AtomicBool::new(false), turns: AtomicUsize::new(0) }
+            Seat { mutator: Mutex::new(mutator), control: Mutex::default(), changed: Condvar::new() }
         })
         .collect();
-    let (done, shown) = (AtomicBool::new(false), Shown(AtomicUsize::new(0)));
+    let shown = Shown(AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for seat in &seats {
             scope.spawn(|| {
-                while !done.load(Relaxed) {
-                    seat.work(&heap, &shown);
-                }
+                let _stop = StopWhenDropped(std::slice::from_ref(seat));
+                while seat.work(&heap, &shown) {}
             });
         }
-        let stop = StopWhenDropped(&done);
+        let stop = StopWhenDropped(&seats);
         let mut white = Colour::A;
         for _ in 0..CYCLES {
             cycle(&heap, &seats, white, &shown);
@@ -192,10 +210,10 @@ fn mutators_sweepers_and_releasers_at_once() {
     assert_eq!(heap.verify().expect("sound").spans, 0);
 }
 
-/// Lets the mutators end even if the collector's thread panics.
-struct StopWhenDropped<'a>(&'a AtomicBool);
+/// Lets the mutators end even if the collector's thread panics, and the other way round.
+struct StopWhenDropped<'a>(&'a [Seat]);
 impl Drop for StopWhenDropped<'_> {
     fn drop(&mut self) {
-        self.0.store(true, Relaxed);
+        self.0.iter().for_each(|seat| seat.set(|control| control.done = true));
     }
 }

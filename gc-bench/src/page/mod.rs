@@ -89,8 +89,9 @@ fn latency_figures(stops: &[Stop]) -> String {
     });
     let rows = rows.collect::<String>();
     format!(
-        "<figure class=wide><p class=keys>{out}</p>{plot}</figure><div class=scroll><table><thead><tr><th>workload\
-         <th class=text>what<th>count<th>p50<th>p99<th>p99.9<th>p99.99<th>longest</tr></thead><tbody>{rows}</tbody></table></div>"
+        "<figure class=wide><p class=keys>{out}</p>{plot}</figure><div class=scroll><table><thead><tr><th>workload</th>\
+         <th class=text>what</th><th>count</th><th>p50</th><th>p99</th><th>p99.9</th><th>p99.99</th><th>longest</th>\
+         </tr></thead><tbody>{rows}</tbody></table></div>"
     )
 }
 

@@ -29,6 +29,8 @@ const PRELUDE: &str = include_str!("prelude.lisp");
 pub struct Interpreter {
     world: Root<World<'static>>,
     printed: String,
+    /// Bytes that had been allocated when memory was last collected for want of it; 0 if an error came of it since.
+    collected_at: u64,
 }
 
 /// Why a program did not run to its end.
@@ -52,7 +54,7 @@ impl Interpreter {
     /// An interpreter that knows the standard library.
     pub fn new(m: &mut Mutator) -> Result<Interpreter, Failure> {
         let world = World::create(m)?.root(m);
-        let mut interpreter = Interpreter { world, printed: String::new() };
+        let mut interpreter = Interpreter { world, printed: String::new(), collected_at: 0 };
         let mut reader = Reader::new(PRELUDE);
         while interpreter.load(m, &mut reader, true)? {
             interpreter.run(m, &mut io::sink())?;
@@ -126,7 +128,7 @@ impl Interpreter {
                 Stop::Collect => m.collect(),
                 Stop::Memory if collected || !self.make_room(m) => {
                     raise_out_of_memory(m, self.world.get(m)).map_err(Failure::Script)?;
-                    collected = false;
+                    (collected, self.collected_at) = (false, 0);
                 }
                 Stop::Memory => collected = true,
                 Stop::Uncaught(report) => return Err(Failure::Script(report)),
@@ -138,13 +140,19 @@ impl Interpreter {
         }
     }
 
-    /// Collects. False if less than a sixteenth of the heap became free: then memory is as good as out, and a script that
-    /// went on would collect again after every few objects.
-    fn make_room(&self, m: &mut Mutator) -> bool {
-        let before = m.heap().stats().heap_bytes;
+    /// Collects. False, without, if the script has had less than a sixteenth of the heap from the last time: then memory is as
+    /// good as out, and a script that went on would collect again after every few objects.
+    ///
+    /// What was allocated tells this better than how much smaller the heap has become: a cycle of the collector's own that ends
+    /// just before leaves little to free, with memory to spare.
+    fn make_room(&mut self, m: &mut Mutator) -> bool {
+        let stats = m.heap().stats();
+        if stats.allocated_bytes.saturating_sub(self.collected_at) < stats.heap_bytes / 16 {
+            return false;
+        }
         m.collect();
-        let after = m.heap().stats().heap_bytes;
-        before.saturating_sub(after) >= before / 16
+        self.collected_at = m.heap().stats().allocated_bytes;
+        true
     }
 
     /// Writes what was printed. Writing may take its time, so the mutator is parked meanwhile and the collector does not

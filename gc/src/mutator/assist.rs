@@ -63,8 +63,9 @@ impl Mutator {
             shared.dirty.store(true, Ordering::Relaxed);
         }
         self.debt.set(self.debt.get().saturating_sub(i64::try_from(done.bytes).unwrap_or(i64::MAX)));
-        if done.bytes < want.unsigned_abs() {
-            // Nothing grey within reach: perhaps marking can end, and this mutator's next safepoint may see to it.
+        if done.bytes < want.unsigned_abs() && shared.queue.is_quiet() {
+            // Nothing grey anywhere: perhaps marking can end, and this mutator's next safepoint may see to it. While a marker
+            // is busy there is nothing to see to, and the collector's thread is awake.
             self.record.word.set_step();
         }
         let spent = thread_cpu_time().saturating_sub(timer);

@@ -92,7 +92,8 @@ struct Machine<'a, 'gc> {
 impl<'a, 'gc> Machine<'a, 'gc> {
     fn load(m: &'gc Mutator, world: Gc<'gc, World<'gc>>, out: &'a mut String) -> Machine<'a, 'gc> {
         let r = world.registers.get(m);
-        let high = r.sp.max(r.code.depth as usize);
+        // No procedure that is under way needs more above its own base, which is not above `sp`.
+        let high = r.sp + r.room;
         let (ops, constants) = (r.code.ops.as_slice(), r.code.constants.as_slice());
         Machine { m, world, out, r, ops, constants, stack: r.stack.as_slice(), high }
     }
