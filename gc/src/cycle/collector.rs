@@ -6,7 +6,7 @@ use crate::cycle::pacing::Pacing;
 use crate::cycle::{Phase, Request};
 use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
-use crate::stats::{Event, Phase as Shown};
+use crate::stats::Phase as Shown;
 use crate::sweep::{Cleared, Clearing, is_trivial};
 use greyset_sync::atomic::Ordering;
 
@@ -263,13 +263,8 @@ impl Collector {
         }
         shared.published.publish(Phase::Clear);
         drop(cycle);
-        let keep = shared.trace_panicked.load(Ordering::Relaxed);
-        if keep {
-            shared.stats.trace_panics.fetch_add(1, Ordering::Relaxed);
-            shared.emit(&Event::TracePanic { cycle: u64::from(shared.published.cycle()), type_name: None });
-        }
         self.pacing.marking_done(shared);
-        self.enter(shared, State::Clear(Box::new(Clearing::new(shared, keep))))
+        self.enter(shared, State::Clear(Box::new(Clearing::new(shared))))
     }
 
     /// 6. Clear.

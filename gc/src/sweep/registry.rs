@@ -25,8 +25,10 @@ struct PendingCleanup {
     job: Job,
 }
 
-struct Finalizable {
-    target: usize,
+/// An object that a queue is to get when nobody reaches it any more.
+pub(crate) struct Finalizable {
+    /// Address of the object.
+    pub(crate) target: usize,
     queue: ArcWeak<QueueInner>,
 }
 
@@ -70,27 +72,24 @@ impl Registry {
         found.is_some()
     }
 
-    /// Phase Clear: takes finalizable objects that `is_dead`, gives each to its queue as a root, and returns their addresses
-    /// so that the caller marks them through. The caller does so before anybody may sweep.
-    pub(crate) fn take_finalizable(&self, shared: &Shared, is_dead: impl Fn(usize) -> bool) -> Vec<usize> {
-        let mut dead = Vec::new();
-        self.finalizable.lock().retain(|object| {
-            if !is_dead(object.target) {
-                return true;
-            }
-            // A queue nobody can poll any more: the object just dies.
-            if let Some(queue) = object.queue.upgrade() {
-                dead.push((object.target, queue));
-            }
-            false
-        });
-        let targets = dead.iter().map(|&(target, _)| target).collect();
-        for (target, queue) in dead {
+    /// Phase Clear: takes finalizable objects that `is_dead`. The caller marks them through and then delivers them
+    /// ([`deliver`](Registry::deliver)), before anybody may sweep.
+    pub(crate) fn take_finalizable(&self, is_dead: impl Fn(usize) -> bool) -> Vec<Finalizable> {
+        let mut finalizable = self.finalizable.lock();
+        let dead = finalizable.extract_if(.., |object| is_dead(object.target));
+        // A queue nobody can poll any more: the object just dies.
+        dead.filter(|object| object.queue.strong_count() > 0).collect()
+    }
+
+    /// Phase Clear: gives objects to their queues as roots. Everything they reach is black: until then a mutator that got
+    /// one could hide what is white in it, since the deletion barrier gives it to nobody who still marks.
+    pub(crate) fn deliver(&self, shared: &Shared, objects: &mut Vec<Finalizable>) {
+        for object in objects.drain(..) {
+            let Some(queue) = object.queue.upgrade() else { continue };
             let entry = shared.roots.take_one();
-            entry.get().store(target);
+            entry.get().store(object.target);
             queue.ready.lock().push_back(entry);
         }
-        targets
     }
 
     /// Phase Clear: cleanups of objects that `is_dead` become due.
