@@ -35,6 +35,19 @@ pub(crate) struct Finalizable {
 /// Guarded by the queue's own lock, so that a program may poll while the collector clears.
 struct QueueInner {
     ready: Mutex<VecDeque<EntryRef>>,
+    /// Not kept: handles keep it, and the collector holds a queue while it delivers.
+    heap: ArcWeak<Shared>,
+}
+
+impl Drop for QueueInner {
+    /// Whoever holds the queue last, a handle or the collector, lets go of what waits in it.
+    fn drop(&mut self) {
+        if let Some(shared) = self.heap.upgrade() {
+            for entry in self.ready.lock().drain(..) {
+                shared.roots.list(entry);
+            }
+        }
+    }
 }
 
 /// What is registered in a heap, and the cleanups that are due.
@@ -177,7 +190,8 @@ pub struct FinalizerQueue<F: Managed> {
 impl Heap {
     /// A queue for finalizable objects of family `F`.
     pub fn finalizer_queue<F: Managed>(&self) -> FinalizerQueue<F> {
-        let inner = Arc::new(QueueInner { ready: Mutex::new(Rank::Queue, VecDeque::new()) });
+        let heap = self.owner().shared().weak_ref();
+        let inner = Arc::new(QueueInner { ready: Mutex::new(Rank::Queue, VecDeque::new()), heap });
         FinalizerQueue { inner, owner: Arc::clone(self.owner()), family: PhantomData }
     }
 }
@@ -213,15 +227,6 @@ impl<F: Managed> FinalizerQueue<F> {
 impl<F: Managed> Clone for FinalizerQueue<F> {
     fn clone(&self) -> Self {
         FinalizerQueue { inner: Arc::clone(&self.inner), owner: Arc::clone(&self.owner), family: PhantomData }
-    }
-}
-
-impl<F: Managed> Drop for FinalizerQueue<F> {
-    /// The last handle of a queue lets go of what still waits in it.
-    fn drop(&mut self) {
-        if Arc::strong_count(&self.inner) == 1 {
-            while self.poll().is_some() {}
-        }
     }
 }
 

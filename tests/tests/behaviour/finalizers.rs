@@ -46,3 +46,27 @@ fn a_finalizable_object_may_be_taken_apart_at_once() {
     }
     assert!(steps > 3, "phase Clear has steps");
 }
+
+#[test]
+fn a_queue_that_is_dropped_lets_go_of_what_waits_in_it() {
+    let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+    let (mut stepper, mut handle) = (heap.stepper(), heap.mutator());
+    let queue = heap.finalizer_queue::<Node<'static>>();
+    let other = queue.clone();
+    let weak = handle.enter(|m| {
+        let list = make_list(m, 10);
+        queue.register(m, list);
+        list.next.load(m).expect("ten").downgrade(m)
+    });
+    finish(&mut stepper);
+    assert_eq!((queue.len(), other.len()), (1, 1));
+    assert!(weak.is_cleared(), "weak handles on what a finalizable object reaches are cleared, too");
+    drop(queue);
+    assert_eq!(other.len(), 1);
+    drop(other);
+    finish(&mut stepper);
+    assert_eq!(heap.census().rows().iter().map(|row| row.objects).sum::<u64>(), 0);
+    handle.enter(|m| heap.finalizer_queue::<Node<'static>>().register(m, make_list(m, 10)));
+    finish(&mut stepper);
+    assert_eq!(heap.census().rows().iter().map(|row| row.objects).sum::<u64>(), 0, "no queue, no life after");
+}
