@@ -166,11 +166,7 @@ impl Pacing {
         let marked = pace.marked_bytes.load(Relaxed);
         let live = marked + fresh;
         let before = pace.live.load(Relaxed);
-        if before >= live {
-            pace.live.fetch_sub(before - live, Relaxed);
-        } else {
-            pace.live.fetch_add(live - before, Relaxed);
-        }
+        shared.account_correction(before, live);
         pace.last_live.store(live, Relaxed);
         let before_scan = marked.max(1) as f64;
         self.scannable = (pace.scan_work.load(Relaxed) as f64 / before_scan).clamp(0.0, 1.0);
