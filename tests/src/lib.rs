@@ -2,6 +2,7 @@
 //! several tests share: a shadow model of a heap, actors that hold windows open, a log of drops.
 
 pub mod log;
+pub mod random;
 pub mod shadow;
 
 /// docs/EMBEDDING.md: its programs are compiled and run.
