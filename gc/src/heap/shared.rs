@@ -208,8 +208,9 @@ impl Shared {
     }
 
     /// Accounts for what a flush gave back.
-    pub(crate) fn account_returned(&self, bytes: u64) {
+    pub(crate) fn account_returned(&self, bytes: u64, objects: usize) {
         self.pace.allocated.fetch_sub(bytes, Ordering::Relaxed);
+        self.pace.objects.fetch_sub(objects as u64, Ordering::Relaxed);
         self.account_correction(bytes, 0);
     }
 
