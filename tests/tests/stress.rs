@@ -8,7 +8,7 @@ use greyset::{
 };
 use greyset_tests::log::sum;
 use greyset_tests::random::Random;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -106,7 +106,8 @@ impl World {
                     }
                     match random.below(200) {
                         0 => m.collect(),
-                        1..10 => m.blocking(thread::yield_now),
+                        1..4 => m.heap().request_cycle(),
+                        4..10 => m.blocking(thread::yield_now),
                         _ => m.safepoint(),
                     }
                     left -= 1;
@@ -290,6 +291,11 @@ impl<'gc> Window<'gc, '_> {
     }
 }
 
+/// Windows of each thread: as many as the test likes, or what `STRESS_ROUNDS` says.
+fn rounds(usual: usize) -> usize {
+    std::env::var("STRESS_ROUNDS").map_or(usual, |text| text.parse().expect("STRESS_ROUNDS is a number"))
+}
+
 fn shared_graph(heap: Heap, threads: u64, rounds: usize) {
     let world = World::new(heap);
     thread::scope(|scope| {
@@ -306,40 +312,40 @@ fn shared_graph(heap: Heap, threads: u64, rounds: usize) {
 #[test]
 fn threads_share_a_graph_with_background_threads() {
     let heap = Heap::builder().min_heap(256 << 10).workers(2).verify(true).build().expect("a heap");
-    shared_graph(heap, 3, 4000);
+    shared_graph(heap, 3, rounds(120_000));
 }
 
 #[test]
 fn threads_share_a_graph_and_collect_inline() {
     let builder = Heap::builder().min_heap(256 << 10).driver(Driver::Inline).verify(true);
-    shared_graph(builder.build().expect("a heap"), 3, 4000);
+    shared_graph(builder.build().expect("a heap"), 3, rounds(120_000));
 }
 
 #[test]
 fn mutators_come_and_go() {
     let heap = Heap::builder().min_heap(64 << 10).build().expect("a heap");
-    let stop = AtomicBool::new(false);
-    let (heap, stop) = (&heap, &stop);
+    let working = AtomicUsize::new(3);
+    let (heap, working) = (&heap, &working);
     thread::scope(|scope| {
         for seed in 1..=3 {
             scope.spawn(move || {
                 let mut random = Random::new(seed);
-                while !stop.load(Ordering::Relaxed) {
-                    (0..random.below(200)).for_each(|_| thread::yield_now());
+                for _ in 0..rounds(20_000) {
+                    (0..random.below(50)).for_each(|_| thread::yield_now());
+                    let depths = random.below(20) as u64;
                     heap.mutator().enter(|m| {
-                        let depth = random.below(20) as u64;
-                        (0..=depth).for_each(|depth| {
+                        for depth in 0..=depths {
                             m.alloc(Pair { depth, sum: sum(depth), rest: Slot::empty() });
-                        });
+                        }
                     });
                 }
+                working.fetch_sub(1, Ordering::Relaxed);
             });
         }
         let mut handle = heap.mutator();
-        for _ in 0..2000 {
+        while working.load(Ordering::Relaxed) > 0 {
             handle.enter(Mutator::collect);
         }
-        stop.store(true, Ordering::Relaxed);
     });
     let stats = heap.stats();
     assert!(stats.heap_bytes < 1 << 30 && stats.peak_bytes < 1 << 30, "{stats}");
