@@ -155,6 +155,7 @@ impl Collector {
         }
         self.pacing.cycle_starts(shared);
         shared.trace_panicked.store(false, Ordering::Relaxed);
+        self.pacing.phase_is(shared, Shown::Prepare);
         let handshake = Handshake::ask(shared, Request::Both, || {});
         self.enter(shared, State::Both(handshake))
     }
@@ -166,6 +167,7 @@ impl Collector {
         }
         handshake.finish(shared);
         shared.published.publish(Phase::Mark);
+        self.pacing.phase_is(shared, Shown::Begin);
         let handshake = Handshake::ask(shared, Request::Deletion, || {});
         self.enter(shared, State::Deletion(handshake))
     }
@@ -201,6 +203,7 @@ impl Collector {
             return Step::Worked;
         }
         shared.published.publish(Phase::Terminate);
+        self.pacing.phase_is(shared, Shown::Terminate);
         let handshake = Self::ask_round(shared);
         self.enter(shared, State::Round { handshake, clean: 0 })
     }
@@ -289,6 +292,7 @@ impl Collector {
         }
         shared.alloc.begin_sweep(shared.published.white());
         shared.published.publish(Phase::Sweep);
+        self.pacing.phase_is(shared, Shown::Sweep);
         let handshake = Handshake::ask(shared, Request::Off, || shared.published.black_lives());
         self.enter(shared, State::Off(handshake))
     }

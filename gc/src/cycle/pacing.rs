@@ -229,9 +229,8 @@ impl Pacing {
         let cycle = u64::from(shared.published.cycle());
         let freed = self.start.heap_end.saturating_sub(shared.pace.last_live.load(Relaxed));
         shared.emit(&Event::SweepDone { cycle, freed, duration: now.saturating_sub(self.start.swept_at) });
+        self.phase_is(shared, Shown::Idle);
         if let Some(mut report) = self.report.take() {
-            self.wall.add(self.phase, now.saturating_sub(self.phase_since));
-            self.phase_since = now;
             let after = cpu(shared);
             let before = self.start.cpu;
             report.wall = self.wall;
