@@ -1,6 +1,9 @@
-//! What several tests use: a list, and a cycle by hand.
+//! What several tests use: lists, cycles by hand, counters of drops, messages of panics.
 
-use greyset::{Gc, Mutator, Slot, StepOutcome, Stepper, Trace};
+use greyset::{Gc, Heap, Mutator, Slot, Static, StepOutcome, Stepper, Trace};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An element of a list.
 #[derive(Trace)]
@@ -36,4 +39,43 @@ pub fn finish(stepper: &mut Stepper) {
     stepper.request();
     while stepper.step_any() != StepOutcome::Idle {}
     while stepper.sweep(64) {}
+}
+
+/// Counts how many of it were made and dropped.
+#[derive(Clone, Default)]
+pub struct Drops(Arc<AtomicU64>);
+
+impl Drops {
+    /// A value that counts when it is dropped.
+    pub fn value(&self) -> Static<Counted> {
+        Static(Counted(self.clone()))
+    }
+
+    /// How many have been dropped.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts when it is dropped.
+pub struct Counted(Drops);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The message of a panic in `body`.
+pub fn panic_of(body: impl FnOnce()) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(body)).expect_err("it panics");
+    match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => panic.downcast::<&str>().expect("a text").to_string(),
+    }
+}
+
+/// Objects in the heap that are no tiny values, by census.
+pub fn objects(heap: &Heap) -> u64 {
+    heap.census().objects()
 }
