@@ -6,6 +6,7 @@ mod ends;
 mod events;
 mod finalizers;
 mod forgotten;
+mod fresh_slots;
 mod limits;
 mod many;
 mod parking;
