@@ -8,7 +8,7 @@ use greyset_tests::shadow::rig::Rig;
 use proptest::prelude::*;
 
 /// Cases, unless the environment says otherwise.
-const CASES: u32 = 1000;
+const CASES: u32 = 500;
 
 fn config() -> ProptestConfig {
     let cases =
