@@ -145,7 +145,7 @@ impl Collector {
             self.state = State::Idle;
             return Step::Idle;
         }
-        shared.driver.cycle_starts();
+        let cause = shared.driver.cycle_starts();
         {
             let _cycle = shared.lock_cycle();
             shared.roots.free_listed();
@@ -153,7 +153,7 @@ impl Collector {
             shared.published.flip();
             shared.published.publish(Phase::Prepare);
         }
-        self.pacing.cycle_starts(shared);
+        self.pacing.cycle_starts(shared, cause);
         shared.trace_panicked.store(false, Ordering::Relaxed);
         self.pacing.phase_is(shared, Shown::Prepare);
         let handshake = Handshake::ask(shared, Request::Both, || {});

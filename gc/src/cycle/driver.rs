@@ -6,14 +6,16 @@
 use crate::config::Driver;
 use crate::cycle::background;
 use crate::heap::Shared;
-use greyset_sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::stats::Cause;
+use greyset_sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use greyset_sync::{Condvar, Mutex, Rank, thread};
 use std::sync::OnceLock;
 
 /// What the driver's threads and those who wait for cycles agree on.
 pub(crate) struct DriverControl {
     kind: Driver,
-    wanted: AtomicBool,
+    /// The strongest reason for a cycle that has not started yet: a [`Cause`] in its order, from 1; 0 is none.
+    wanted: AtomicU8,
     started: AtomicU64,
     completed: AtomicU64,
     /// Cycles asked for by `collect`: run until this many are complete.
@@ -34,7 +36,7 @@ impl DriverControl {
     pub(crate) fn new(kind: Driver) -> DriverControl {
         DriverControl {
             kind,
-            wanted: AtomicBool::new(false),
+            wanted: AtomicU8::new(0),
             started: AtomicU64::new(0),
             completed: AtomicU64::new(0),
             asked: AtomicU64::new(0),
@@ -61,15 +63,19 @@ impl DriverControl {
     /// A mutator has reached the trigger: it takes the first step at its next safepoint, and if that is long in coming, the
     /// collector thread looks by itself within [`background::NAP`].
     pub(crate) fn trigger_reached(&self, shared: &Shared) {
-        if !self.wanted.swap(true, Ordering::Relaxed) && self.kind == Driver::Background {
+        if self.want(Cause::Trigger) && self.kind == Driver::Background {
             self.start_threads(shared);
         }
     }
 
-    /// Asks for a cycle.
-    pub(crate) fn request_cycle(&self, shared: &Shared) {
-        let first = !self.wanted.swap(true, Ordering::Relaxed);
-        if first && self.kind == Driver::Background {
+    /// A cycle is wanted because of `cause`; true if none was wanted before.
+    fn want(&self, cause: Cause) -> bool {
+        self.wanted.fetch_max(cause as u8 + 1, Ordering::Relaxed) == 0
+    }
+
+    /// Asks for a cycle because of `cause`.
+    pub(crate) fn request_cycle(&self, shared: &Shared, cause: Cause) {
+        if self.want(cause) && self.kind == Driver::Background {
             self.start_threads(shared);
             self.wake();
         }
@@ -103,7 +109,7 @@ impl DriverControl {
         // not count.
         let target = self.started.load(Ordering::SeqCst) + 1;
         self.asked.fetch_max(target, Ordering::Relaxed);
-        self.request_cycle(shared);
+        self.request_cycle(shared, Cause::Asked);
         self.wake();
         target
     }
@@ -111,15 +117,21 @@ impl DriverControl {
     /// Whether a cycle should start.
     pub(crate) fn is_wanted(&self) -> bool {
         // ORDERING: SeqCst, as in `request_full`.
-        self.wanted.load(Ordering::Relaxed)
+        self.wanted.load(Ordering::Relaxed) != 0
             || self.asked.load(Ordering::Relaxed) > self.started.load(Ordering::SeqCst)
     }
 
-    /// Collector: a cycle starts.
-    pub(crate) fn cycle_starts(&self) {
-        self.wanted.store(false, Ordering::Relaxed);
+    /// Collector: a cycle starts. Returns why.
+    pub(crate) fn cycle_starts(&self) -> Cause {
+        let wanted = self.wanted.swap(0, Ordering::Relaxed);
         // ORDERING: SeqCst, as in `request_full`.
         self.started.fetch_add(1, Ordering::SeqCst);
+        match wanted {
+            1 => Cause::Trigger,
+            2 => Cause::Limit,
+            // 0: `collect` has asked for one after the last had started.
+            _ => Cause::Asked,
+        }
     }
 
     /// Collector: a cycle is complete, everything is swept.
@@ -131,7 +143,7 @@ impl DriverControl {
             self.done.notify_all();
         }
         if shared.pace.live.load(Ordering::Relaxed) >= shared.pace.trigger.load(Ordering::Relaxed) {
-            self.wanted.store(true, Ordering::Relaxed);
+            self.want(Cause::Trigger);
         }
     }
 

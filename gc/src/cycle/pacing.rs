@@ -33,6 +33,7 @@ pub(crate) struct Pacing {
     phase_since: Duration,
     wall: PhaseTimes,
     start: Start,
+    cause: Cause,
     rounds: u32,
     /// Part of what is allocated that needs scanning, from the last cycle: 0 to 1.
     scannable: f64,
@@ -56,6 +57,7 @@ impl Pacing {
             phase_since: Duration::ZERO,
             wall: PhaseTimes::default(),
             start: Start::default(),
+            cause: Cause::Trigger,
             rounds: 0,
             scannable: 1.0,
             report: None,
@@ -93,11 +95,12 @@ impl Pacing {
         (self.phase, self.phase_since) = (to, now);
     }
 
-    /// 1. A cycle starts.
-    pub(crate) fn cycle_starts(&mut self, shared: &Shared) {
+    /// 1. A cycle starts, because of `cause`.
+    pub(crate) fn cycle_starts(&mut self, shared: &Shared, cause: Cause) {
         let pace = &shared.pace;
         self.wall = PhaseTimes::default();
         self.rounds = 0;
+        self.cause = cause;
         self.start = Start {
             at: self.clock.elapsed(),
             heap: pace.live.load(Relaxed),
@@ -118,7 +121,7 @@ impl Pacing {
         });
         pace.goal.store(plan.goal, Relaxed);
         let cycle = u64::from(shared.published.cycle());
-        shared.emit(&Event::CycleStart { cycle, cause: Cause::Trigger, heap: live, goal: plan.goal });
+        shared.emit(&Event::CycleStart { cycle, cause, heap: live, goal: plan.goal });
     }
 
     /// 3. T2: tracing is about to open.
@@ -203,7 +206,7 @@ impl Pacing {
         let handshakes = shared.stats.handshakes.snapshot();
         CycleReport {
             cycle: u64::from(shared.published.cycle()),
-            cause: Cause::Trigger,
+            cause: self.cause,
             started: self.start.at,
             wall: self.wall,
             cpu: CollectorCpu::default(),

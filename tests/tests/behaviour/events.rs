@@ -1,7 +1,7 @@
 //! The events of a cycle, and of a mutator that reaches no safepoint.
 
 use crate::common::{finish, make_list};
-use greyset::{Driver, Event, EventSink, HandshakeKind, Heap, Phase, StepOutcome};
+use greyset::{Cause, Driver, Event, EventSink, HandshakeKind, Heap, Phase, StepOutcome};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -119,4 +119,34 @@ fn events_have_the_numbers_of_the_cycle() {
     assert_eq!(events.iter().filter(off).count(), 1);
     assert!(matches!(events.last(), Some(Event::CycleEnd(_))));
     assert_eq!(Phase::Idle.name(), stepper.phase());
+}
+
+#[test]
+fn a_cycle_tells_why_it_began() {
+    let record = Arc::new(Record::default());
+    let builder =
+        Heap::builder().driver(Driver::Inline).name("recorded").min_heap(64 << 10).hard_limit(8 << 20);
+    let heap = builder.sink(record.clone()).build().expect("a heap");
+    let causes = || {
+        let causes = record.take().into_iter().filter_map(|event| match event {
+            Event::CycleStart { cause, .. } => Some(cause),
+            _ => None,
+        });
+        causes.collect::<Vec<_>>()
+    };
+    heap.mutator().enter(|m| {
+        m.collect();
+        assert_eq!(causes(), [Cause::Asked]);
+        assert!(m.try_alloc_bytes(&vec![0; 8 << 20]).is_err());
+        while heap.stats().cycles < 2 {
+            m.alloc([0u64; 100]);
+            m.safepoint();
+        }
+        assert_eq!(causes(), [Cause::Limit]);
+        while heap.stats().cycles < 3 {
+            m.alloc([0u64; 100]);
+            m.safepoint();
+        }
+        assert_eq!(causes(), [Cause::Trigger]);
+    });
 }
