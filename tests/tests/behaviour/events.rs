@@ -1,7 +1,8 @@
 //! The events of a cycle, and of a mutator that reaches no safepoint.
 
 use crate::common::{finish, make_list};
-use greyset::{Cause, Driver, Event, EventSink, HandshakeKind, Heap, Phase, StepOutcome};
+use greyset::{Cause, Driver, Event, EventSink, HandshakeKind, Heap, Phase, Static, StepOutcome};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -149,4 +150,53 @@ fn a_cycle_tells_why_it_began() {
         }
         assert_eq!(causes(), [Cause::Trigger]);
     });
+}
+
+/// Looks at the heap whenever it is told something.
+#[derive(Default)]
+struct Curious {
+    heap: Mutex<Option<Heap>>,
+    told: AtomicU64,
+    looked: AtomicU64,
+}
+
+impl EventSink for Curious {
+    fn event(&self, _: &str, _: &Event) {
+        let heap = self.heap.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(heap) = heap {
+            self.told.fetch_add(1, Ordering::Relaxed);
+            let (stats, census) = (heap.stats(), heap.census());
+            assert!(stats.cycles < 1 << 40 && census.objects() < 1 << 40);
+            self.looked.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn a_sink_may_look_at_the_heap() {
+    struct Grenade;
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            panic!("this destructor panics");
+        }
+    }
+    for driver in [Driver::Background, Driver::Inline] {
+        let sink = Arc::new(Curious::default());
+        let builder = Heap::builder().driver(driver).hard_limit(8 << 20).sink(sink.clone());
+        let heap = builder.build().expect("a heap");
+        *sink.heap.lock().expect("no panic") = Some(heap.clone());
+        heap.mutator().enter(|m| {
+            assert!(m.try_alloc_bytes(&vec![0; 8 << 20]).is_err());
+            m.alloc(Static(Grenade));
+            make_list(m, 10_000);
+            m.collect();
+            m.collect();
+            assert_eq!(heap.stats().drop_panics, 1);
+        });
+        *sink.heap.lock().expect("no panic") = None;
+        drop(heap);
+        let told = sink.told.load(Ordering::Relaxed);
+        assert!(told > 30, "{told} events");
+        assert_eq!(sink.looked.load(Ordering::Relaxed), told, "looking neither panics nor waits for ever");
+    }
 }

@@ -1,7 +1,7 @@
 //! Windows hold the collector up, parked mutators do not.
 
-use crate::common::{finish, list_length, make_list};
-use greyset::{Driver, Heap, StepOutcome};
+use crate::common::{Node, finish, list_length, make_list, panic_of};
+use greyset::{Driver, Heap, Slot, StepOutcome, Stepper};
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -94,13 +94,13 @@ fn a_panic_in_a_window_leaves_the_handle_usable() {
     let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
     let (mut stepper, mut handle) = (heap.stepper(), heap.mutator());
     let list = handle.enter(|m| make_list(m, 10).root(m));
-    let steps = |stepper: &mut greyset::Stepper, steps: usize| {
+    let steps = |stepper: &mut Stepper, steps: usize| {
         stepper.request();
         (0..steps).for_each(|_| _ = stepper.step_any());
     };
     for before in 0..30 {
         steps(&mut stepper, before);
-        let message = crate::common::panic_of(|| {
+        let message = panic_of(|| {
             handle.enter(|m| {
                 let first = list.get(m);
                 first.next.store(m, first.next.load(m));
@@ -112,4 +112,52 @@ fn a_panic_in_a_window_leaves_the_handle_usable() {
         handle.enter(|m| assert_eq!(list_length(m, list.get(m)), 10));
     }
     stepper.verify().expect("a sound heap");
+}
+
+/// After `steps` steps of a cycle a mutator changes the list in a window and is dropped; another one goes on.
+fn hand_over_after(steps: usize, inside: bool) {
+    let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+    let (mut stepper, mut keeper) = (heap.stepper(), heap.mutator());
+    let (mut leaver, mut other) = (heap.mutator(), heap.mutator());
+    let list = keeper.enter(|m| make_list(m, 50).root(m));
+    stepper.request();
+    other.enter(|m| {
+        for _ in 0..steps {
+            if stepper.step_any() == StepOutcome::AwaitMutators {
+                m.safepoint();
+            }
+        }
+        if inside {
+            // Attached and detached by a thread that is inside a window of its own.
+            (0..3).for_each(|_| drop(heap.mutator()));
+        }
+    });
+    // The second half of the list hangs on a new root only, made and unlinked in the last window of the one that leaves.
+    let half = leaver.enter(|m| {
+        let mut at = list.get(m);
+        for _ in 0..24 {
+            at = at.next.load(m).expect("fifty");
+        }
+        at.next.swap(m, None).expect("fifty").root(m)
+    });
+    drop(leaver);
+    let mut newcomer = heap.mutator();
+    let half = newcomer.enter(|m| m.alloc(Node { key: 26, next: Slot::new(Some(half.get(m))) }).root(m));
+    finish(&mut stepper);
+    finish(&mut stepper);
+    stepper.verify().expect("a sound heap");
+    keeper.enter(|m| {
+        make_list(m, 1000);
+        assert_eq!(list_length(m, half.get(m)), 26, "after {steps} steps");
+        assert_eq!(list.get(m).key, 50);
+    });
+    assert_eq!(heap.stats().mutators, 3);
+}
+
+#[test]
+fn mutators_attach_and_detach_at_any_step_of_a_cycle() {
+    for steps in 0..40 {
+        hand_over_after(steps, false);
+        hand_over_after(steps, true);
+    }
 }
