@@ -312,13 +312,13 @@ fn shared_graph(heap: Heap, threads: u64, rounds: usize) {
 #[test]
 fn threads_share_a_graph_with_background_threads() {
     let heap = Heap::builder().min_heap(256 << 10).workers(2).verify(true).build().expect("a heap");
-    shared_graph(heap, 3, rounds(80_000));
+    shared_graph(heap, 3, rounds(40_000));
 }
 
 #[test]
 fn threads_share_a_graph_and_collect_inline() {
     let builder = Heap::builder().min_heap(256 << 10).driver(Driver::Inline).verify(true);
-    shared_graph(builder.build().expect("a heap"), 3, rounds(80_000));
+    shared_graph(builder.build().expect("a heap"), 3, rounds(40_000));
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn mutators_come_and_go() {
         for seed in 1..=3 {
             scope.spawn(move || {
                 let mut random = Random::new(seed);
-                for _ in 0..rounds(4000) {
+                for _ in 0..rounds(2000) {
                     (0..random.below(10)).for_each(|_| thread::yield_now());
                     let depths = random.below(20) as u64;
                     heap.mutator().enter(|m| {
