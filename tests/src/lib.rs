@@ -1,4 +1,9 @@
-//! Black-box tests of greyset, by behaviour. The tests are in `tests/`; here are only the documents whose code is tested.
+//! Black-box tests of greyset, by behaviour. The tests are in `tests/`; here are the documents whose code is tested, and what
+//! several tests share: a shadow model of a heap, actors that hold windows open, a log of drops.
+
+pub mod log;
+pub mod random;
+pub mod shadow;
 
 /// docs/EMBEDDING.md: its programs are compiled and run.
 #[cfg(doctest)]

@@ -290,6 +290,11 @@ impl Bin {
         (unused.len() * span.slot()) as u64
     }
 
+    /// Slots of the run without an object: those that a flush would give back.
+    pub(crate) fn reserved_slots(&self, heap: &MHeap) -> usize {
+        if self.has_span() { self.unused(heap.span(self.span.get())).len() } else { 0 }
+    }
+
     /// Bytes of the run without an object.
     pub(crate) fn reserved(&self) -> usize {
         self.limit.get().addr() - self.next.get().addr()

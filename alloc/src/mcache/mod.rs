@@ -267,6 +267,12 @@ impl Cache {
         self.shelf.borrow().values().chain(&self.bins).map(Bin::reserved).sum()
     }
 
+    /// Slots taken in runs that hold no object yet: [`Refilled::objects`] that a flush would give back.
+    pub fn reserved_slots(&self, heap: &MHeap) -> usize {
+        self.check(heap);
+        self.shelf.borrow().values().chain(&self.bins).map(|bin| bin.reserved_slots(heap)).sum()
+    }
+
     /// Panics unless the cache belongs to `heap`: everything about runs would be wrong in another one.
     fn check(&self, heap: &MHeap) {
         assert!(Arc::ptr_eq(&self.heap, heap.identity()), "a cache used with another heap than its own");

@@ -45,6 +45,7 @@ fn flush_gives_the_rest_back() {
     let cache = Cache::new(&heap);
     let kept = alloc(&heap, &cache, &NODE64, A);
     assert_eq!(cache.reserved_bytes(), 8192 - 64);
+    assert_eq!(cache.reserved_slots(&heap), (8192 - 64) / 64);
     assert_eq!(cache.flush(&heap), 8192 - 64);
     assert_eq!(cache.reserved_bytes(), 0);
     let report = heap.verify().expect("sound");

@@ -6,7 +6,7 @@ use crate::cycle::pacing::Pacing;
 use crate::cycle::{Phase, Request};
 use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
-use crate::stats::{Event, Phase as Shown};
+use crate::stats::Phase as Shown;
 use crate::sweep::{Cleared, Clearing, is_trivial};
 use greyset_sync::atomic::Ordering;
 
@@ -144,7 +144,7 @@ impl Collector {
             self.state = State::Idle;
             return Step::Idle;
         }
-        shared.driver.cycle_starts();
+        let cause = shared.driver.cycle_starts();
         {
             let _cycle = shared.lock_cycle();
             shared.roots.free_listed();
@@ -152,8 +152,9 @@ impl Collector {
             shared.published.flip();
             shared.published.publish(Phase::Prepare);
         }
-        self.pacing.cycle_starts(shared);
+        self.pacing.cycle_starts(shared, cause);
         shared.trace_panicked.store(false, Ordering::Relaxed);
+        self.pacing.phase_is(shared, Shown::Prepare);
         let handshake = Handshake::ask(shared, Request::Both, || {});
         self.enter(shared, State::Both(handshake))
     }
@@ -165,6 +166,7 @@ impl Collector {
         }
         handshake.finish(shared);
         shared.published.publish(Phase::Mark);
+        self.pacing.phase_is(shared, Shown::Begin);
         let handshake = Handshake::ask(shared, Request::Deletion, || {});
         self.enter(shared, State::Deletion(handshake))
     }
@@ -200,6 +202,7 @@ impl Collector {
             return Step::Worked;
         }
         shared.published.publish(Phase::Terminate);
+        self.pacing.phase_is(shared, Shown::Terminate);
         let handshake = Self::ask_round(shared);
         self.enter(shared, State::Round { handshake, clean: 0 })
     }
@@ -262,13 +265,8 @@ impl Collector {
         }
         shared.published.publish(Phase::Clear);
         drop(cycle);
-        let keep = shared.trace_panicked.load(Ordering::Relaxed);
-        if keep {
-            shared.stats.trace_panics.fetch_add(1, Ordering::Relaxed);
-            shared.emit(&Event::TracePanic { cycle: u64::from(shared.published.cycle()), type_name: None });
-        }
         self.pacing.marking_done(shared);
-        self.enter(shared, State::Clear(Box::new(Clearing::new(shared, keep))))
+        self.enter(shared, State::Clear(Box::new(Clearing::new(shared))))
     }
 
     /// 6. Clear.
@@ -293,6 +291,7 @@ impl Collector {
         }
         shared.alloc.begin_sweep(shared.published.white());
         shared.published.publish(Phase::Sweep);
+        self.pacing.phase_is(shared, Shown::Sweep);
         let handshake = Handshake::ask(shared, Request::Off, || shared.published.black_lives());
         self.enter(shared, State::Off(handshake))
     }

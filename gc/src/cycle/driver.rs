@@ -6,17 +6,16 @@
 use crate::config::Driver;
 use crate::cycle::background;
 use crate::heap::Shared;
-use greyset_sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::stats::Cause;
+use greyset_sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use greyset_sync::{Condvar, Mutex, Rank, thread};
 use std::sync::OnceLock;
 
 /// What the driver's threads and those who wait for cycles agree on.
 pub(crate) struct DriverControl {
     kind: Driver,
-    /// Live bytes have reached the trigger.
-    triggered: AtomicBool,
-    /// A cycle has been asked for.
-    wanted: AtomicBool,
+    /// The strongest reason for a cycle that has not started yet: a [`Cause`] in its order, from 1; 0 is none.
+    wanted: AtomicU8,
     started: AtomicU64,
     completed: AtomicU64,
     /// Cycles asked for by `collect`: run until this many are complete.
@@ -37,8 +36,7 @@ impl DriverControl {
     pub(crate) fn new(kind: Driver) -> DriverControl {
         DriverControl {
             kind,
-            triggered: AtomicBool::new(false),
-            wanted: AtomicBool::new(false),
+            wanted: AtomicU8::new(0),
             started: AtomicU64::new(0),
             completed: AtomicU64::new(0),
             asked: AtomicU64::new(0),
@@ -65,15 +63,19 @@ impl DriverControl {
     /// A mutator has reached the trigger: it takes the first step at its next safepoint, and if that is long in coming, the
     /// collector thread looks by itself within [`background::NAP`].
     pub(crate) fn trigger_reached(&self, shared: &Shared) {
-        if !self.triggered.swap(true, Ordering::Relaxed) && self.kind == Driver::Background {
+        if self.want(Cause::Trigger) && self.kind == Driver::Background {
             self.start_threads(shared);
         }
     }
 
-    /// Asks for a cycle.
-    pub(crate) fn request_cycle(&self, shared: &Shared) {
-        let first = !self.wanted.swap(true, Ordering::Relaxed);
-        if first && self.kind == Driver::Background {
+    /// A cycle is wanted because of `cause`; true if none was wanted before.
+    fn want(&self, cause: Cause) -> bool {
+        self.wanted.fetch_max(cause as u8 + 1, Ordering::Relaxed) == 0
+    }
+
+    /// Asks for a cycle because of `cause`.
+    pub(crate) fn request_cycle(&self, shared: &Shared, cause: Cause) {
+        if self.want(cause) && self.kind == Driver::Background {
             self.start_threads(shared);
             self.wake();
         }
@@ -107,7 +109,7 @@ impl DriverControl {
         // not count.
         let target = self.started.load(Ordering::SeqCst) + 1;
         self.asked.fetch_max(target, Ordering::Relaxed);
-        self.request_cycle(shared);
+        self.request_cycle(shared, Cause::Asked);
         self.wake();
         target
     }
@@ -115,17 +117,21 @@ impl DriverControl {
     /// Whether a cycle should start.
     pub(crate) fn is_wanted(&self) -> bool {
         // ORDERING: SeqCst, as in `request_full`.
-        self.triggered.load(Ordering::Relaxed)
-            || self.wanted.load(Ordering::Relaxed)
+        self.wanted.load(Ordering::Relaxed) != 0
             || self.asked.load(Ordering::Relaxed) > self.started.load(Ordering::SeqCst)
     }
 
-    /// Collector: a cycle starts.
-    pub(crate) fn cycle_starts(&self) {
-        self.triggered.store(false, Ordering::Relaxed);
-        self.wanted.store(false, Ordering::Relaxed);
+    /// Collector: a cycle starts. Returns why.
+    pub(crate) fn cycle_starts(&self) -> Cause {
+        let wanted = self.wanted.swap(0, Ordering::Relaxed);
         // ORDERING: SeqCst, as in `request_full`.
         self.started.fetch_add(1, Ordering::SeqCst);
+        match wanted {
+            1 => Cause::Trigger,
+            2 => Cause::Limit,
+            // 0: `collect` has asked for one after the last had started.
+            _ => Cause::Asked,
+        }
     }
 
     /// Collector: a cycle is complete, everything is swept.
@@ -136,10 +142,14 @@ impl DriverControl {
             let _waiting = self.waiting.lock();
             self.done.notify_all();
         }
-        // Also forgets who reached the last trigger just when this cycle had begun: a second cycle at once would begin far
-        // below its own.
-        let reached = shared.pace.live.load(Ordering::Relaxed) >= shared.pace.trigger.load(Ordering::Relaxed);
-        self.triggered.store(reached, Ordering::Relaxed);
+        if shared.pace.live.load(Ordering::Relaxed) >= shared.pace.trigger.load(Ordering::Relaxed) {
+            self.want(Cause::Trigger);
+        } else {
+            // Forgets who reached the last trigger just when this cycle had begun: a second cycle at once would begin far
+            // below its own.
+            let trigger = Cause::Trigger as u8 + 1;
+            let _ = self.wanted.compare_exchange(trigger, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 
     /// Complete cycles.

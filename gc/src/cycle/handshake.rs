@@ -16,7 +16,8 @@ pub(crate) struct Handshake {
     request: Request,
     asked_at: Instant,
     mutators: usize,
-    reported: bool,
+    /// How long the collector had waited when it last reported who is late.
+    reported: Option<Duration>,
 }
 
 impl Handshake {
@@ -45,11 +46,13 @@ impl Handshake {
                 }
             }
         }
+        let cycle = u64::from(shared.published.cycle());
+        shared.emit(&Event::HandshakeAsked { cycle, kind: request.shown(), mutators });
         for record in parked {
             answer_for(shared, &record, request);
         }
         shared.one_answered(request, false);
-        Handshake { request, asked_at: Instant::now(), mutators, reported: false }
+        Handshake { request, asked_at: Instant::now(), mutators, reported: None }
     }
 
     /// Whether all have answered.
@@ -66,13 +69,13 @@ impl Handshake {
         shared.emit(&Event::HandshakeDone { cycle, kind, duration, mutators });
     }
 
-    /// Reports, once, the mutators that have not answered for longer than `limit`.
+    /// Reports the mutators that have not answered for longer than `limit`, and again whenever that time has doubled.
     pub(crate) fn watch(&mut self, shared: &Shared, limit: Duration) {
         let waiting = self.asked_at.elapsed();
-        if self.reported || waiting < limit {
+        if waiting < self.reported.map_or(limit, |before| before.saturating_mul(2)) {
             return;
         }
-        self.reported = true;
+        self.reported = Some(waiting);
         let late: Vec<(u32, String)> = {
             let list = shared.mutators.lock();
             let late = list.records().iter().filter(|record| record.word.is_asked());

@@ -33,6 +33,7 @@ pub(crate) struct Pacing {
     phase_since: Duration,
     wall: PhaseTimes,
     start: Start,
+    cause: Cause,
     rounds: u32,
     /// Part of what is allocated that needs scanning, from the last cycle: 0 to 1.
     scannable: f64,
@@ -57,6 +58,7 @@ impl Pacing {
             phase_since: Duration::ZERO,
             wall: PhaseTimes::default(),
             start: Start::default(),
+            cause: Cause::Trigger,
             rounds: 0,
             scannable: 1.0,
             report: None,
@@ -94,11 +96,12 @@ impl Pacing {
         (self.phase, self.phase_since) = (to, now);
     }
 
-    /// 1. A cycle starts.
-    pub(crate) fn cycle_starts(&mut self, shared: &Shared) {
+    /// 1. A cycle starts, because of `cause`.
+    pub(crate) fn cycle_starts(&mut self, shared: &Shared, cause: Cause) {
         let pace = &shared.pace;
         self.wall = PhaseTimes::default();
         self.rounds = 0;
+        self.cause = cause;
         self.start = Start {
             at: self.clock.elapsed(),
             heap: pace.live.load(Relaxed),
@@ -119,7 +122,7 @@ impl Pacing {
         });
         pace.goal.store(plan.goal, Relaxed);
         let cycle = u64::from(shared.published.cycle());
-        shared.emit(&Event::CycleStart { cycle, cause: Cause::Trigger, heap: live, goal: plan.goal });
+        shared.emit(&Event::CycleStart { cycle, cause, heap: live, goal: plan.goal });
     }
 
     /// 3. T2: tracing is about to open.
@@ -167,11 +170,7 @@ impl Pacing {
         let marked = pace.marked_bytes.load(Relaxed);
         let live = marked + fresh;
         let before = pace.live.load(Relaxed);
-        if before >= live {
-            pace.live.fetch_sub(before - live, Relaxed);
-        } else {
-            pace.live.fetch_add(live - before, Relaxed);
-        }
+        shared.account_correction(before, live);
         pace.last_live.store(live, Relaxed);
         let before_scan = marked.max(1) as f64;
         self.scannable = (pace.scan_work.load(Relaxed) as f64 / before_scan).clamp(0.0, 1.0);
@@ -208,7 +207,7 @@ impl Pacing {
         let pace = &shared.pace;
         CycleReport {
             cycle: u64::from(shared.published.cycle()),
-            cause: Cause::Trigger,
+            cause: self.cause,
             started: self.start.at,
             wall: self.wall,
             cpu: CollectorCpu::default(),
@@ -234,9 +233,8 @@ impl Pacing {
         let cycle = u64::from(shared.published.cycle());
         let freed = self.start.heap_end.saturating_sub(shared.pace.last_live.load(Relaxed));
         shared.emit(&Event::SweepDone { cycle, freed, duration: now.saturating_sub(self.start.swept_at) });
+        self.phase_is(shared, Shown::Idle);
         if let Some(mut report) = self.report.take() {
-            self.wall.add(self.phase, now.saturating_sub(self.phase_since));
-            self.phase_since = now;
             let handshakes = shared.stats.handshakes.snapshot();
             report.handshake_p99 = Duration::from_nanos(handshakes.p99());
             report.handshake_max = Duration::from_nanos(handshakes.max());

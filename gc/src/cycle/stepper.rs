@@ -6,6 +6,7 @@
 use crate::cycle::{Phase, Step};
 use crate::heap::{Heap, Owner};
 use crate::mark::{Marker, Progress};
+use crate::stats::Cause;
 use std::fmt;
 use std::sync::Arc;
 
@@ -61,7 +62,7 @@ impl Stepper {
     /// Asks for a cycle; it starts with the next collector step.
     pub fn request(&self) {
         let shared = self.owner.shared();
-        shared.driver.request_cycle(shared);
+        shared.driver.request_cycle(shared, Cause::Asked);
     }
 
     /// One step of the collector's state machine.

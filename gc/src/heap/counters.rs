@@ -70,7 +70,7 @@ pub(crate) fn stats(shared: &Shared) -> Stats {
         released_bytes: memory.released,
         metadata_bytes: memory.metadata + shared.roots.bytes() as u64 + shared.weaks.bytes() as u64,
         memory_limit: shared.config.memory_limit,
-        hard_limit: shared.config.hard_limit,
+        hard_limit: shared.alloc.limit(),
         mutators: shared.mutators.len(),
         limit_failures: counters.refusals.load(Relaxed),
         drop_panics: shared.sweep.panics.load(Relaxed),

@@ -11,7 +11,7 @@ pub(crate) use shared::Shared;
 use crate::config::{Gogc, HeapBuilder};
 use crate::error::{ConfigError, HeapError};
 use crate::mutator::{Mutator, MutatorHandle};
-use crate::stats::{Census, Stats, thread_cpu_time};
+use crate::stats::{Cause, Census, Stats, thread_cpu_time};
 use std::fmt;
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ impl Heap {
     /// Asks for a cycle; does not wait for it.
     pub fn request_cycle(&self) {
         let shared = self.owner.shared();
-        shared.driver.request_cycle(shared);
+        shared.driver.request_cycle(shared, Cause::Asked);
     }
 
     /// Changes GOGC: in force at once, for a running cycle too.

@@ -208,12 +208,17 @@ impl Shared {
     }
 
     /// Accounts for what a flush gave back.
-    pub(crate) fn account_returned(&self, bytes: u64) {
+    pub(crate) fn account_returned(&self, bytes: u64, objects: usize) {
         self.pace.allocated.fetch_sub(bytes, Ordering::Relaxed);
-        let _ = self
-            .pace
-            .live
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |live| Some(live.saturating_sub(bytes)));
+        self.pace.objects.fetch_sub(objects as u64, Ordering::Relaxed);
+        self.account_correction(bytes, 0);
+    }
+
+    /// `before` bytes of `live` turned out to be `after`. Runs taken and given back meanwhile count by themselves, and may have
+    /// been counted in `before`: never below zero.
+    pub(crate) fn account_correction(&self, before: u64, after: u64) {
+        let correct = |live: u64| Some(live.saturating_add(after).saturating_sub(before));
+        let _ = self.pace.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, correct);
     }
 
     /// The cycle lock, locked.

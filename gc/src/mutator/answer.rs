@@ -240,8 +240,9 @@ pub(super) fn drop_cache(cache: *mut Cache) {
 /// Returns all runs and spans of a cache and accounts for what comes back.
 pub(super) fn flush(shared: &Shared, cache: &Cache) {
     point(Point::RunFlush);
-    let returned = cache.flush(&shared.alloc);
-    shared.account_returned(returned);
+    let objects = cache.reserved_slots(&shared.alloc);
+    let bytes = cache.flush(&shared.alloc);
+    shared.account_returned(bytes, objects);
 }
 
 /// Collector: answers in the stead of a parked mutator, completely, unless it unparks meanwhile and answers itself.

@@ -11,7 +11,7 @@ use crate::cycle::Phase;
 use crate::error::{AllocError, OutOfMemory};
 use crate::handle::Gc;
 use crate::mutator::Mutator;
-use crate::stats::{Event, LimitKind};
+use crate::stats::{Cause, Event, LimitKind};
 use crate::trace::{Branded, GcType, Shaped, gc_type};
 use greyset_alloc::{Obstacle, Role};
 use greyset_sync::atomic::Ordering;
@@ -111,7 +111,7 @@ impl Mutator {
         let shared = self.shared();
         shared.stats.refusals.fetch_add(1, Ordering::Relaxed);
         shared.emit(&Event::LimitReached { kind: LimitKind::Hard, limit: error.limit, in_use: error.in_use });
-        shared.driver.request_cycle(shared);
+        shared.driver.request_cycle(shared, Cause::Limit);
         let limit = (error.obstacle == Obstacle::Limit).then_some(error.limit);
         OutOfMemory { requested: error.requested as u64, limit, in_use: error.in_use }
     }

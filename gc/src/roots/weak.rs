@@ -11,6 +11,7 @@ use crate::heap::Shared;
 use crate::mutator::Mutator;
 use crate::roots::EntryRef;
 use crate::trace::{Branded, Managed, Shape, Shaped, Trace, Tracer};
+use greyset_sync::atomic::{Ordering, fence};
 use greyset_sync::{Point, point};
 use std::fmt;
 use std::marker::PhantomData;
@@ -67,8 +68,22 @@ impl<F: Managed> Weak<F> {
     pub fn upgrade<'gc>(&self, m: &'gc Mutator) -> Option<Gc<'gc, F::At<'gc>>> {
         self.check(m);
         point(Point::SlotLoad);
-        let addr = self.entry.get().load();
-        if addr == 0 || !m.judge(addr) {
+        let mut addr = self.entry.get().load();
+        while addr != 0 {
+            if !m.judge(addr) {
+                return None;
+            }
+            // In phase Clear a finalizable object turns black after its weak slots are cleared, and what it reaches turns
+            // black later still: it is alive for its queue only. Who sees it black sees the slot cleared.
+            // ORDERING: pairs with the release fences in `Clearing`.
+            fence(Ordering::Acquire);
+            let now = self.entry.get().load();
+            if now == addr {
+                break;
+            }
+            addr = now;
+        }
+        if addr == 0 {
             return None;
         }
         // SAFETY: the entry held an object of family `F` of this heap (checked), and `judge` found it alive by the rules of

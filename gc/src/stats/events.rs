@@ -50,7 +50,7 @@ impl Phase {
     }
 }
 
-/// Why a cycle began.
+/// Why a cycle began. Of several reasons the one that stands last here counts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Cause {

@@ -2,16 +2,21 @@
 //!
 //! 1. `WeakMap` entries with white keys go.
 //! 2. Weak slots with white targets are cleared, by compare-and-swap.
-//! 3. Finalizable white objects are marked through and queued; `WeakMap`s met there are run to a fixpoint and lose what
-//!    is still white.
+//! 3. Finalizable white objects are marked through; `WeakMap`s met there are run to a fixpoint and lose what is still
+//!    white.
 //! 4. Cleanups of what is white still become due.
+//! 5. Finalizable objects go to their queues, where mutators may take them: not before all they reach is black.
 //!
 //! If a `trace` panicked nothing of this happens: what is white may be reachable. Instead every white object is turned black
-//! where it lies, so that the sweep frees nothing and the next flip finds every object in one colour.
+//! where it lies, so that the sweep frees nothing and the next flip finds every object in one colour. If one panics in 3 the
+//! same is done instead of 4.
 
 use crate::barrier::Shade;
 use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
+use crate::stats::Event;
+use crate::sweep::registry::Finalizable;
+use greyset_sync::atomic::{Ordering, fence};
 use greyset_sync::{Point, point};
 
 /// Where clearing is.
@@ -29,6 +34,8 @@ enum Stage {
 /// Phase Clear of one cycle.
 pub(crate) struct Clearing {
     stage: Stage,
+    /// Taken for their queues and not delivered yet.
+    finalizable: Vec<Finalizable>,
 }
 
 /// What a step of clearing did.
@@ -49,14 +56,14 @@ pub(crate) fn is_trivial(shared: &Shared) -> bool {
 }
 
 impl Clearing {
-    /// Clearing from the start; with `keep` everything white is turned black instead.
-    pub(crate) fn new(shared: &Shared, keep: bool) -> Clearing {
-        let stage = match keep {
+    /// Clearing from the start; if a `trace` panicked everything white is turned black instead.
+    pub(crate) fn new(shared: &Shared) -> Clearing {
+        let stage = match has_panicked(shared) {
             true => Stage::KeepAll,
             false if is_trivial(shared) => Stage::Done,
             false => Stage::Ephemerons,
         };
-        Clearing { stage }
+        Clearing { stage, finalizable: Vec::new() }
     }
 
     /// One bounded step.
@@ -82,9 +89,13 @@ impl Clearing {
                 if more { Stage::Weak { chunk: chunk + 1 } } else { Stage::Finalize }
             }
             Stage::Finalize => {
+                self.finalizable = shared.registry.take_finalizable(is_white);
                 marker.tune(shared);
-                for target in shared.registry.take_finalizable(shared, is_white) {
-                    marker.mark(space.view(), target);
+                // ORDERING: pairs with the acquire fence in `Weak::upgrade`: who sees an object that turned black from here on
+                // sees its weak slots cleared.
+                fence(Ordering::Release);
+                for object in &self.finalizable {
+                    marker.mark(space.view(), object.target);
                 }
                 Stage::MarkThrough
             }
@@ -104,6 +115,7 @@ impl Clearing {
                 Stage::Done
             }
             Stage::Done => {
+                shared.registry.deliver(shared, &mut self.finalizable);
                 shared.ephemerons.forget();
                 return Cleared::Done;
             }
@@ -113,6 +125,8 @@ impl Clearing {
 
     /// 3. The collector's own marker scans what finalizable objects reach; mutators cannot reach any of it yet.
     fn mark_through(&mut self, shared: &Shared, marker: &mut Marker, budget: usize) -> Cleared {
+        // ORDERING: as in stage Finalize; this step may run on another thread than that one.
+        fence(Ordering::Release);
         if marker.run_in_clear(shared, budget) == Progress::More {
             return Cleared::More;
         }
@@ -125,8 +139,18 @@ impl Clearing {
         marker.hand_back(shared);
         marker.counters.flush(shared);
         if !(more || found) {
-            self.stage = Stage::EphemeronsAgain;
+            self.stage = if has_panicked(shared) { Stage::KeepAll } else { Stage::EphemeronsAgain };
         }
         Cleared::More
     }
+}
+
+/// Whether a `trace` has panicked; if so, that is counted and reported.
+fn has_panicked(shared: &Shared) -> bool {
+    let panicked = shared.trace_panicked.swap(false, Ordering::Relaxed);
+    if panicked {
+        shared.stats.trace_panics.fetch_add(1, Ordering::Relaxed);
+        shared.emit(&Event::TracePanic { cycle: u64::from(shared.published.cycle()), type_name: None });
+    }
+    panicked
 }

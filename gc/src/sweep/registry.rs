@@ -25,14 +25,29 @@ struct PendingCleanup {
     job: Job,
 }
 
-struct Finalizable {
-    target: usize,
+/// An object that a queue is to get when nobody reaches it any more.
+pub(crate) struct Finalizable {
+    /// Address of the object.
+    pub(crate) target: usize,
     queue: ArcWeak<QueueInner>,
 }
 
 /// Guarded by the queue's own lock, so that a program may poll while the collector clears.
 struct QueueInner {
     ready: Mutex<VecDeque<EntryRef>>,
+    /// Not kept: handles keep it, and the collector holds a queue while it delivers.
+    heap: ArcWeak<Shared>,
+}
+
+impl Drop for QueueInner {
+    /// Whoever holds the queue last, a handle or the collector, lets go of what waits in it.
+    fn drop(&mut self) {
+        if let Some(shared) = self.heap.upgrade() {
+            for entry in self.ready.lock().drain(..) {
+                shared.roots.list(entry);
+            }
+        }
+    }
 }
 
 /// What is registered in a heap, and the cleanups that are due.
@@ -70,27 +85,24 @@ impl Registry {
         found.is_some()
     }
 
-    /// Phase Clear: takes finalizable objects that `is_dead`, gives each to its queue as a root, and returns their addresses
-    /// so that the caller marks them through. The caller does so before anybody may sweep.
-    pub(crate) fn take_finalizable(&self, shared: &Shared, is_dead: impl Fn(usize) -> bool) -> Vec<usize> {
-        let mut dead = Vec::new();
-        self.finalizable.lock().retain(|object| {
-            if !is_dead(object.target) {
-                return true;
-            }
-            // A queue nobody can poll any more: the object just dies.
-            if let Some(queue) = object.queue.upgrade() {
-                dead.push((object.target, queue));
-            }
-            false
-        });
-        let targets = dead.iter().map(|&(target, _)| target).collect();
-        for (target, queue) in dead {
+    /// Phase Clear: takes finalizable objects that `is_dead`. The caller marks them through and then delivers them
+    /// ([`deliver`](Registry::deliver)), before anybody may sweep.
+    pub(crate) fn take_finalizable(&self, is_dead: impl Fn(usize) -> bool) -> Vec<Finalizable> {
+        let mut finalizable = self.finalizable.lock();
+        let dead = finalizable.extract_if(.., |object| is_dead(object.target));
+        // A queue nobody can poll any more: the object just dies.
+        dead.filter(|object| object.queue.strong_count() > 0).collect()
+    }
+
+    /// Phase Clear: gives objects to their queues as roots. Everything they reach is black: until then a mutator that got
+    /// one could hide what is white in it, since the deletion barrier gives it to nobody who still marks.
+    pub(crate) fn deliver(&self, shared: &Shared, objects: &mut Vec<Finalizable>) {
+        for object in objects.drain(..) {
+            let Some(queue) = object.queue.upgrade() else { continue };
             let entry = shared.roots.take_one();
-            entry.get().store(target);
+            entry.get().store(object.target);
             queue.ready.lock().push_back(entry);
         }
-        targets
     }
 
     /// Phase Clear: cleanups of objects that `is_dead` become due.
@@ -178,7 +190,8 @@ pub struct FinalizerQueue<F: Managed> {
 impl Heap {
     /// A queue for finalizable objects of family `F`.
     pub fn finalizer_queue<F: Managed>(&self) -> FinalizerQueue<F> {
-        let inner = Arc::new(QueueInner { ready: Mutex::new(Rank::Queue, VecDeque::new()) });
+        let heap = self.owner().shared().weak_ref();
+        let inner = Arc::new(QueueInner { ready: Mutex::new(Rank::Queue, VecDeque::new()), heap });
         FinalizerQueue { inner, owner: Arc::clone(self.owner()), family: PhantomData }
     }
 }
@@ -214,15 +227,6 @@ impl<F: Managed> FinalizerQueue<F> {
 impl<F: Managed> Clone for FinalizerQueue<F> {
     fn clone(&self) -> Self {
         FinalizerQueue { inner: Arc::clone(&self.inner), owner: Arc::clone(&self.owner), family: PhantomData }
-    }
-}
-
-impl<F: Managed> Drop for FinalizerQueue<F> {
-    /// The last handle of a queue lets go of what still waits in it.
-    fn drop(&mut self) {
-        if Arc::strong_count(&self.inner) == 1 {
-            while self.poll().is_some() {}
-        }
     }
 }
 

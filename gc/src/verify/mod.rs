@@ -11,7 +11,7 @@ use crate::mark::type_of;
 use crate::trace::{EdgeSink, EphemeronTable, Purpose, Tracer};
 use greyset_alloc::Colour;
 use greyset_sync::atomic::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ptr::NonNull;
 
@@ -189,11 +189,12 @@ fn remark(shared: &Shared, must_be_black: bool) -> Result<Verified, Blame> {
 /// Follows the values of `WeakMap` entries whose keys have been reached. True if that gave something new.
 fn ephemerons(walk: &mut Walk<'_>) -> bool {
     let before = walk.seen.objects;
+    // What this pass reaches counts as a key in the next one.
+    let reached: HashSet<usize> = walk.from.keys().copied().collect();
+    let space = walk.shared.space();
     for table in walk.tables.clone() {
         // SAFETY: the table lies in an object this walk has reached.
         let table = unsafe { table.as_ref() };
-        let reached: std::collections::HashSet<usize> = walk.from.keys().copied().collect();
-        let space = walk.shared.space();
         let is_marked = |key: usize| space.object_base(key).is_some_and(|(base, _)| reached.contains(&base));
         let _ = Tracer::run(walk, Purpose::Verify, |tracer| table.trace_values(&is_marked, tracer));
     }

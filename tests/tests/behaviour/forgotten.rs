@@ -1,0 +1,80 @@
+//! Guards and handles given to `mem::forget`.
+
+use crate::common::{Drops, finish, list_length, make_list, objects};
+use greyset::{Driver, Gc, Heap, Lock, StepOutcome, Trace};
+use std::mem::forget;
+
+#[derive(Trace)]
+struct Bag<'gc>(Lock<'gc, Vec<Gc<'gc, crate::common::Node<'gc>>>>);
+
+#[test]
+fn a_forgotten_handle_stays_parked_and_holds_nobody_up() {
+    let heap = Heap::builder().build().expect("a heap");
+    let mut handle = heap.mutator();
+    handle.enter(|m| _ = make_list(m, 10));
+    forget(handle);
+    heap.mutator().enter(|m| {
+        make_list(m, 10);
+        m.collect();
+        m.collect();
+    });
+    assert_eq!((heap.stats().mutators, objects(&heap)), (1, 0));
+}
+
+#[test]
+fn a_forgotten_root_keeps_its_object() {
+    let (heap, drops) = (Heap::builder().build().expect("a heap"), Drops::default());
+    heap.mutator().enter(|m| {
+        forget(m.alloc(drops.value()).root(m));
+        m.collect();
+        m.collect();
+    });
+    assert_eq!((objects(&heap), drops.count()), (1, 0));
+}
+
+/// A guard is forgotten after so many steps of a cycle; what was put in through it is there afterwards.
+fn forget_a_guard_after(steps: usize, writing: bool) {
+    let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+    let (mut stepper, mut handle) = (heap.stepper(), heap.mutator());
+    let bag = handle.enter(|m| m.alloc(Bag(Lock::new(vec![make_list(m, 10)]))).root(m));
+    stepper.request();
+    handle.enter(|m| {
+        for _ in 0..steps {
+            if stepper.step_any() == StepOutcome::AwaitMutators {
+                m.safepoint();
+            }
+        }
+        let bag = bag.get(m);
+        if writing {
+            let mut guard = bag.0.write(m);
+            guard.clear();
+            guard.push(make_list(m, 20));
+            forget(guard);
+            assert!(bag.0.try_write(m).is_none(), "it counts until the window ends");
+        } else {
+            let guard = bag.0.read(m);
+            assert_eq!(guard.len(), 1);
+            forget(guard);
+        }
+    });
+    finish(&mut stepper);
+    finish(&mut stepper);
+    stepper.verify().expect("a sound heap");
+    handle.enter(|m| {
+        make_list(m, 1000);
+        let mut items = bag.get(m).get().0.write(m);
+        assert_eq!(list_length(m, items[0]), if writing { 20 } else { 10 });
+        items.clear();
+    });
+    finish(&mut stepper);
+    finish(&mut stepper);
+    assert_eq!(objects(&heap), 1, "after {steps} steps");
+}
+
+#[test]
+fn a_forgotten_guard_holds_nobody_up() {
+    for steps in 0..30 {
+        forget_a_guard_after(steps, true);
+        forget_a_guard_after(steps, false);
+    }
+}

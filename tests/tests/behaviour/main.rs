@@ -1,0 +1,15 @@
+//! Behaviour of whole heaps: many of them, their ends, panics, limits, statistics.
+
+mod common;
+mod drop_panics;
+mod ends;
+mod events;
+mod finalizers;
+mod forgotten;
+mod fresh_slots;
+mod limits;
+mod many;
+mod parking;
+mod sizes;
+mod stats;
+mod trace_panics;

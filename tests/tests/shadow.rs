@@ -1,0 +1,62 @@
+//! Random operations of three mutators, interleaved with single steps of the collector, against a shadow model.
+//!
+//! Whatever the model says is reachable must be intact; what is not must be gone after a whole cycle; destructors,
+//! cleanups and finalizer queues see each object once. `PROPTEST_CASES` sets the number of cases.
+
+use greyset_tests::shadow::ops;
+use greyset_tests::shadow::rig::Rig;
+use proptest::prelude::*;
+
+/// Cases, unless the environment says otherwise.
+const CASES: u32 = 500;
+
+fn config() -> ProptestConfig {
+    let cases =
+        if std::env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default().cases } else { CASES };
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 4000, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn heap_does_what_its_shadow_does(ops in ops::rows()) {
+        let done = Rig::new().run(&ops);
+        prop_assert!(done.is_ok(), "{}", done.unwrap_err());
+    }
+}
+
+/// Before 0514302 a marker put an object off as long as a guard of its captured `Lock` was held: marking did not end.
+#[test]
+fn a_guard_is_held_while_a_whole_cycle_begins() {
+    use greyset_tests::shadow::model::Kind;
+    use greyset_tests::shadow::ops::Act::{
+        Alloc, Get, Guard, HolderSet, Item, Leave, Load, Root, Safepoint, WeakSet,
+    };
+    use greyset_tests::shadow::ops::Op::{Act, CloneRoot, DropRoot, FullCycle, Mark, Step, Sweep};
+    use greyset_tests::shadow::ops::Pick::Nil;
+
+    let ops = [
+        Act(2, Safepoint),
+        Act(2, Alloc { kind: Kind::Bag, edges: [Nil, Nil, Nil] }),
+        Step(1),
+        Act(2, Root { held: 0 }),
+        Act(2, Leave),
+        CloneRoot(0),
+        Step(2),
+        Act(2, Get { root: 0 }),
+        Act(2, Guard { bag: 0 }),
+        Act(0, Safepoint),
+        Act(0, Safepoint),
+        Act(0, Load { held: 0, edge: 126 }),
+        FullCycle,
+        Sweep(2),
+        DropRoot(41),
+        Act(1, HolderSet { held: 163, value: 156 }),
+        Act(0, Item { bag: 79, at: 103 }),
+        Act(2, Root { held: 205 }),
+        Mark(1),
+        Act(1, WeakSet { weak: 104, value: Nil }),
+    ];
+    assert_eq!(Rig::new().run(&ops).map(|cycles| cycles > 1), Ok(true));
+}
