@@ -27,9 +27,9 @@ const HANDSHAKE_NAP: Duration = Duration::from_millis(1);
 
 /// The threads of one heap.
 pub(crate) struct Threads {
-    collector: std::thread::Thread,
-    markers: Vec<std::thread::Thread>,
-    sweeper: std::thread::Thread,
+    collector: thread::Thread,
+    markers: Vec<thread::Thread>,
+    sweeper: thread::Thread,
     handles: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
@@ -62,7 +62,7 @@ impl Threads {
     fn spawn_all(
         shared: &Arc<Shared>,
         handles: &mut Vec<thread::JoinHandle<()>>,
-    ) -> io::Result<Vec<std::thread::Thread>> {
+    ) -> io::Result<Vec<thread::Thread>> {
         let spawn = |name: &str, body: fn(&Shared)| {
             let shared = Arc::clone(shared);
             thread::spawn_named(name, move || {

@@ -13,7 +13,16 @@ use std::sync::Arc;
 thread_local! {
     /// Whether this thread is inside a heap. Reborrows of two mutators' lifetimes can unify, so the types cannot keep two
     /// heaps apart on one thread: this does (api.md, rule 2).
-    static ENTERED: Cell<bool> = const { Cell::new(false) };
+    /// One bit a task: a simulator runs several on one thread.
+    static ENTERED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Notes whether this thread (or task) is inside a heap; whether it was before.
+fn set_entered(inside: bool) -> bool {
+    let bit = 1 << (greyset_sync::thread::task() % u64::BITS);
+    let before = ENTERED.get();
+    ENTERED.set(if inside { before | bit } else { before & !bit });
+    before & bit != 0
 }
 
 /// An attached mutator: parked unless [`enter`](MutatorHandle::enter) runs.
@@ -123,7 +132,7 @@ struct Entered(());
 impl Entered {
     fn new() -> Entered {
         assert!(
-            !ENTERED.replace(true),
+            !set_entered(true),
             "this thread is inside a heap already: leave it before entering again, or enter from inside Mutator::blocking"
         );
         Entered(())
@@ -132,7 +141,7 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        ENTERED.set(false);
+        set_entered(false);
     }
 }
 
@@ -161,7 +170,7 @@ struct Parked<'a> {
 
 impl Drop for Parked<'_> {
     fn drop(&mut self) {
-        ENTERED.set(true);
+        set_entered(true);
         self.mutator.unpark();
     }
 }
@@ -172,7 +181,7 @@ impl Mutator {
     /// The collector goes on without this thread. No `Gc` lives across the call or inside `body`.
     pub fn blocking<R>(&mut self, body: impl FnOnce() -> R) -> R {
         self.park();
-        ENTERED.set(false);
+        set_entered(false);
         let _parked = Parked { mutator: self };
         body()
     }

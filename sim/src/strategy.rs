@@ -1,0 +1,127 @@
+//! Who goes on at a choice point: random walk, PCT, or what was recorded.
+
+use crate::rng::Rng;
+use crate::sched::{Kind, Runnable, State, Switch};
+use std::collections::HashMap;
+
+/// Chooses.
+pub enum Strategy {
+    /// A random walk.
+    Random(Random),
+    /// Priorities, changed at few random moments (Burckhardt and others, 2010).
+    Pct(Pct),
+    /// The default everywhere but where a switch is given.
+    Replay(HashMap<(u32, u32), u32>),
+}
+
+impl Strategy {
+    /// A random walk. How often it switches is itself random.
+    pub fn random(seed: u64) -> Strategy {
+        let mut rng = Rng::new(seed);
+        let mean = [2, 3, 4, 8, 16, 40][rng.below(6)];
+        let until = rng.below(2 * mean);
+        Strategy::Random(Random { rng, mean, until })
+    }
+
+    /// Random priorities and one to five moments at which the running task gets the lowest.
+    pub fn pct(seed: u64) -> Strategy {
+        let mut rng = Rng::new(seed);
+        let length = [300, 1000, 3000][rng.below(3)];
+        let changes = 1 + rng.below(5);
+        let mut at: Vec<u64> = (0..changes).map(|_| rng.below(length) as u64).collect();
+        at.sort_unstable();
+        at.reverse();
+        Strategy::Pct(Pct { rng, priorities: Vec::new(), lowest: -1, at, steps: 0 })
+    }
+
+    /// A recorded schedule.
+    pub fn replay(switches: &[Switch]) -> Strategy {
+        Strategy::Replay(switches.iter().map(|s| ((s.task, s.at), s.to)).collect())
+    }
+
+    /// A task was started.
+    pub fn task_added(&mut self, task: usize) {
+        if let Strategy::Pct(pct) = self {
+            let priority = pct.rng.below(1 << 20) as i64;
+            debug_assert_eq!(task, pct.priorities.len());
+            pct.priorities.push(priority);
+        }
+    }
+
+    /// Who goes on.
+    pub fn choose(
+        &mut self,
+        current: usize,
+        at: u32,
+        kind: Kind,
+        default: usize,
+        tasks: &Runnable<'_>,
+    ) -> usize {
+        match self {
+            Strategy::Random(random) => random.choose(current, kind, default, tasks),
+            Strategy::Pct(pct) => pct.choose(current, kind, default, tasks),
+            Strategy::Replay(switches) => match switches.get(&(current as u32 + 1, at)) {
+                Some(&to) if is_possible(to as usize - 1, tasks) => to as usize - 1,
+                _ => default,
+            },
+        }
+    }
+}
+
+fn is_possible(task: usize, tasks: &Runnable<'_>) -> bool {
+    task < tasks.count() && tasks.state(task) != State::Done
+}
+
+/// A random walk: after a random number of points, a random task.
+pub struct Random {
+    rng: Rng,
+    mean: usize,
+    until: usize,
+}
+
+impl Random {
+    fn choose(&mut self, current: usize, kind: Kind, default: usize, tasks: &Runnable<'_>) -> usize {
+        if kind == Kind::Point {
+            if self.until > 0 {
+                self.until -= 1;
+                return default;
+            }
+            self.until = self.rng.below(2 * self.mean);
+        }
+        let sleeper = self.rng.below(16) == 0;
+        let state = if sleeper { State::Sleeping } else { State::Ready };
+        let count = tasks.others(current, state).count();
+        if count == 0 {
+            return default;
+        }
+        let pick = self.rng.below(count);
+        tasks.others(current, state).nth(pick).unwrap_or(default)
+    }
+}
+
+/// Probabilistic concurrency testing: the ready task of highest priority runs.
+pub struct Pct {
+    rng: Rng,
+    priorities: Vec<i64>,
+    lowest: i64,
+    /// Steps at which the running task becomes the last, latest first.
+    at: Vec<u64>,
+    steps: u64,
+}
+
+impl Pct {
+    fn choose(&mut self, current: usize, kind: Kind, default: usize, tasks: &Runnable<'_>) -> usize {
+        self.steps += 1;
+        let due = self.at.last().is_some_and(|&at| at <= self.steps);
+        if due {
+            self.at.pop();
+        }
+        if due || matches!(kind, Kind::Blocked | Kind::Sleep) {
+            self.priorities[current] = self.lowest;
+            self.lowest -= 1;
+        }
+        let ready = tasks.others(usize::MAX, State::Ready);
+        let ready = ready.filter(|&task| !(kind == Kind::Blocked && task == current));
+        ready.max_by_key(|&task| self.priorities[task]).unwrap_or(default)
+    }
+}
