@@ -159,7 +159,9 @@ impl<'gc> Window<'gc> {
                 let node = self.new_node(self.get(a), self.get(b), leaf);
                 self.set(r, Some(node));
             }
-            Op::Garbage { n } => (0..n).for_each(|_| drop(self.new_node(None, None, false))),
+            Op::Garbage { n } => (0..n).for_each(|_| {
+                let _ = self.new_node(None, None, false);
+            }),
             Op::Load { r, s, field } => {
                 if let Some(of) = self.get(s) {
                     let value = self.load(of, field);
@@ -444,8 +446,7 @@ impl<'gc> Window<'gc> {
                 row.slots.fill(self.m, value.map(|(gc, _)| gc));
             }
             Op::RowCopy { c, d } => {
-                let (Some((to, to_id)), Some((from, from_id))) = (self.row(c), self.row(d)) else { return };
-                world::write_all(to_id, Place::Row, from_id);
+                let (Some((to, _)), Some((from, _))) = (self.row(c), self.row(d)) else { return };
                 to.slots.copy_from(self.m, 0, from.slots, 0..ROW);
             }
             _ => {}

@@ -1,7 +1,7 @@
 //! The scheduler: what would be threads runs as coroutines on one thread, one at a time.
 //!
 //! At every choice point of the running task the [`Strategy`] says who goes on. What it chooses is noted only where it differs
-//! from the default (go on; when the task waits or ends: the next one that can run), so a recorded schedule is a short list of
+//! from the default (go on; when the task waits or ends: the next one), so a recorded schedule is a short list of
 //! [`Switch`]es, each tied to a task and the count of that task's own steps. That keeps its meaning when others are taken out.
 //!
 //! Nothing here knows of heaps.
@@ -256,16 +256,15 @@ impl Scheduler {
         to
     }
 
-    /// Who goes on if nobody chooses: the running task if it can, else the next one that can, else the next that sleeps.
+    /// Who goes on if nobody chooses: the running task if it can, else the next one that has not ended; time always passes for
+    /// those that sleep.
     fn default(&self, kind: Kind) -> usize {
         if kind == Kind::Point {
             return self.current;
         }
         let count = self.tasks.len();
-        let others = || (1..count).map(|by| (self.current + by) % count);
-        let find = |state| others().find(|&at| self.tasks[at].state == state);
-        let own = if self.tasks[self.current].state == State::Done { NOBODY } else { self.current };
-        find(State::Ready).or_else(|| find(State::Sleeping)).unwrap_or(own)
+        let mut all = (1..=count).map(|by| (self.current + by) % count);
+        all.find(|&at| self.tasks[at].state != State::Done).unwrap_or(NOBODY)
     }
 
     fn note(&mut self, text: impl FnOnce() -> String) {

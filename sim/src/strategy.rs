@@ -119,6 +119,11 @@ impl Pct {
         if due || matches!(kind, Kind::Blocked | Kind::Sleep) {
             self.priorities[current] = self.lowest;
             self.lowest -= 1;
+            let sleepers = tasks.others(current, State::Sleeping).count();
+            if kind != Kind::Point && sleepers > 0 && self.rng.one_in(8) {
+                let pick = self.rng.below(sleepers);
+                return tasks.others(current, State::Sleeping).nth(pick).unwrap_or(default);
+            }
         }
         let ready = tasks.others(usize::MAX, State::Ready);
         let ready = ready.filter(|&task| !(kind == Kind::Blocked && task == current));

@@ -35,7 +35,7 @@ pub enum Place {
     Leaf,
     /// An entry of a cell.
     Entry(u8),
-    /// Any slot of a row.
+    /// Any slot of any row: they are copied in bulk while others write.
     Row,
     /// The value of a key, by its number.
     Value(u32),
@@ -176,15 +176,6 @@ pub fn write(id: u32, place: Place, value: u32, by: usize) {
     with(|w| w.objects[id as usize - 1].writes.push(Write { place, value, by }));
 }
 
-/// Everything ever written to any place of `from` may be in `place` of `to`.
-pub fn write_all(to: u32, place: Place, from: u32) {
-    with(|w| {
-        let writes: Vec<Write> = w.objects[from as usize - 1].writes.clone();
-        let moved = writes.into_iter().map(|write| Write { place, ..write });
-        w.objects[to as usize - 1].writes.extend(moved);
-    });
-}
-
 /// The number of an object that was come by in a legal way, which must be of this kind, in its place, and alive.
 pub fn seen(tag: Tag, addr: usize, kind: Kind) -> u32 {
     let Some(id) = tag.id() else { sched::fail(format!("{kind:?} at {addr:#x} has lost its canary: {tag:?}")) };
@@ -204,12 +195,14 @@ pub fn seen(tag: Tag, addr: usize, kind: Kind) -> u32 {
 /// Mutator `by` has read `value` from `place` of object `id`.
 pub fn read(id: u32, place: Place, value: u32, by: usize) {
     let wrong = with(|w| {
-        let writes = || w.objects[id as usize - 1].writes.iter().filter(|write| write.place == place);
+        let row = place == Place::Row;
+        let of = if row { &w.objects[..] } else { &w.objects[id as usize - 1..id as usize] };
+        let writes = || of.iter().flat_map(|object| &object.writes).filter(|write| write.place == place);
         if !writes().any(|write| write.value == value) {
             return Some("was never written there");
         }
         let own = writes().all(|write| write.by == by);
-        (own && place != Place::Row && writes().next_back().is_some_and(|last| last.value != value))
+        (own && !row && writes().next_back().is_some_and(|last| last.value != value))
             .then_some("is not what this mutator, the only one to write there, wrote last")
     });
     if let Some(wrong) = wrong {
