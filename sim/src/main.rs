@@ -4,7 +4,8 @@ fn main() {
     let n: u64 = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(1000);
     let t = std::time::Instant::now();
     let mut steps = 0;
-    for seed in 0..n {
+    let from: u64 = std::env::args().nth(2).and_then(|a| a.parse().ok()).unwrap_or(0);
+    for seed in from..from + n {
         let p = program::generate(seed, 0);
         let s = if seed % 2 == 0 { Strategy::random(seed) } else { Strategy::pct(seed) };
         let r = run::run(&p, s, None, std::env::var("STORY").is_ok());

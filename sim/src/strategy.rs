@@ -31,7 +31,7 @@ impl Strategy {
         let mut at: Vec<u64> = (0..changes).map(|_| rng.below(length) as u64).collect();
         at.sort_unstable();
         at.reverse();
-        Strategy::Pct(Pct { rng, priorities: Vec::new(), lowest: -1, at, steps: 0 })
+        Strategy::Pct(Pct { rng, priorities: Vec::new(), lowest: -1, at, steps: 0, row: (0, 0) })
     }
 
     /// A recorded schedule.
@@ -107,15 +107,22 @@ pub struct Pct {
     /// Steps at which the running task becomes the last, latest first.
     at: Vec<u64>,
     steps: u64,
+    /// The task that went on last, and for how many steps without a break.
+    row: (usize, u32),
 }
+
+/// Steps in a row after which a task counts as spinning and becomes the last.
+const SPIN: u32 = 2000;
 
 impl Pct {
     fn choose(&mut self, current: usize, kind: Kind, default: usize, tasks: &Runnable<'_>) -> usize {
         self.steps += 1;
-        let due = self.at.last().is_some_and(|&at| at <= self.steps);
-        if due {
+        self.row = if self.row.0 == current { (current, self.row.1 + 1) } else { (current, 0) };
+        let change = self.at.last().is_some_and(|&at| at <= self.steps);
+        if change {
             self.at.pop();
         }
+        let due = change || self.row.1 > SPIN;
         if due || matches!(kind, Kind::Blocked | Kind::Sleep) {
             self.priorities[current] = self.lowest;
             self.lowest -= 1;

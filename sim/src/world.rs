@@ -107,6 +107,16 @@ struct World {
     globals: Globals,
 }
 
+impl World {
+    /// Whether a window holds the object, and not one that lies where it once lay.
+    fn holds(&self, id: u32) -> bool {
+        let (before, later) = self.objects.split_at(id as usize);
+        let Some(addr) = before.last().map(|object| object.addr) else { return false };
+        let held = self.held.iter().flatten().any(|&held| held == addr);
+        held && !later.iter().any(|object| object.addr == addr)
+    }
+}
+
 thread_local!(static WORLD: RefCell<World> = RefCell::new(World::default()));
 
 fn with<R>(f: impl FnOnce(&mut World) -> R) -> R {
@@ -233,8 +243,7 @@ pub fn cleared(id: u32) {
         if object.finalize.0 == 0 {
             object.dead = Some("a weak handle on it had been cleared");
         }
-        let addr = object.addr;
-        !object.dropped && w.held.iter().flatten().any(|&held| held == addr)
+        w.holds(id)
     });
     if held {
         sched::fail(format!("a weak handle on object {id} is cleared while a window holds the object"));
@@ -269,12 +278,10 @@ pub fn cleaned(id: u32) {
         let object = &mut w.objects[id as usize - 1];
         object.cleaned += 1;
         object.dead = Some("a cleanup has run for it");
-        let addr = object.addr;
         if object.cleaned > object.cleanups {
             return Some("runs twice");
         }
-        let handed = object.finalize.0;
-        (handed == 0 && w.held.iter().flatten().any(|&held| held == addr)).then_some("runs while a window holds it")
+        w.holds(id).then_some("runs while a window holds it")
     });
     if let Some(wrong) = wrong {
         sched::fail(format!("a cleanup of object {id} {wrong}"));
