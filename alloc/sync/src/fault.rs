@@ -69,13 +69,13 @@ faults! {
     AnswerKeepsBuffer "answer-keeps-buffer" "an answer does not hand the buffer over";
     ParkKeepsBuffer "park-keeps-buffer" "parking does not hand the buffer over";
     ParkForgetsWork "park-forgets-work" "parking forgets that the mutator has marked";
-    DetachKeepsBuffer "detach-keeps-buffer" "detaching does not hand the buffer over";
+    DetachKeepsBuffer "detach-keeps-buffer" "neither detaching nor the parking before it hands the buffer over";
+    DetachForgetsWork "detach-forgets-work" "detaching forgets that the mutator has marked";
     AttachInOff "attach-in-off" "attaching takes mode Off whatever the phase";
     UnparkKeepsMode "unpark-keeps-mode" "unparking does not take over the mode the collector left";
-    AskedTwice "answered-for-running" "the collector answers for running mutators, too";
+    AnsweredForRunning "answered-for-running" "the collector answers for running mutators, too";
     MarkerIdleEarly "marker-idle-early" "a marker counts as idle while it holds grey objects";
     MarkerBusyLate "marker-busy-late" "a marker counts as busy only after it has taken work";
-    RootsHalfWalked "roots-half-walked" "a chunk of the root table counts as shaded when it is taken";
     // Roots and weak slots.
     DropUnshaded "drop-unshaded" "dropping a root clears its entry at once, unshaded, under the cycle lock";
     DropClearsFirst "drop-clears-first" "dropping a root clears its entry, then shades, under the cycle lock";
@@ -95,24 +95,23 @@ faults! {
     CellNotShadedOnUnlock "cell-not-shaded-on-unlock" "a cell's contents are not shaded on unlock in mode Both";
     CellNotCaptured "cell-not-captured" "a cell's contents are not captured in mode Deletion";
     CellCapturedLate "cell-captured-late" "a cell's contents are captured on unlock instead of on lock in mode Deletion";
-    CellBornCaptured "cell-captured-in-both" "a cell written in mode Both counts as captured";
+    CellCapturedInBoth "cell-captured-in-both" "a cell written in mode Both counts as captured";
     ForgottenGuardIgnored "forgotten-guard-ignored" "a guard forgotten in mode Both does not make the cycle keep everything";
     DeferredNotRetried "deferred-not-retried" "an object whose lock was taken is never scanned again";
     EphemeronsOnce "ephemerons-once" "ephemerons are traced once and not run to a fixpoint";
     EphemeronsNotCleared "ephemerons-not-cleared" "entries of ephemerons with dead keys stay";
     MapInsertUnshaded "map-insert-unshaded" "inserting into a WeakMap in mode Both does not shade key and value";
-    MapRemoveUnshaded "map-remove-unshaded" "removing from a WeakMap does not shade the old value";
+    MapOldUnshaded "map-old-unshaded" "inserting into and removing from a WeakMap does not shade the old value";
     FinalizableNotMarked "finalizable-not-marked" "what a finalizable object reaches is not marked through";
     FinalizedTwice "finalized-twice" "a finalizable object stays registered when it is handed over";
-    CleanupBeforeDeath "cleanup-early" "cleanups become due although their object has been handed to a finalizer queue";
+    CleanupEarly "cleanup-early" "cleanups become due although their object has been handed to a finalizer queue";
     // Allocator and sweep.
     HandedOutUnswept "handed-out-unswept" "a span is handed out without being swept";
     RunNotReturned "run-not-returned" "a flush leaves what remains of a run coloured";
     NotFlushed "not-flushed" "handshake 3 does not flush the mutator's runs";
-    FreedBeforeDrop "freed-before-drop" "slots become Free before their drop glue has run";
     DroppedTwice "dropped-twice" "drop glue runs twice";
     NeverDropped "never-dropped" "drop glue does not run";
-    SweptWrongColour "sweep-keeps-white" "sweeping leaves every third white object as it is";
+    SweepKeepsOne "sweep-keeps-one" "sweeping takes the first dead object of a span for alive";
     ReturnedNotAccounted "returned-not-accounted" "what a flush gives back is not taken off the account";
 }
 

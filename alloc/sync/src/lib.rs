@@ -14,8 +14,10 @@ mod rank;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod thread;
+mod tiny;
 
 pub use fault::{Fault, fault};
+pub use tiny::tiny;
 pub use crossbeam_utils::{Backoff, CachePadded};
 pub use mutex::{Condvar, Mutex, MutexGuard};
 pub use point::{Point, point};

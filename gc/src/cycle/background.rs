@@ -9,7 +9,7 @@ use crate::mark::{Marker, Progress};
 use crate::pacer::release::ReleasePacer;
 use crate::stats::cpu::thread_cpu_time;
 use greyset_sync::atomic::Ordering;
-use greyset_sync::{Mutex, Rank, thread};
+use greyset_sync::{Mutex, Rank, thread, tiny};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,7 +125,7 @@ fn collector_thread(shared: &Shared) {
             let mut collector = shared.collector.lock();
             let step = collector.step(shared);
             let marks = step == Step::AwaitMarkers;
-            (step, if marks { collector.mark_some(shared, BUDGET) } else { Progress::Empty })
+            (step, if marks { collector.mark_some(shared, tiny(BUDGET, 3)) } else { Progress::Empty })
         };
         let now = thread_cpu_time();
         charge(shared, now.saturating_sub(before));
@@ -152,7 +152,7 @@ fn marker_thread(shared: &Shared) {
     let mut hungry = false;
     while !shared.driver.should_stop() {
         let open = shared.published.tracing() && shared.published.phase() == Phase::Mark;
-        let progress = if open { marker.run(shared, BUDGET) } else { Progress::Empty };
+        let progress = if open { marker.run(shared, tiny(BUDGET, 3)) } else { Progress::Empty };
         let now = thread_cpu_time();
         charge(shared, now.saturating_sub(before));
         before = now;
@@ -183,7 +183,7 @@ fn sweeper_thread(shared: &Shared) {
     let mut release = ReleasePacer::new(shared.config.release_cpu);
     let mut slept = 0;
     while !shared.driver.should_stop() {
-        let more = shared.sweep.background(shared, SWEEP_PAGES);
+        let more = shared.sweep.background(shared, tiny(SWEEP_PAGES, 1));
         if shared.published.phase() == Phase::Sweep && shared.alloc.unswept_pages() == 0 {
             shared.driver.wake();
         }

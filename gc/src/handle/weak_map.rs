@@ -18,7 +18,7 @@ use crate::mutator::Mutator;
 use crate::trace::{
     Branded, EphemeronTable, Invariant, Managed, Shape, Shaped, Trace, Tracer, hash_site, mix,
 };
-use greyset_sync::{Backoff, Point, point, thread};
+use greyset_sync::{Backoff, Fault, Point, fault, point, thread};
 use std::cell::UnsafeCell;
 // Ordered in the simulator, so that a run can be repeated.
 #[cfg(feature = "sim")]
@@ -80,7 +80,7 @@ impl<'gc, K: Trace<'gc>, V: Trace<'gc>> WeakMap<'gc, K, V> {
         let old = self.locked(m, |table| {
             let old = table.insert(key.as_addr(), value.as_addr());
             shade_old(m, old);
-            if m.mode() == Mode::Both {
+            if m.mode() == Mode::Both && !fault(Fault::MapInsertUnshaded) {
                 m.shade(key.as_addr());
                 m.shade(value.as_addr());
             }
@@ -154,7 +154,7 @@ impl Drop for Unlock<'_> {
 }
 
 fn shade_old(m: &Mutator, old: Option<usize>) {
-    if m.mode().marks() {
+    if m.mode().marks() && !fault(Fault::MapOldUnshaded) {
         m.shade(old.unwrap_or(0));
     }
 }

@@ -16,7 +16,7 @@ use crate::trace::{EdgeSink, EphemeronTable, GcType, Outcome, Purpose, Rows, Sha
 use crossbeam_deque::{Stealer, Worker};
 use greyset_alloc::View;
 use greyset_sync::atomic::{AtomicU8, Ordering};
-use greyset_sync::{Point, point};
+use greyset_sync::{Fault, Point, fault, point, tiny};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
@@ -115,8 +115,12 @@ impl Marker {
         let fresh = !self.busy;
         if fresh {
             self.busy = true;
+            let early = if fault(Fault::MarkerBusyLate) { shared.queue.take(&self.deque) } else { None };
             shared.queue.become_busy();
             self.tune(shared);
+            if let Some(segment) = early {
+                self.recycle_top(segment);
+            }
         }
         fresh
     }
@@ -135,6 +139,9 @@ impl Marker {
             left -= self.drain(shared, left);
             if left == 0 {
                 self.counters.flush_as_credit(shared);
+                if fault(Fault::MarkerIdleEarly) {
+                    let _ = self.stop(shared);
+                }
                 return Progress::More;
             }
             if !self.find_work(shared) {
@@ -263,7 +270,7 @@ impl Marker {
             point(Point::Scan);
             self.scan(shared, view, item);
             scanned += 1;
-            if scanned % 64 == 0 && shared.queue.anyone_hungry() {
+            if scanned % tiny(64, 2) == 0 && shared.queue.anyone_hungry() {
                 self.share(shared);
             }
         }

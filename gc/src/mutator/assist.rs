@@ -10,6 +10,7 @@ use crate::mark::Marker;
 use crate::mutator::Mutator;
 use crate::stats::cpu::thread_cpu_time;
 use greyset_sync::atomic::Ordering;
+use greyset_sync::{Fault, fault, tiny};
 
 /// Least scan work an assist does once it does any, in bytes (Go: gcOverAssistWork).
 const BATCH: i64 = 64 << 10;
@@ -46,10 +47,12 @@ impl Mutator {
         if shared.published.phase() != Phase::Mark {
             return;
         }
-        let bound = (shared.config.assist_max.as_nanos() as u64).saturating_mul(BYTES_PER_NS).max(4096);
-        let want = owed.max(BATCH).min(i64::try_from(bound).unwrap_or(i64::MAX));
+        let bound = (shared.config.assist_max.as_nanos() as u64).saturating_mul(BYTES_PER_NS).max(tiny(4096, 1) as u64);
+        let want = owed.max(tiny(BATCH as usize, 1) as i64).min(i64::try_from(bound).unwrap_or(i64::MAX));
         let timer = thread_cpu_time();
-        self.note_work();
+        if !fault(Fault::AssistSilent) {
+            self.note_work();
+        }
         let own = {
             let mut buffer = self.buffer.borrow_mut();
             (!buffer.is_empty()).then(|| std::mem::replace(&mut *buffer, crate::barrier::Segment::new()))
@@ -62,7 +65,9 @@ impl Mutator {
             // Nothing grey within reach: perhaps marking can end, and this mutator's next safepoint may see to it.
             self.record.word.set_step();
         }
-        shared.dirty.store(true, Ordering::Relaxed);
+        if !fault(Fault::AssistSilent) {
+            shared.dirty.store(true, Ordering::Relaxed);
+        }
         let spent = thread_cpu_time().saturating_sub(timer);
         let spent = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
         shared.pace.assist_ns.fetch_add(spent, Ordering::Relaxed);

@@ -5,6 +5,7 @@ use crate::handle::Open;
 use crate::heap::{Heap, Owner};
 use crate::mutator::Mutator;
 use crate::mutator::answer::{drop_cache, new_cache};
+use greyset_sync::{Fault, fault};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
@@ -105,7 +106,9 @@ impl Drop for MutatorHandle {
         let mutator = &mut *self.mutator;
         mutator.unpark();
         mutator.flush_cache();
-        mutator.give_buffer();
+        if !fault(Fault::DetachKeepsBuffer) {
+            mutator.give_buffer();
+        }
         let owner = Arc::clone(&mutator.owner);
         let shared = owner.shared();
         shared.roots.give_back(mutator.entries.get_mut());
@@ -118,7 +121,7 @@ impl Drop for MutatorHandle {
             drop(list);
             mutator.answer(true);
         }
-        if mutator.worked.get() {
+        if mutator.worked.get() && !fault(Fault::DetachForgetsWork) {
             // Asked since: it has answered, which took the note. Otherwise the running round, if any, is not clean.
             shared.dirty.store(true, greyset_sync::atomic::Ordering::Relaxed);
         }

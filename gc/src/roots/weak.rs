@@ -11,7 +11,7 @@ use crate::heap::Shared;
 use crate::mutator::Mutator;
 use crate::roots::EntryRef;
 use crate::trace::{Branded, Managed, Shape, Shaped, Trace, Tracer};
-use greyset_sync::{Point, point};
+use greyset_sync::{Fault, Point, fault, point};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
@@ -88,7 +88,9 @@ impl<F: Managed> Weak<F> {
     /// Another weak handle on the same object. By way of an upgrade: a weak slot must not be copied without one.
     pub fn duplicate(&self, m: &Mutator) -> Weak<F> {
         let entry = m.shared().weaks.take_one();
-        entry.get().store(self.upgrade(m).map_or(0, Gc::as_addr));
+        let copied = fault(Fault::WeakCopied);
+        point(Point::SlotLoad);
+        entry.get().store(if copied { self.entry.get().load() } else { self.upgrade(m).map_or(0, Gc::as_addr) });
         Weak { entry, heap: m.shared().weak_ref(), family: PhantomData }
     }
 
@@ -114,7 +116,15 @@ impl Mutator {
         }
         match self.shared().published.phase() {
             Phase::Idle | Phase::Prepare | Phase::Mark => {
+                if !fault(Fault::UpgradeUnshaded) {
+                    self.shade(addr);
+                }
+                true
+            }
+            Phase::Terminate if fault(Fault::UpgradeUnlocked) => {
+                point(Point::WeakJudge);
                 self.shade(addr);
+                self.give_now();
                 true
             }
             Phase::Terminate => self.judge_in_terminate(addr),
@@ -132,12 +142,16 @@ impl Mutator {
                 if self.is_white(addr) {
                     self.shade(addr);
                     self.give_now();
-                    shared.queue.poke();
+                    if !fault(Fault::PokeLost) {
+                        shared.queue.poke();
+                    }
                 }
                 true
             }
             Phase::Idle | Phase::Prepare | Phase::Mark => {
-                self.shade(addr);
+                if !fault(Fault::UpgradeNotAgain) {
+                    self.shade(addr);
+                }
                 true
             }
             Phase::Clear | Phase::Sweep => !self.is_white(addr),

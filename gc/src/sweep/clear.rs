@@ -12,7 +12,7 @@
 use crate::barrier::Shade;
 use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
-use greyset_sync::{Point, point};
+use greyset_sync::{Fault, Point, fault, point};
 
 /// Where clearing is.
 enum Stage {
@@ -53,6 +53,7 @@ impl Clearing {
     pub(crate) fn new(shared: &Shared, keep: bool) -> Clearing {
         let stage = match keep {
             true => Stage::KeepAll,
+            false if fault(Fault::SweepBeforeClear) => Stage::Done,
             false if is_trivial(shared) => Stage::Done,
             false => Stage::Ephemerons,
         };
@@ -66,7 +67,7 @@ impl Clearing {
         let is_white = |addr: usize| shade.is_white(space, addr);
         self.stage = match self.stage {
             Stage::Ephemerons => {
-                if !shared.ephemerons.clear(shared, &is_white) {
+                if !fault(Fault::EphemeronsNotCleared) && !shared.ephemerons.clear(shared, &is_white) {
                     return Cleared::Locked;
                 }
                 Stage::Weak { chunk: 0 }
@@ -75,6 +76,9 @@ impl Clearing {
                 let more = shared.weaks.for_each_in(chunk, |entry, addr| {
                     if is_white(addr) {
                         point(Point::WeakClear);
+                        if fault(Fault::WeakClearedByStore) {
+                            return entry.store(0);
+                        }
                         // A target stored meanwhile stays.
                         let _ = entry.clear_if(addr);
                     }
@@ -83,8 +87,13 @@ impl Clearing {
             }
             Stage::Finalize => {
                 marker.tune(shared);
+                if fault(Fault::CleanupEarly) {
+                    shared.registry.take_cleanups(is_white);
+                }
                 for target in shared.registry.take_finalizable(shared, is_white) {
-                    marker.mark(space.view(), target);
+                    if !fault(Fault::FinalizableNotMarked) {
+                        marker.mark(space.view(), target);
+                    }
                 }
                 Stage::MarkThrough
             }

@@ -10,7 +10,7 @@ use crate::mutator::Mutator;
 use crate::roots::{EntryRef, Root};
 use crate::trace::{Branded, Managed};
 use greyset_sync::atomic::{AtomicU64, Ordering};
-use greyset_sync::{Mutex, Rank};
+use greyset_sync::{Fault, Mutex, Rank, fault};
 use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
@@ -82,7 +82,7 @@ impl Registry {
             if let Some(queue) = object.queue.upgrade() {
                 dead.push((object.target, queue));
             }
-            false
+            fault(Fault::FinalizedTwice)
         });
         let targets = dead.iter().map(|&(target, _)| target).collect();
         for (target, queue) in dead {
