@@ -134,7 +134,7 @@ impl<'gc> Window<'gc> {
 
     fn perform(&mut self, op: Op) {
         match op {
-            Op::New { .. } | Op::Garbage { .. } | Op::Load { .. } | Op::Store { .. } | Op::Hide { .. } | Op::Move { .. } => {
+            Op::New { .. } | Op::Garbage { .. } | Op::Load { .. } | Op::Store { .. } | Op::Hide { .. } | Op::Cut { .. } => {
                 self.slots(op);
             }
             Op::Root { .. } | Op::FromRoot { .. } | Op::Unroot { .. } | Op::CloneRoot { .. } => self.roots(op),
@@ -181,12 +181,10 @@ impl<'gc> Window<'gc> {
                 let root = Rc::new(node.0.root(self.m));
                 drop(world::globals(|all| all.roots[g as usize].replace(root)));
             }
-            Op::Move { r, field, s, from } => {
-                let (Some(to), Some(of)) = (self.get(r), self.get(s)) else { return };
-                let value = self.load(of, from);
-                self.carry(value);
-                self.store(to, field, value, How::Swap);
-                self.store(of, from, None, How::Store);
+            Op::Cut { r, s, field, how } => {
+                let Some(of) = self.get(s) else { return };
+                let old = self.store(of, field, None, how);
+                self.set(r, old);
             }
             _ => {}
         }
@@ -524,23 +522,37 @@ fn show(register: Register<'_>) -> String {
     }
 }
 
+/// No register.
+const NONE: u8 = REGISTERS as u8;
+
 /// Makes the graph that all programs start from.
 pub fn prepare(heap: &Heap) {
     let mut handle = heap.mutator_named("sim");
     handle.enter(|m| {
         let mut window = Window { m: &*m, me: 0, registers: [None; REGISTERS] };
         for op in [
-            Op::New { r: 0, a: 9, b: 9, leaf: true },
-            Op::New { r: 1, a: 0, b: 9, leaf: false },
-            Op::New { r: 2, a: 1, b: 0, leaf: false },
-            Op::New { r: 3, a: 9, b: 2, leaf: true },
+            // A chain of three, a weak handle on its end, a leaf there and a weak handle on that.
+            Op::New { r: 0, a: NONE, b: NONE, leaf: true },
+            Op::New { r: 1, a: 0, b: NONE, leaf: false },
+            Op::New { r: 2, a: 1, b: NONE, leaf: true },
             Op::Root { r: 2, g: 0 },
-            Op::Root { r: 3, g: 1 },
-            Op::Root { r: 1, g: 2 },
             Op::Weaken { r: 0, w: 0, set: false },
             Op::WeakenLeaf { r: 0, w: 0 },
-            Op::NewCell { c: 0, r: 1 },
+            // Another of two, and a table that maps its head to what is nowhere else.
+            Op::New { r: 3, a: NONE, b: NONE, leaf: false },
+            Op::New { r: 3, a: 3, b: NONE, leaf: true },
+            Op::Root { r: 3, g: 1 },
             Op::NewTable { c: 0 },
+            Op::New { r: 0, a: NONE, b: NONE, leaf: false },
+            Op::MapInsert { c: 0, r: 3, s: 0, leaf: false },
+            // Each of these is referred to from one place: a root, a cell, a row.
+            Op::New { r: 0, a: NONE, b: NONE, leaf: false },
+            Op::New { r: 0, a: 0, b: NONE, leaf: false },
+            Op::Root { r: 0, g: 2 },
+            Op::New { r: 0, a: NONE, b: NONE, leaf: false },
+            Op::New { r: 0, a: 0, b: NONE, leaf: false },
+            Op::NewCell { c: 0, r: 0 },
+            Op::New { r: 0, a: NONE, b: NONE, leaf: false },
             Op::NewRow { c: 0, r: 0 },
         ] {
             window.perform(op);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Registers of a mutator, empty at the start of each window.
 pub const REGISTERS: usize = 4;
 /// Global roots on nodes.
-pub const ROOTS: usize = 4;
+pub const ROOTS: usize = 3;
 /// Global weak handles on nodes, and on leaves.
 pub const WEAKS: usize = 2;
 /// Global cells, tables and rows, of each kind.
@@ -46,8 +46,8 @@ pub enum Op {
     Store { r: u8, field: Field, s: u8, how: How },
     /// s.field is taken out and becomes all that a new node refers to, which becomes global root g.
     Hide { s: u8, field: Field, how: How, g: u8 },
-    /// r.field := s, then s is dropped from all registers: who loads it next decides.
-    Move { r: u8, field: Field, s: u8, from: Field },
+    /// s.field := none; r := what it held.
+    Cut { r: u8, s: u8, field: Field, how: How },
     /// Global root g := r.
     Root { r: u8, g: u8 },
     /// r := global root g.
@@ -199,26 +199,25 @@ pub fn generate_tiny(seed: u64, mutators: usize) -> Program {
     Program { driver: Driver::Background, workers: 1, mutators }
 }
 
+/// Gadgets, each beginning with what it needs, so that windows may end between any two.
 fn ops(rng: &mut Rng, theme: Theme, length: usize) -> Vec<Op> {
     let mut ops = Vec::with_capacity(length + 8);
-    // Registers that hold something, as far as can be foretold.
     while ops.len() < length {
-        match rng.below(16) {
-            0..=2 => ops.push(boundary(rng)),
-            3 => ops.push(Op::Request),
-            4..=5 => ops.push(Op::FromRoot { r: reg(rng), g: rng.below(ROOTS) as u8 }),
-            6..=8 => ops.push(slot_op(rng)),
-            _ => ops.push(themed(rng, theme)),
+        if rng.one_in(8) {
+            ops.push(Op::Request);
         }
-        if ops.last().is_some_and(|op| op.ends_window()) || ops.len() == 1 {
-            ops.push(Op::FromRoot { r: rng.below(2) as u8, g: rng.below(2) as u8 });
-            if rng.one_in(2) {
-                ops.push(Op::Load { r: 2, s: rng.below(2) as u8, field: field(rng) });
-            }
+        let own = if theme == Theme::All { THEMES[rng.below(THEMES.len() - 1)] } else { theme };
+        let own = if rng.one_in(4) { Theme::Slots } else { own };
+        gadget(rng, own, &mut ops);
+        if !rng.one_in(4) {
+            ops.push(boundary(rng));
         }
     }
     ops
 }
+
+/// Registers from REGISTERS on hold nothing.
+const NONE: u8 = REGISTERS as u8;
 
 fn reg(rng: &mut Rng) -> u8 {
     rng.below(REGISTERS) as u8
@@ -226,11 +225,20 @@ fn reg(rng: &mut Rng) -> u8 {
 
 /// A register or none.
 fn maybe(rng: &mut Rng) -> u8 {
-    if rng.one_in(4) { REGISTERS as u8 } else { reg(rng) }
+    if rng.one_in(3) { NONE } else { reg(rng) }
+}
+
+fn root(rng: &mut Rng) -> u8 {
+    [0, 0, 0, 1, 1, 2][rng.below(6)]
+}
+
+/// The first of two, mostly.
+fn first(rng: &mut Rng) -> u8 {
+    u8::from(rng.one_in(4))
 }
 
 fn field(rng: &mut Rng) -> Field {
-    if rng.one_in(3) { Field::B } else { Field::A }
+    if rng.one_in(5) { Field::B } else { Field::A }
 }
 
 fn how(rng: &mut Rng) -> How {
@@ -239,97 +247,353 @@ fn how(rng: &mut Rng) -> How {
 
 fn boundary(rng: &mut Rng) -> Op {
     match rng.below(16) {
-        0..=9 => Op::Safepoint,
-        10 => Op::Block,
-        11..=12 => Op::Leave,
+        0..=8 => Op::Safepoint,
+        9 => Op::Block,
+        10..=12 => Op::Leave,
         13..=14 => Op::Reattach,
         _ => Op::Collect,
     }
 }
 
-fn slot_op(rng: &mut Rng) -> Op {
-    let g = rng.below(ROOTS) as u8;
-    match rng.below(12) {
-        0..=1 => Op::New { r: reg(rng), a: maybe(rng), b: maybe(rng), leaf: rng.one_in(3) },
-        2..=3 => Op::Load { r: reg(rng), s: reg(rng), field: field(rng) },
-        4..=6 => Op::Store { r: reg(rng), field: field(rng), s: maybe(rng), how: how(rng) },
-        7..=8 => Op::Hide { s: reg(rng), field: field(rng), how: how(rng), g },
-        9 => Op::Move { r: reg(rng), field: field(rng), s: reg(rng), from: field(rng) },
-        10 => Op::Root { r: reg(rng), g },
-        _ => Op::Garbage { n: 1 + rng.below(4) as u8 },
+/// r0 := a node on the way down from a root.
+fn descend(rng: &mut Rng, ops: &mut Vec<Op>) {
+    ops.push(Op::FromRoot { r: 0, g: root(rng) });
+    if rng.one_in(4) {
+        ops.push(Op::Load { r: 0, s: 0, field: field(rng) });
     }
 }
 
-fn themed(rng: &mut Rng, theme: Theme) -> Op {
-    let (g, w, c) = (rng.below(ROOTS) as u8, rng.below(WEAKS) as u8, rng.below(HOLDERS) as u8);
+/// Something that takes time.
+fn pad(rng: &mut Rng, ops: &mut Vec<Op>) {
+    if rng.one_in(4) {
+        ops.push(Op::Garbage { n: 1 + rng.below(6) as u8 });
+    }
+}
+
+/// Something becomes of register r: often all that refers to it from now on is new.
+fn keep(rng: &mut Rng, r: u8, ops: &mut Vec<Op>) {
+    pad(rng, ops);
+    let (g, c) = (root(rng), first(rng));
+    match rng.below(10) {
+        0..=1 => ops.push(Op::Root { r, g }),
+        2..=4 => ops.extend([Op::New { r: 3, a: r, b: NONE, leaf: false }, Op::Root { r: 3, g }]),
+        5 => ops.push(Op::Store { r: 0, field: field(rng), s: r, how: how(rng) }),
+        6 => ops.push(Op::CellSet { c, i: first(rng), r, forget: false }),
+        7 => ops.push(Op::RowSet { c, i: first(rng), r }),
+        _ => {}
+    }
+}
+
+fn gadget(rng: &mut Rng, theme: Theme, ops: &mut Vec<Op>) {
     match theme {
-        Theme::Slots => slot_op(rng),
-        Theme::Roots => match rng.below(6) {
-            0..=1 => Op::Root { r: reg(rng), g },
-            2..=3 => Op::Unroot { g, far: rng.one_in(2) },
-            4 => Op::CloneRoot { g, h: rng.below(ROOTS) as u8 },
-            _ => Op::FromRoot { r: reg(rng), g },
-        },
-        Theme::Weak => match rng.below(8) {
-            0..=1 => Op::Weaken { r: reg(rng), w, set: rng.one_in(2) },
-            2..=4 => Op::Upgrade { r: reg(rng), w },
-            5 => Op::Duplicate { w, v: rng.below(WEAKS) as u8 },
-            6 => Op::Unroot { g, far: rng.one_in(2) },
-            _ => Op::Root { r: reg(rng), g },
-        },
-        Theme::Leaves => match rng.below(8) {
-            0 => Op::New { r: reg(rng), a: maybe(rng), b: maybe(rng), leaf: true },
-            1 => Op::SetLeaf { r: reg(rng), new: rng.one_in(2) },
-            2..=3 => Op::WeakenLeaf { r: reg(rng), w },
-            4..=5 => Op::UpgradeLeaf { r: reg(rng), w },
-            6 => Op::MapInsert { c, r: reg(rng), s: reg(rng), leaf: true },
-            _ => Op::MapGet { c, r: reg(rng), s: reg(rng), leaf: true, remove: rng.one_in(2) },
-        },
-        Theme::Cells => match rng.below(8) {
-            0 => Op::NewCell { c, r: maybe(rng) },
-            1..=3 => Op::CellSet { c, i: rng.below(2) as u8, r: maybe(rng), forget: rng.one_in(6) },
-            4..=5 => Op::CellTake { c, i: rng.below(2) as u8, r: reg(rng) },
-            6 => Op::CellGet { c, i: rng.below(2) as u8, r: reg(rng) },
-            _ => Op::Unroot { g, far: false },
-        },
-        Theme::Tables => match rng.below(8) {
-            0 => Op::NewTable { c },
-            1..=3 => Op::MapInsert { c, r: reg(rng), s: reg(rng), leaf: rng.one_in(4) },
-            4..=6 => Op::MapGet { c, r: reg(rng), s: reg(rng), leaf: rng.one_in(4), remove: rng.one_in(2) },
-            _ => Op::Unroot { g, far: false },
-        },
-        Theme::Rows => row_op(rng, c),
-        Theme::Inner => match rng.below(6) {
-            0..=1 => Op::InnerRoot { c, r: reg(rng) },
-            2..=3 => Op::FromInner { c, r: reg(rng) },
-            4 => Op::Unroot { g, far: false },
-            _ => Op::Root { r: reg(rng), g },
-        },
-        Theme::Final => match rng.below(8) {
-            0..=2 => Op::Finalize { r: reg(rng) },
-            3..=4 => Op::Poll { r: reg(rng) },
-            5 => Op::Cleanup { r: reg(rng) },
-            _ => Op::Unroot { g, far: rng.one_in(2) },
-        },
-        Theme::Allocation => match rng.below(4) {
-            0 => Op::Garbage { n: 2 + rng.below(8) as u8 },
-            1 => boundary(rng),
-            _ => Op::New { r: reg(rng), a: maybe(rng), b: maybe(rng), leaf: rng.one_in(2) },
-        },
-        Theme::All => {
-            let one = THEMES[rng.below(THEMES.len() - 1)];
-            themed(rng, one)
+        Theme::Slots | Theme::All => slots(rng, ops),
+        Theme::Roots => roots(rng, ops),
+        Theme::Weak => weak(rng, ops),
+        Theme::Leaves => leaves(rng, ops),
+        Theme::Cells => cells(rng, ops),
+        Theme::Tables => tables(rng, ops),
+        Theme::Rows => rows(rng, ops),
+        Theme::Inner => inner(rng, ops),
+        Theme::Final => finals(rng, ops),
+        Theme::Allocation => allocation(rng, ops),
+    }
+}
+
+/// A chain of new nodes, the last with a leaf, as a root.
+fn rebuild(rng: &mut Rng, ops: &mut Vec<Op>) {
+    ops.push(Op::New { r: 3, a: NONE, b: NONE, leaf: rng.one_in(2) });
+    ops.push(Op::New { r: 2, a: 3, b: NONE, leaf: false });
+    if rng.one_in(2) {
+        ops.push(Op::New { r: 2, a: 2, b: maybe(rng), leaf: false });
+    }
+    ops.push(Op::Root { r: 2, g: root(rng) });
+}
+
+fn slots(rng: &mut Rng, ops: &mut Vec<Op>) {
+    let other = root(rng);
+    match rng.below(16) {
+        0..=2 => {
+            descend(rng, ops);
+            ops.push(Op::Load { r: 1, s: 0, field: field(rng) });
+            keep(rng, 1, ops);
+        }
+        3..=6 => {
+            descend(rng, ops);
+            ops.push(Op::Cut { r: 1, s: 0, field: field(rng), how: how(rng) });
+            keep(rng, 1, ops);
+        }
+        7..=8 => {
+            descend(rng, ops);
+            ops.push(Op::FromRoot { r: 2, g: other });
+            ops.push(Op::Store { r: 0, field: field(rng), s: 2, how: how(rng) });
+        }
+        9 => {
+            descend(rng, ops);
+            ops.push(Op::New { r: 2, a: maybe(rng), b: NONE, leaf: false });
+            ops.push(Op::Store { r: 0, field: field(rng), s: 2, how: how(rng) });
+        }
+        10..=11 => {
+            // In and out again: the value is in a slot for a moment only.
+            descend(rng, ops);
+            ops.push(Op::FromRoot { r: 1, g: other });
+            if rng.one_in(2) {
+                ops.push(Op::Load { r: 1, s: 1, field: Field::A });
+            }
+            ops.push(Op::Store { r: 0, field: Field::B, s: 1, how: how(rng) });
+            ops.push(Op::Cut { r: 2, s: 0, field: Field::B, how: how(rng) });
+        }
+        12..=13 => {
+            // Two paths to one object.
+            ops.push(Op::FromRoot { r: 0, g: 0 });
+            ops.push(Op::FromRoot { r: 1, g: 1 });
+            ops.push(Op::Load { r: 2, s: 0, field: Field::A });
+            ops.push(Op::Store { r: 1, field: Field::A, s: 2, how: how(rng) });
+        }
+        14 => {
+            descend(rng, ops);
+            ops.push(Op::Hide { s: 0, field: field(rng), how: how(rng), g: other });
+        }
+        _ => rebuild(rng, ops),
+    }
+}
+
+fn roots(rng: &mut Rng, ops: &mut Vec<Op>) {
+    let (g, h) = (root(rng), root(rng));
+    match rng.below(8) {
+        0..=2 => {
+            ops.push(Op::FromRoot { r: 1, g });
+            if rng.one_in(2) {
+                ops.push(Op::Unroot { g, far: rng.one_in(2) });
+            }
+            ops.push(Op::FromRoot { r: 0, g: h });
+            keep(rng, 1, ops);
+            if rng.one_in(2) {
+                ops.push(Op::Cut { r: 2, s: 0, field: field(rng), how: how(rng) });
+            }
+        }
+        3..=4 => ops.push(Op::Unroot { g, far: !rng.one_in(3) }),
+        5 => ops.push(Op::CloneRoot { g, h }),
+        6 => {
+            ops.push(Op::FromRoot { r: 0, g });
+            ops.push(Op::Cut { r: 1, s: 0, field: Field::A, how: how(rng) });
+            ops.push(Op::Root { r: 1, g: h });
+        }
+        _ => rebuild(rng, ops),
+    }
+}
+
+fn weak(rng: &mut Rng, ops: &mut Vec<Op>) {
+    let w = first(rng);
+    match rng.below(10) {
+        0..=1 => {
+            // Nothing but the weak handle refers to it when the window is over.
+            ops.push(Op::New { r: 1, a: NONE, b: NONE, leaf: false });
+            ops.push(Op::New { r: 0, a: 1, b: NONE, leaf: false });
+            ops.push(Op::Weaken { r: 0, w, set: rng.one_in(2) });
+        }
+        2 => {
+            descend(rng, ops);
+            ops.push(Op::Load { r: 1, s: 0, field: Field::A });
+            ops.push(Op::Weaken { r: 1, w, set: rng.one_in(2) });
+            if rng.one_in(2) {
+                ops.push(Op::Cut { r: 2, s: 0, field: Field::A, how: how(rng) });
+            }
+        }
+        3 => ops.push(Op::Duplicate { w, v: first(rng) }),
+        _ => {
+            if rng.one_in(3) {
+                ops.push(Op::Duplicate { w, v: 1 - w });
+            }
+            ops.push(Op::FromRoot { r: 0, g: root(rng) });
+            ops.push(Op::Upgrade { r: 1, w });
+            if rng.one_in(2) {
+                ops.push(Op::Load { r: 1, s: 1, field: Field::A });
+            }
+            keep(rng, 1, ops);
         }
     }
 }
 
-fn row_op(rng: &mut Rng, c: u8) -> Op {
-    match rng.below(9) {
-        0 => Op::NewRow { c, r: maybe(rng) },
-        1..=2 => Op::RowSet { c, i: rng.below(2) as u8, r: maybe(rng) },
-        3..=4 => Op::RowGet { c, i: rng.below(2) as u8, r: reg(rng) },
-        5..=6 => Op::RowShift { c },
-        7 => Op::RowFill { c, r: maybe(rng) },
-        _ => Op::RowCopy { c, d: rng.below(HOLDERS) as u8 },
+fn leaves(rng: &mut Rng, ops: &mut Vec<Op>) {
+    let (w, c) = (first(rng), first(rng));
+    match rng.below(8) {
+        0 => {
+            // A leaf that only the weak handle refers to, and the value it maps to.
+            ops.push(Op::New { r: 0, a: NONE, b: NONE, leaf: true });
+            ops.push(Op::New { r: 1, a: NONE, b: NONE, leaf: false });
+            ops.push(Op::WeakenLeaf { r: 0, w });
+            ops.push(Op::MapInsert { c, r: 0, s: 1, leaf: true });
+        }
+        1 => {
+            descend(rng, ops);
+            ops.push(Op::SetLeaf { r: 0, new: rng.one_in(2) });
+        }
+        2 => {
+            descend(rng, ops);
+            ops.push(Op::WeakenLeaf { r: 0, w });
+            ops.push(Op::SetLeaf { r: 0, new: false });
+        }
+        3..=4 => {
+            descend(rng, ops);
+            ops.push(Op::MapInsert { c, r: 0, s: reg(rng), leaf: true });
+        }
+        _ => {
+            ops.push(Op::FromRoot { r: 0, g: root(rng) });
+            ops.push(Op::UpgradeLeaf { r: 0, w });
+            ops.push(Op::MapGet { c, r: 0, s: 1, leaf: true, remove: rng.one_in(2) });
+            keep(rng, 1, ops);
+        }
+    }
+}
+
+fn cells(rng: &mut Rng, ops: &mut Vec<Op>) {
+    let (c, i) = (first(rng), first(rng));
+    match rng.below(10) {
+        0..=2 => {
+            ops.push(Op::FromRoot { r: 0, g: root(rng) });
+            ops.push(Op::CellTake { c, i, r: 1 });
+            keep(rng, 1, ops);
+        }
+        3 => {
+            ops.push(Op::FromRoot { r: 0, g: root(rng) });
+            ops.push(Op::CellGet { c, i, r: 1 });
+            keep(rng, 1, ops);
+        }
+        4..=6 => {
+            // From a slot into the cell.
+            descend(rng, ops);
+            let (field, how) = (field(rng), how(rng));
+            if rng.one_in(2) {
+                ops.push(Op::Cut { r: 1, s: 0, field, how });
+            } else {
+                ops.push(Op::Load { r: 1, s: 0, field });
+            }
+            ops.push(Op::CellSet { c, i, r: 1, forget: rng.one_in(4) });
+        }
+        7 => ops.push(Op::CellSet { c, i, r: NONE, forget: rng.one_in(6) }),
+        8 => {
+            descend(rng, ops);
+            ops.push(Op::Load { r: 1, s: 0, field: Field::A });
+            ops.push(Op::NewCell { c, r: 1 });
+        }
+        _ => rebuild(rng, ops),
+    }
+}
+
+fn tables(rng: &mut Rng, ops: &mut Vec<Op>) {
+    let c = first(rng);
+    match rng.below(8) {
+        0 => {
+            // A chain: each value is the next key.
+            ops.push(Op::New { r: 3, a: NONE, b: NONE, leaf: false });
+            ops.push(Op::New { r: 2, a: NONE, b: NONE, leaf: false });
+            ops.push(Op::FromRoot { r: 1, g: root(rng) });
+            ops.push(Op::MapInsert { c, r: 2, s: 3, leaf: false });
+            ops.push(Op::MapInsert { c, r: 1, s: 2, leaf: false });
+        }
+        1..=2 => {
+            // From a slot into the table.
+            descend(rng, ops);
+            ops.push(Op::Cut { r: 1, s: 0, field: field(rng), how: how(rng) });
+            ops.push(Op::MapInsert { c, r: 0, s: 1, leaf: rng.one_in(4) });
+        }
+        3 => {
+            descend(rng, ops);
+            ops.push(Op::New { r: 1, a: NONE, b: NONE, leaf: false });
+            ops.push(Op::MapInsert { c, r: 0, s: 1, leaf: false });
+        }
+        4 => ops.push(Op::NewTable { c }),
+        _ => {
+            descend(rng, ops);
+            ops.push(Op::MapGet { c, r: 0, s: 1, leaf: rng.one_in(6), remove: !rng.one_in(3) });
+            if rng.one_in(3) {
+                ops.push(Op::MapGet { c, r: 1, s: 2, leaf: false, remove: rng.one_in(2) });
+            }
+            keep(rng, 1, ops);
+        }
+    }
+}
+
+fn rows(rng: &mut Rng, ops: &mut Vec<Op>) {
+    let (c, i) = (first(rng), first(rng));
+    match rng.below(8) {
+        0..=3 => {
+            ops.push(Op::FromRoot { r: 0, g: root(rng) });
+            ops.push(Op::RowGet { c, i, r: 1 });
+            match rng.below(4) {
+                0 => ops.push(Op::RowShift { c }),
+                1 => ops.push(Op::RowFill { c, r: NONE }),
+                2 => ops.push(Op::RowCopy { c, d: 1 - c }),
+                _ => {}
+            }
+            keep(rng, 1, ops);
+        }
+        4..=5 => {
+            descend(rng, ops);
+            ops.push(Op::Cut { r: 1, s: 0, field: field(rng), how: how(rng) });
+            ops.push(Op::RowSet { c, i, r: 1 });
+        }
+        6 => {
+            ops.push(Op::New { r: 1, a: NONE, b: NONE, leaf: false });
+            ops.push(Op::NewRow { c, r: 1 });
+        }
+        _ => ops.push(Op::RowCopy { c, d: 1 - c }),
+    }
+}
+
+fn inner(rng: &mut Rng, ops: &mut Vec<Op>) {
+    let c = first(rng);
+    match rng.below(4) {
+        0..=1 => {
+            descend(rng, ops);
+            ops.push(Op::InnerRoot { c, r: 0 });
+        }
+        2 => {
+            ops.push(Op::FromRoot { r: 0, g: root(rng) });
+            ops.push(Op::FromInner { c, r: 1 });
+            keep(rng, 1, ops);
+        }
+        _ => ops.push(Op::Unroot { g: root(rng), far: false }),
+    }
+}
+
+fn finals(rng: &mut Rng, ops: &mut Vec<Op>) {
+    match rng.below(8) {
+        0..=2 => {
+            ops.push(Op::New { r: 1, a: NONE, b: NONE, leaf: true });
+            ops.push(Op::New { r: 0, a: 1, b: NONE, leaf: false });
+            ops.push(Op::Finalize { r: 0 });
+            if rng.one_in(2) {
+                ops.push(Op::Cleanup { r: 0 });
+            }
+        }
+        3 => {
+            descend(rng, ops);
+            ops.push(Op::Load { r: 1, s: 0, field: Field::A });
+            ops.push(if rng.one_in(2) { Op::Finalize { r: 1 } } else { Op::Cleanup { r: 1 } });
+            ops.push(Op::Cut { r: 2, s: 0, field: Field::A, how: how(rng) });
+        }
+        4 => ops.push(Op::Collect),
+        _ => {
+            ops.push(Op::FromRoot { r: 0, g: root(rng) });
+            ops.push(Op::Poll { r: 1 });
+            if rng.one_in(2) {
+                ops.push(Op::Load { r: 1, s: 1, field: Field::A });
+            }
+            keep(rng, 1, ops);
+        }
+    }
+}
+
+fn allocation(rng: &mut Rng, ops: &mut Vec<Op>) {
+    match rng.below(4) {
+        0 => ops.push(Op::Garbage { n: 2 + rng.below(10) as u8 }),
+        1 => rebuild(rng, ops),
+        2 => {
+            descend(rng, ops);
+            ops.push(Op::New { r: 1, a: 0, b: NONE, leaf: true });
+            keep(rng, 1, ops);
+        }
+        _ => ops.push(boundary(rng)),
     }
 }
