@@ -13,12 +13,19 @@
 //! | `types`, `interp` | the same on a heap |
 //! | `world` | the shadow that knows what must come of it |
 //! | `run` | one run, and what must hold at its end |
+//! | `campaign` | many runs |
+//! | `record`, `shrink`, `story` | a failure: repeated, made small, told |
 
+pub mod campaign;
+pub mod exhaustive;
 pub mod interp;
 pub mod program;
+pub mod record;
 pub mod rng;
 pub mod run;
 pub mod sched;
+pub mod shrink;
+pub mod story;
 pub mod strategy;
 pub mod types;
 pub mod world;

@@ -119,6 +119,32 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether all numbers are in range. Registers that are only read may be any: those there are not hold nothing.
+    fn is_valid(self) -> bool {
+        let r_ok = |r: u8| (r as usize) < REGISTERS;
+        let g_ok = |g: u8| (g as usize) < ROOTS;
+        let c_ok = |c: u8| (c as usize) < HOLDERS && (c as usize) < WEAKS;
+        match self {
+            Op::New { r, .. } | Op::Load { r, .. } | Op::Cut { r, .. } | Op::Poll { r } => r_ok(r),
+            Op::Hide { g, .. } | Op::Root { g, .. } | Op::Unroot { g, .. } => g_ok(g),
+            Op::FromRoot { r, g } => r_ok(r) && g_ok(g),
+            Op::CloneRoot { g, h } => g_ok(g) && g_ok(h),
+            Op::Weaken { w, .. } | Op::WeakenLeaf { w, .. } | Op::UpgradeLeaf { w, .. } => c_ok(w),
+            Op::Upgrade { r, w } => r_ok(r) && c_ok(w),
+            Op::Duplicate { w, v } => c_ok(w) && c_ok(v),
+            Op::NewCell { c, .. } | Op::NewTable { c } | Op::MapInsert { c, .. } | Op::NewRow { c, .. } => c_ok(c),
+            Op::CellSet { c, i, .. } => c_ok(c) && i < 2,
+            Op::CellGet { c, i, r } | Op::CellTake { c, i, r } => c_ok(c) && i < 2 && r_ok(r),
+            Op::MapGet { c, s, .. } => c_ok(c) && r_ok(s),
+            Op::RowSet { c, i, .. } => c_ok(c) && i < 2,
+            Op::RowGet { c, i, r } => c_ok(c) && i < 2 && r_ok(r),
+            Op::RowShift { c } | Op::RowFill { c, .. } | Op::InnerRoot { c, .. } => c_ok(c),
+            Op::RowCopy { c, d } => c_ok(c) && c_ok(d),
+            Op::FromInner { c, r } => c_ok(c) && r_ok(r),
+            _ => true,
+        }
+    }
+
     /// Whether it ends the window.
     pub fn ends_window(self) -> bool {
         matches!(self, Op::Safepoint | Op::Block | Op::Leave | Op::Reattach | Op::Collect)
@@ -143,6 +169,23 @@ pub struct Program {
     pub workers: usize,
     /// What each mutator does.
     pub mutators: Vec<Vec<Op>>,
+}
+
+impl Program {
+    /// Whether it can be run: replay files may have been edited.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), String> {
+        if self.mutators.is_empty() || self.mutators.len() > 4 {
+            return Err(format!("{} mutators: there can be one to four", self.mutators.len()));
+        }
+        if !(1..=8).contains(&self.workers) {
+            return Err(format!("{} marker threads: there can be one to eight", self.workers));
+        }
+        let wrong = self.mutators.iter().flatten().find(|op| !op.is_valid());
+        wrong.map_or(Ok(()), |op| Err(format!("a number is out of range: {op:?}")))
+    }
 }
 
 /// What a program is mostly about.

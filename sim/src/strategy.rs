@@ -2,7 +2,9 @@
 
 use crate::rng::Rng;
 use crate::sched::{Kind, Runnable, State, Switch};
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// Chooses.
 pub enum Strategy {
@@ -12,6 +14,21 @@ pub enum Strategy {
     Pct(Pct),
     /// The default everywhere but where a switch is given.
     Replay(HashMap<(u32, u32), u32>),
+    /// The same, noting every choice point.
+    Watch(HashMap<(u32, u32), u32>, Rc<RefCell<Vec<Watch>>>),
+}
+
+/// A choice point passed.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    /// The task.
+    pub task: u32,
+    /// Which of its steps.
+    pub at: u32,
+    /// Why.
+    pub kind: Kind,
+    /// How many tasks there were.
+    pub tasks: u32,
 }
 
 impl Strategy {
@@ -36,7 +53,12 @@ impl Strategy {
 
     /// A recorded schedule.
     pub fn replay(switches: &[Switch]) -> Strategy {
-        Strategy::Replay(switches.iter().map(|s| ((s.task, s.at), s.to)).collect())
+        Strategy::Replay(by_step(switches))
+    }
+
+    /// A recorded schedule whose choice points are noted.
+    pub fn watch(switches: &[Switch], points: Rc<RefCell<Vec<Watch>>>) -> Strategy {
+        Strategy::Watch(by_step(switches), points)
     }
 
     /// A task was started.
@@ -60,16 +82,29 @@ impl Strategy {
         match self {
             Strategy::Random(random) => random.choose(current, kind, default, tasks),
             Strategy::Pct(pct) => pct.choose(current, kind, default, tasks),
-            Strategy::Replay(switches) => match switches.get(&(current as u32 + 1, at)) {
-                Some(&to) if is_possible(to as usize - 1, tasks) => to as usize - 1,
-                _ => default,
-            },
+            Strategy::Replay(switches) => recorded(switches, current, at, default, tasks),
+            Strategy::Watch(switches, points) => {
+                let task = current as u32 + 1;
+                points.borrow_mut().push(Watch { task, at, kind, tasks: tasks.count() as u32 });
+                recorded(switches, current, at, default, tasks)
+            }
         }
     }
 }
 
-fn is_possible(task: usize, tasks: &Runnable<'_>) -> bool {
-    task < tasks.count() && tasks.state(task) != State::Done
+fn by_step(switches: &[Switch]) -> HashMap<(u32, u32), u32> {
+    switches.iter().map(|s| ((s.task, s.at), s.to)).collect()
+}
+
+fn recorded(
+    switches: &HashMap<(u32, u32), u32>,
+    current: usize,
+    at: u32,
+    default: usize,
+    tasks: &Runnable<'_>,
+) -> usize {
+    let to = switches.get(&(current as u32 + 1, at)).map(|&to| (to as usize).wrapping_sub(1));
+    to.filter(|&to| to < tasks.count() && tasks.state(to) != State::Done).unwrap_or(default)
 }
 
 /// A random walk: after a random number of points, a random task.
