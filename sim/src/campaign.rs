@@ -61,7 +61,7 @@ impl Outcome {
 pub fn strategy(name: Option<StrategyName>, seed: u64) -> Strategy {
     match name {
         Some(StrategyName::Pct) => Strategy::pct(seed),
-        None if seed % 2 == 1 => Strategy::pct(seed),
+        None if seed % 3 > 0 => Strategy::pct(seed),
         _ => Strategy::random(seed),
     }
 }
@@ -89,7 +89,7 @@ fn seeds(campaign: &Campaign, schedules: &AtomicU64, steps: &AtomicU64) -> Optio
             if seed >= end {
                 return None;
             }
-            let program = program::generate(seed, campaign.mutators);
+            let program = program::generate(seed, campaign.mutators, campaign.fault);
             let result = one(seed, program, strategy(campaign.strategy, seed), campaign.fault, schedules, steps);
             if result.is_some() {
                 stop.store(true, Ordering::Relaxed);

@@ -224,24 +224,32 @@ impl<'gc> Window<'gc> {
         }
     }
 
+    /// Whether this mutator pointed the handle, last of all, at something that is in its registers.
+    fn last_held(&self, weak: &WeakOn<Node<'static>>) -> bool {
+        let last = weak.targets.borrow().last().copied();
+        let Some((id, by)) = last else { return false };
+        weak.tells && by == self.me && self.registers.iter().flatten().any(|&(_, held)| held == id)
+    }
+
     fn weaks(&mut self, op: Op) {
         match op {
             Op::Weaken { r, w, set } => {
                 let Some((gc, id)) = self.get(r) else { return };
                 let old = world::globals(|all| all.weaks[w as usize].clone());
+                let old = old.filter(|old| old.tells);
                 if let Some(old) = old.filter(|_| set) {
-                    old.targets.borrow_mut().push(id);
+                    old.targets.borrow_mut().push((id, self.me));
                     old.handle.set(self.m, Some(gc));
                     return;
                 }
                 let handle = gc.downgrade(self.m);
-                let new = Rc::new(WeakOn { handle, targets: RefCell::new(vec![id]), tells: true });
+                let new = Rc::new(WeakOn { handle, targets: RefCell::new(vec![(id, self.me)]), tells: true });
                 drop(world::globals(|all| all.weaks[w as usize].replace(new)));
             }
             Op::Upgrade { r, w } => {
                 let Some(weak) = world::globals(|all| all.weaks[w as usize].clone()) else { return };
                 let value = self.see(weak.handle.upgrade(self.m));
-                judge(&weak, id_of(value));
+                judge(&weak, id_of(value), self.last_held(&weak));
                 self.set(r, value);
             }
             Op::Duplicate { w, v } => {
@@ -266,7 +274,7 @@ impl<'gc> Window<'gc> {
         match op {
             Op::WeakenLeaf { r, w } => {
                 let Some(leaf) = self.get(r).and_then(|of| self.see_leaf(of)) else { return };
-                let targets = RefCell::new(vec![leaf.tag.id().unwrap_or(0)]);
+                let targets = RefCell::new(vec![(leaf.tag.id().unwrap_or(0), self.me)]);
                 world::hold(self.me, REGISTERS + 1, leaf.as_addr());
                 let new = Rc::new(WeakOn { handle: leaf.downgrade(self.m), targets, tells: true });
                 drop(world::globals(|all| all.leaves[w as usize].replace(new)));
@@ -276,7 +284,7 @@ impl<'gc> Window<'gc> {
                 let Some(weak) = world::globals(|all| all.leaves[w as usize].clone()) else { return };
                 let leaf = weak.handle.upgrade(self.m);
                 let id = leaf.map_or(0, |leaf| world::seen(leaf.tag, leaf.as_addr(), Kind::Leaf));
-                judge(&weak, id);
+                judge(&weak, id, false);
                 world::hold(self.me, REGISTERS + 1, leaf.map_or(0, Gc::as_addr));
                 world::write(of.1, Place::Leaf, id, self.me);
                 of.0.get().leaf.store(self.m, leaf);
@@ -347,7 +355,7 @@ impl<'gc> Window<'gc> {
     fn tables(&mut self, op: Op) {
         if let Op::NewTable { c } = op {
             let tag = world::create(Kind::Table);
-            let (leaves, nodes, witness) = (WeakMap::new(), WeakMap::new(), crate::types::Witness(tag));
+            let (leaves, nodes, witness) = (WeakMap::new(), Lock::new(WeakMap::new()), crate::types::Witness(tag));
             let gc = self.m.alloc(Table { tag, witness, leaves, nodes });
             world::place(tag.id().unwrap_or(0), gc.as_addr());
             let root = Rc::new(gc.root(self.m));
@@ -366,13 +374,14 @@ impl<'gc> Window<'gc> {
         let key_id = small.map_or(key.1, |leaf| leaf.tag.id().unwrap_or(0));
         world::hold(self.me, REGISTERS, table.as_addr());
         let table = table.get();
+        let Some(nodes) = table.nodes.try_write(self.m) else { return };
         match op {
             Op::MapInsert { s, .. } => {
                 let Some((value, value_id)) = self.get(s) else { return };
                 world::write(id, Place::Value(key_id), value_id, self.me);
                 match small {
                     Some(leaf) => table.leaves.insert(self.m, leaf, value),
-                    None => table.nodes.insert(self.m, key.0, value),
+                    None => nodes.insert(self.m, key.0, value),
                 };
             }
             Op::MapGet { s, remove, .. } => {
@@ -382,8 +391,8 @@ impl<'gc> Window<'gc> {
                 let value = match (small, remove) {
                     (Some(leaf), false) => table.leaves.get(self.m, leaf),
                     (Some(leaf), true) => table.leaves.remove(self.m, leaf),
-                    (None, false) => table.nodes.get(self.m, key.0),
-                    (None, true) => table.nodes.remove(self.m, key.0),
+                    (None, false) => nodes.get(self.m, key.0),
+                    (None, true) => nodes.remove(self.m, key.0),
                 };
                 let value = self.see(value);
                 if value.is_some() || !remove {
@@ -493,13 +502,15 @@ impl<'gc> Window<'gc> {
     }
 }
 
-/// What an upgrade gave must be a target of the handle; nothing, if there was only one, says that it is dead.
-fn judge<F: greyset::Managed>(weak: &WeakOn<F>, id: u32) {
-    let targets = weak.targets.borrow();
+/// What an upgrade gave must be a target of the handle. Nothing says that the target is dead if there was only one, and is wrong
+/// if this mutator has pointed the handle, last of all, at something that it holds.
+fn judge<F: greyset::Managed>(weak: &WeakOn<F>, id: u32, held: bool) {
+    let targets = weak.targets.borrow().clone();
     match (id, targets.as_slice()) {
-        (0, &[only]) if weak.tells => world::cleared(only),
+        (0, _) if held => sched::fail(format!("a weak handle on {targets:?} is cleared, and its target is held")),
+        (0, &[(only, _)]) if weak.tells => world::cleared(only),
         (0, _) => {}
-        (id, targets) if targets.contains(&id) => {}
+        (id, targets) if targets.iter().any(|target| target.0 == id) => {}
         (id, targets) => sched::fail(format!("a weak handle on {targets:?} gives object {id}")),
     }
 }
@@ -522,41 +533,12 @@ fn show(register: Register<'_>) -> String {
     }
 }
 
-/// No register.
-const NONE: u8 = REGISTERS as u8;
-
-/// Makes the graph that all programs start from.
-pub fn prepare(heap: &Heap) {
+/// Makes what a program starts from.
+pub fn prepare(heap: &Heap, ops: &[Op]) {
     let mut handle = heap.mutator_named("sim");
     handle.enter(|m| {
         let mut window = Window { m: &*m, me: 0, registers: [None; REGISTERS] };
-        for op in [
-            // A chain of three, a weak handle on its end, a leaf there and a weak handle on that.
-            Op::New { r: 0, a: NONE, b: NONE, leaf: true },
-            Op::New { r: 1, a: 0, b: NONE, leaf: false },
-            Op::New { r: 2, a: 1, b: NONE, leaf: true },
-            Op::Root { r: 2, g: 0 },
-            Op::Weaken { r: 0, w: 0, set: false },
-            Op::WeakenLeaf { r: 0, w: 0 },
-            // Another of two, and a table that maps its head to what is nowhere else.
-            Op::New { r: 3, a: NONE, b: NONE, leaf: false },
-            Op::New { r: 3, a: 3, b: NONE, leaf: true },
-            Op::Root { r: 3, g: 1 },
-            Op::NewTable { c: 0 },
-            Op::New { r: 0, a: NONE, b: NONE, leaf: false },
-            Op::MapInsert { c: 0, r: 3, s: 0, leaf: false },
-            // Each of these is referred to from one place: a root, a cell, a row.
-            Op::New { r: 0, a: NONE, b: NONE, leaf: false },
-            Op::New { r: 0, a: 0, b: NONE, leaf: false },
-            Op::Root { r: 0, g: 2 },
-            Op::New { r: 0, a: NONE, b: NONE, leaf: false },
-            Op::New { r: 0, a: 0, b: NONE, leaf: false },
-            Op::NewCell { c: 0, r: 0 },
-            Op::New { r: 0, a: NONE, b: NONE, leaf: false },
-            Op::NewRow { c: 0, r: 0 },
-        ] {
-            window.perform(op);
-        }
+        ops.iter().for_each(|&op| window.perform(op));
         world::release(0);
     });
 }

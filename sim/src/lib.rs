@@ -9,7 +9,7 @@
 //! | `sched` | tasks, choice points, waiting, what was chosen |
 //! | `strategy` | random walk, PCT, replay |
 //! | `exhaustive` | all schedules of a tiny program with few preemptions |
-//! | `program` | what mutators do, generated from a seed |
+//! | `program`, `scenario` | what mutators do, generated from a seed: at random, or in the shape of known dangers |
 //! | `types`, `interp` | the same on a heap |
 //! | `world` | the shadow that knows what must come of it |
 //! | `run` | one run, and what must hold at its end |
@@ -23,6 +23,7 @@ pub mod program;
 pub mod record;
 pub mod rng;
 pub mod run;
+pub mod scenario;
 pub mod sched;
 pub mod shrink;
 pub mod story;

@@ -1,6 +1,8 @@
 //! Programs: what each mutator does, and what another thread does to roots meanwhile.
 
 use crate::rng::Rng;
+use crate::scenario;
+use greyset_sync::Fault;
 use serde::{Deserialize, Serialize};
 
 /// Registers of a mutator, empty at the start of each window.
@@ -167,8 +169,13 @@ pub struct Program {
     pub driver: Driver,
     /// Marker threads.
     pub workers: usize,
+    /// What is in the heap at the start: operations of task 1.
+    pub setup: Vec<Op>,
     /// What each mutator does.
     pub mutators: Vec<Vec<Op>>,
+    /// Whether all that must hold at the end is checked, or only that the heap is whole.
+    #[serde(default)]
+    pub to_the_end: bool,
 }
 
 impl Program {
@@ -183,7 +190,7 @@ impl Program {
         if !(1..=8).contains(&self.workers) {
             return Err(format!("{} marker threads: there can be one to eight", self.workers));
         }
-        let wrong = self.mutators.iter().flatten().find(|op| !op.is_valid());
+        let wrong = self.mutators.iter().chain([&self.setup]).flatten().find(|op| !op.is_valid());
         wrong.map_or(Ok(()), |op| Err(format!("a number is out of range: {op:?}")))
     }
 }
@@ -221,16 +228,51 @@ const THEMES: [Theme; 14] = [
     Theme::All,
 ];
 
-/// Makes a program from a seed. `mutators` 0: one to four.
-pub fn generate(seed: u64, mutators: usize) -> Program {
+/// Makes a program from a seed: every other one in the shape of a scenario; with a rule broken, often of the one that is
+/// about it. `mutators` 0: as it comes, one to four.
+pub fn generate(seed: u64, mutators: usize, fault: Option<Fault>) -> Program {
     let mut rng = Rng::new(seed ^ 0x5eed);
+    if rng.one_in(2) {
+        let about = fault.and_then(scenario::for_fault).filter(|_| !rng.one_in(8));
+        let scenario = about.unwrap_or_else(|| scenario::any(&mut rng));
+        return scenario::generate(&mut rng, scenario, mutators);
+    }
     let count = if mutators > 0 { mutators } else { [1, 2, 2, 2, 3, 3, 4][rng.below(7)] };
     let driver = if rng.one_in(8) { Driver::Inline } else { Driver::Background };
     let workers = [1, 1, 2, 3][rng.below(4)];
     let theme = THEMES[rng.below(THEMES.len())];
     let length = [8, 14, 24][rng.below(3)];
     let mutators = (0..count).map(|_| ops(&mut rng, theme, length)).collect();
-    Program { driver, workers, mutators }
+    Program { driver, workers, setup: graph(), mutators, to_the_end: rng.one_in(4) }
+}
+
+/// The graph that random programs start from.
+fn graph() -> Vec<Op> {
+    vec![
+        // A chain of three, a weak handle on its end, a leaf there and a weak handle on that.
+        Op::New { r: 0, a: NONE, b: NONE, leaf: true },
+        Op::New { r: 1, a: 0, b: NONE, leaf: false },
+        Op::New { r: 2, a: 1, b: NONE, leaf: true },
+        Op::Root { r: 2, g: 0 },
+        Op::Weaken { r: 0, w: 0, set: false },
+        Op::WeakenLeaf { r: 0, w: 0 },
+        // Another of two, and a table that maps its head to what is nowhere else.
+        Op::New { r: 3, a: NONE, b: NONE, leaf: false },
+        Op::New { r: 3, a: 3, b: NONE, leaf: true },
+        Op::Root { r: 3, g: 1 },
+        Op::NewTable { c: 0 },
+        Op::New { r: 0, a: NONE, b: NONE, leaf: false },
+        Op::MapInsert { c: 0, r: 3, s: 0, leaf: false },
+        // Each of these is referred to from one place: a root, a cell, a row.
+        Op::New { r: 0, a: NONE, b: NONE, leaf: false },
+        Op::New { r: 0, a: 0, b: NONE, leaf: false },
+        Op::Root { r: 0, g: 2 },
+        Op::New { r: 0, a: NONE, b: NONE, leaf: false },
+        Op::New { r: 0, a: 0, b: NONE, leaf: false },
+        Op::NewCell { c: 0, r: 0 },
+        Op::New { r: 0, a: NONE, b: NONE, leaf: false },
+        Op::NewRow { c: 0, r: 0 },
+    ]
 }
 
 /// A program of a few operations, for schedules that are enumerated.
@@ -239,7 +281,7 @@ pub fn generate_tiny(seed: u64, mutators: usize) -> Program {
     let theme = THEMES[rng.below(THEMES.len())];
     let count = if mutators > 0 { mutators } else { 2 };
     let mutators = (0..count).map(|_| ops(&mut rng, theme, 4)).collect();
-    Program { driver: Driver::Background, workers: 1, mutators }
+    Program { driver: Driver::Background, workers: 1, setup: graph(), mutators, to_the_end: false }
 }
 
 /// Gadgets, each beginning with what it needs, so that windows may end between any two.
@@ -260,7 +302,7 @@ fn ops(rng: &mut Rng, theme: Theme, length: usize) -> Vec<Op> {
 }
 
 /// Registers from REGISTERS on hold nothing.
-const NONE: u8 = REGISTERS as u8;
+pub const NONE: u8 = REGISTERS as u8;
 
 fn reg(rng: &mut Rng) -> u8 {
     rng.below(REGISTERS) as u8
@@ -385,7 +427,19 @@ fn slots(rng: &mut Rng, ops: &mut Vec<Op>) {
             ops.push(Op::Store { r: 0, field: Field::B, s: 1, how: how(rng) });
             ops.push(Op::Cut { r: 2, s: 0, field: Field::B, how: how(rng) });
         }
-        12..=13 => {
+        12 => {
+            // In, and out again in the next window.
+            let (g, how) = (root(rng), how(rng));
+            ops.push(Op::FromRoot { r: 0, g });
+            ops.push(Op::FromRoot { r: 1, g: other });
+            ops.push(Op::Load { r: 1, s: 1, field: Field::A });
+            ops.push(Op::Store { r: 0, field: Field::B, s: 1, how });
+            ops.push(Op::Safepoint);
+            ops.push(Op::FromRoot { r: 0, g });
+            ops.push(Op::Cut { r: 1, s: 0, field: Field::B, how });
+            ops.push(Op::Load { r: 2, s: 1, field: Field::A });
+        }
+        13 => {
             // Two paths to one object.
             ops.push(Op::FromRoot { r: 0, g: 0 });
             ops.push(Op::FromRoot { r: 1, g: 1 });

@@ -4,7 +4,7 @@ use crate::interp;
 use crate::program::{Driver, Program};
 use crate::sched::{self, Options, Report};
 use crate::strategy::Strategy;
-use crate::world;
+use crate::world::{self, Kind};
 use greyset::Heap;
 use greyset_sync::Fault;
 use greyset_sync::sim::set_fault;
@@ -70,7 +70,7 @@ fn main(program: &Program) {
     let heap = build(program);
     let queue = Rc::new(heap.finalizer_queue());
     world::globals(|all| all.queue = Some(queue));
-    interp::prepare(&heap);
+    interp::prepare(&heap, &program.setup);
     let mut tasks = Vec::new();
     for (at, ops) in program.mutators.iter().enumerate() {
         let (heap, ops) = (heap.clone(), ops.clone());
@@ -91,7 +91,14 @@ fn main(program: &Program) {
         sched::wait();
     }
     sched::calm();
-    check(heap);
+    collect(&heap, 1);
+    interp::walk(&heap);
+    verify(&heap, "with roots");
+    account(&heap);
+    if program.to_the_end {
+        return check_end(heap);
+    }
+    drop(world::take_globals());
 }
 
 /// Another thread, that only drops roots.
@@ -106,11 +113,8 @@ fn drop_roots(over: &Cell<bool>) {
     }
 }
 
-/// What must hold when all mutators are gone: the heap is whole; without roots nothing is left after two cycles.
-fn check(heap: Heap) {
-    collect(&heap, 1);
-    interp::walk(&heap);
-    verify(&heap, "with roots");
+/// What must hold when all mutators are gone: the account is right, and without roots nothing is left after two cycles.
+fn check_end(heap: Heap) {
     drop(world::take_globals());
     collect(&heap, 2);
     verify(&heap, "without roots");
@@ -125,6 +129,33 @@ fn check(heap: Heap) {
     drop(heap);
     if let Some(left) = world::leftovers() {
         sched::fail(left);
+    }
+}
+
+/// What the heap says has been allocated must be what was made. Sizes of slots are learnt from what is left.
+fn account(heap: &Heap) {
+    let census = heap.census();
+    let mut sum = 0;
+    for (kind, name) in [
+        (Kind::Node, "Node"),
+        (Kind::Leaf, "Leaf"),
+        (Kind::Cell, "Cell"),
+        (Kind::Table, "Table"),
+        (Kind::Row, "Row"),
+        (Kind::Row, "Array"),
+    ] {
+        let made = world::made(kind);
+        let is_it = |full: &str| full.split('<').next().is_some_and(|path| path.rsplit("::").next() == Some(name));
+        let row = census.rows().iter().find(|row| is_it(row.type_name) && row.objects > 0);
+        match row {
+            Some(row) => sum += made * (row.bytes / row.objects),
+            None if made > 0 => return,
+            None => {}
+        }
+    }
+    let said = heap.stats().allocated_bytes;
+    if said != sum {
+        sched::fail(format!("the account says {said} bytes were allocated, and {sum} were"));
     }
 }
 

@@ -209,7 +209,7 @@ impl Scheduler {
         }
         self.stacks.push(coroutine.into_stack());
         self.tasks[self.current].state = State::Done;
-        self.next = self.choose(Kind::Done);
+        self.next = self.choose(Kind::Done, None);
     }
 
     fn close(mut self: Box<Self>) -> Report {
@@ -232,16 +232,16 @@ impl Scheduler {
     }
 
     /// Counts a step of the running task and says who goes on.
-    fn step(&mut self, kind: Kind) -> usize {
+    fn step(&mut self, kind: Kind, point: Option<Point>) -> usize {
         self.steps += 1;
         if self.steps > self.limit && self.failure.is_none() {
             self.failure = Some(format!("stuck: {} steps and no end", self.limit));
             return NOBODY;
         }
-        self.choose(kind)
+        self.choose(kind, point)
     }
 
-    fn choose(&mut self, kind: Kind) -> usize {
+    fn choose(&mut self, kind: Kind, point: Option<Point>) -> usize {
         let task = &mut self.tasks[self.current];
         task.steps += 1;
         let at = task.steps;
@@ -249,7 +249,7 @@ impl Scheduler {
             task.state = if std::mem::take(&mut task.token) { State::Ready } else { State::Sleeping };
         }
         let default = self.default(kind);
-        let to = self.strategy.choose(self.current, at, kind, default, &Runnable(&self.tasks));
+        let to = self.strategy.choose(self.current, at, kind, point, default, &Runnable(&self.tasks));
         if to != default {
             self.switches.push(Switch { task: self.current as u32 + 1, at, to: to as u32 + 1 });
         }
@@ -328,9 +328,9 @@ fn suspend() {
     unsafe { &*yielder }.suspend(());
 }
 
-fn pass(kind: Kind) {
+fn pass(kind: Kind, point: Option<Point>) {
     let switch = with(|s| {
-        s.next = s.step(kind);
+        s.next = s.step(kind, point);
         s.next != s.current
     });
     if switch {
@@ -342,12 +342,12 @@ fn pass(kind: Kind) {
 
 fn at_point(point: Point) {
     with(|s| s.note(|| format!("{point:?}")));
-    pass(Kind::Point);
+    pass(Kind::Point, Some(point));
 }
 
 /// Lets others run until something may have changed.
 pub fn wait() {
-    pass(Kind::Blocked);
+    pass(Kind::Blocked, None);
 }
 
 fn wake(task: u32) {
@@ -364,7 +364,7 @@ fn wake(task: u32) {
 static HOOKS: Hooks = Hooks {
     point: at_point,
     blocked: wait,
-    sleep: || pass(Kind::Sleep),
+    sleep: || pass(Kind::Sleep, None),
     spawn,
     wake,
     is_finished,

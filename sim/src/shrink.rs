@@ -33,7 +33,7 @@ pub fn shrink(record: &Record) -> Option<Record> {
 
 impl Shrinker {
     fn size(&self) -> (usize, usize) {
-        (self.best.operations() + self.best.program.mutators.len(), self.best.switches.len())
+        (self.best.operations() + self.best.program.setup.len(), self.best.switches.len())
     }
 
     /// Takes `candidate` if it fails in the same way.
@@ -57,6 +57,7 @@ impl Shrinker {
         for mutator in 0..self.best.program.mutators.len() {
             self.operations(mutator);
         }
+        self.setup();
         if self.best.program.workers > 1 {
             let mut candidate = self.best.clone();
             candidate.program.workers -= 1;
@@ -89,6 +90,17 @@ impl Shrinker {
                 }
             }
             chunk /= 2;
+        }
+    }
+
+    fn setup(&mut self) {
+        let mut at = self.best.program.setup.len();
+        while at > 0 {
+            at -= 1;
+            let mut candidate = self.best.clone();
+            candidate.program.setup.remove(at);
+            self.attempt(candidate);
+            at = at.min(self.best.program.setup.len());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::rng::Rng;
 use crate::sched::{Kind, Runnable, State, Switch};
+use greyset_sync::Point;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -40,15 +41,17 @@ impl Strategy {
         Strategy::Random(Random { rng, mean, until })
     }
 
-    /// Random priorities and one to five moments at which the running task gets the lowest.
+    /// Random priorities, and moments at which the running task gets the lowest: one to five anywhere, or any number where the
+    /// protocol is in the middle of something.
     pub fn pct(seed: u64) -> Strategy {
         let mut rng = Rng::new(seed);
+        let often = [0, 6, 12, 25, 50][rng.below(5)];
         let length = [300, 1000, 3000][rng.below(3)];
-        let changes = 1 + rng.below(5);
+        let changes = if often > 0 { 0 } else { 1 + rng.below(5) };
         let mut at: Vec<u64> = (0..changes).map(|_| rng.below(length) as u64).collect();
         at.sort_unstable();
         at.reverse();
-        Strategy::Pct(Pct { rng, priorities: Vec::new(), lowest: -1, at, steps: 0, row: (0, 0) })
+        Strategy::Pct(Pct { rng, priorities: Vec::new(), lowest: -1, at, often, steps: 0, row: (0, 0) })
     }
 
     /// A recorded schedule.
@@ -76,12 +79,16 @@ impl Strategy {
         current: usize,
         at: u32,
         kind: Kind,
+        point: Option<Point>,
         default: usize,
         tasks: &Runnable<'_>,
     ) -> usize {
         match self {
             Strategy::Random(random) => random.choose(current, kind, default, tasks),
-            Strategy::Pct(pct) => pct.choose(current, kind, default, tasks),
+            Strategy::Pct(pct) => {
+                let delicate = point.is_some_and(is_delicate);
+                pct.choose(current, kind, delicate, default, tasks)
+            }
             Strategy::Replay(switches) => recorded(switches, current, at, default, tasks),
             Strategy::Watch(switches, points) => {
                 let task = current as u32 + 1;
@@ -90,6 +97,20 @@ impl Strategy {
             }
         }
     }
+}
+
+/// Whether the protocol is in the middle of something there.
+fn is_delicate(point: Point) -> bool {
+    !matches!(
+        point,
+        Point::SlotLoad
+            | Point::MutexLock
+            | Point::Scan
+            | Point::QueueLook
+            | Point::HandshakeLook
+            | Point::SpanSweep
+            | Point::DropGlue
+    )
 }
 
 fn by_step(switches: &[Switch]) -> HashMap<(u32, u32), u32> {
@@ -141,6 +162,8 @@ pub struct Pct {
     lowest: i64,
     /// Steps at which the running task becomes the last, latest first.
     at: Vec<u64>,
+    /// Once in how many delicate points the running task becomes the last; 0: never.
+    often: usize,
     steps: u64,
     /// The task that went on last, and for how many steps without a break.
     row: (usize, u32),
@@ -150,13 +173,21 @@ pub struct Pct {
 const SPIN: u32 = 2000;
 
 impl Pct {
-    fn choose(&mut self, current: usize, kind: Kind, default: usize, tasks: &Runnable<'_>) -> usize {
+    fn choose(
+        &mut self,
+        current: usize,
+        kind: Kind,
+        delicate: bool,
+        default: usize,
+        tasks: &Runnable<'_>,
+    ) -> usize {
         self.steps += 1;
         self.row = if self.row.0 == current { (current, self.row.1 + 1) } else { (current, 0) };
         let change = self.at.last().is_some_and(|&at| at <= self.steps);
         if change {
             self.at.pop();
         }
+        let change = change || delicate && self.often > 0 && self.rng.one_in(self.often);
         let due = change || self.row.1 > SPIN;
         if due || matches!(kind, Kind::Blocked | Kind::Sleep) {
             self.priorities[current] = self.lowest;

@@ -74,8 +74,8 @@ pub struct Table<'gc> {
     pub witness: Witness,
     /// From leaves to nodes.
     pub leaves: WeakMap<'gc, Leaf, Node<'gc>>,
-    /// From nodes to nodes.
-    pub nodes: WeakMap<'gc, Node<'gc>, Node<'gc>>,
+    /// From nodes to nodes, under a lock: a marker that meets it taken has to come back.
+    pub nodes: Lock<'gc, WeakMap<'gc, Node<'gc>, Node<'gc>>>,
 }
 
 /// An array of slots, behind an object that says who it is.

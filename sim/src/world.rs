@@ -66,8 +66,8 @@ struct Object {
 pub struct WeakOn<F: greyset::Managed> {
     /// The handle.
     pub handle: Weak<F>,
-    /// Numbers of its targets.
-    pub targets: RefCell<Vec<u32>>,
+    /// Numbers of its targets, each with the mutator that pointed it there.
+    pub targets: RefCell<Vec<(u32, usize)>>,
     /// Whether its clearing says that the target is dead: not if it is the copy of a cleared one.
     pub tells: bool,
 }
@@ -296,6 +296,11 @@ pub fn dropped(tag: Tag) {
     if again {
         sched::fail(format!("object {id} is dropped twice"));
     }
+}
+
+/// How many objects of a kind were made.
+pub fn made(kind: Kind) -> u64 {
+    with(|w| w.objects.iter().filter(|object| object.kind == kind).count() as u64)
 }
 
 /// After everything: objects with drop glue that were not dropped, and cleanups that have not run.

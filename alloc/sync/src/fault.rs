@@ -51,7 +51,9 @@ faults! {
     NewWhiteInDeletion "new-white-in-deletion" "new objects are white in mode Deletion";
     NewBlackInBoth "new-black-in-both" "new objects are black in mode Both";
     RunsNotRecoloured "runs-not-recoloured" "handshake 2 does not recolour the mutator's runs";
-    ParkedRunsKept "parked-runs-kept" "the runs of a parked mutator are left as they are, and recoloured when it unparks";
+    ParkedRunsKept "parked-runs-kept" "handshake 2 leaves the runs of a parked mutator as they are";
+    ParkedRunsLate "parked-runs-late" "handshake 2 leaves the runs of a parked mutator, which recolours them when it unparks"
+        harmless "handshake 3 flushes them before any sweep if it is still parked, and it allocates only after the recolouring";
     BulkUnshaded "bulk-unshaded" "copying and filling an array shades nothing";
     InteriorUnresolved "interior-unresolved" "an address inside an object does not find its object";
     // Handshakes, phases, termination.
@@ -82,7 +84,7 @@ faults! {
     DropBarrier "drop-barrier" "dropping a root shades, then clears, without the cycle lock";
     DropFlip "drop-flip" "dropping a root shades, then clears, under a lock that the flip does not take";
     RootsFreedAnyTime "roots-freed-any-time" "listed root entries are freed in every phase";
-    RootsFreedAtT1 "roots-freed-at-t1" "listed root entries are freed at T1 instead of before the flip";
+    RootsFreedAtT2 "roots-freed-at-t2" "listed root entries are freed at T2 instead of before the flip";
     UpgradeUnshaded "upgrade-unshaded" "a weak upgrade does not shade";
     UpgradeUnlocked "upgrade-unlocked" "a weak upgrade in Terminate shades without the lock and a second look";
     UpgradeNotAgain "upgrade-not-again" "a weak upgrade that finds Mark again takes marking for over and does not shade";

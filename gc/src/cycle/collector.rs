@@ -149,7 +149,7 @@ impl Collector {
         shared.driver.cycle_starts();
         {
             let _cycle = (!fault(Fault::DropFlip)).then(|| shared.lock_cycle());
-            if !fault(Fault::RootsFreedAtT1) {
+            if !fault(Fault::RootsFreedAtT2) {
                 shared.roots.free_listed();
             }
             shared.weaks.free_listed();
@@ -174,10 +174,6 @@ impl Collector {
         }
         handshake.finish(shared);
         shared.published.publish(Phase::Mark);
-        if fault(Fault::RootsFreedAtT1) {
-            let _cycle = shared.lock_cycle();
-            shared.roots.free_listed();
-        }
         if fault(Fault::TraceFromT1) {
             shared.root_cursor.restart(&shared.roots);
             shared.published.set_tracing(true);
@@ -192,6 +188,10 @@ impl Collector {
             return self.wait(shared, handshake, State::Deletion);
         }
         handshake.finish(shared);
+        if fault(Fault::RootsFreedAtT2) {
+            let _cycle = shared.lock_cycle();
+            shared.roots.free_listed();
+        }
         if !fault(Fault::TraceFromT1) {
             shared.root_cursor.restart(&shared.roots);
         }

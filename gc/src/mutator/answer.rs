@@ -221,7 +221,7 @@ impl Mutator {
         if !fault(Fault::UnparkKeepsMode) {
             self.take_mode(self.record.mode());
         }
-        if fault(Fault::ParkedRunsKept) && self.mode.get() == Mode::Deletion {
+        if fault(Fault::ParkedRunsLate) && self.mode.get() == Mode::Deletion {
             self.recolour();
         }
         if unparked.asked {
@@ -261,7 +261,7 @@ pub(crate) fn answer_for(shared: &Shared, record: &Record, request: Request) {
     point(Point::HandshakeAnswer);
     match request {
         Request::Both | Request::Round => {}
-        Request::Deletion if fault(Fault::ParkedRunsKept) => {}
+        Request::Deletion if fault(Fault::ParkedRunsKept) || fault(Fault::ParkedRunsLate) => {}
         // The runs of a parked mutator go back rather than being recoloured: it may stay parked for long.
         Request::Deletion | Request::Off => {
             let cache = record.swap_cache(ptr::null_mut());

@@ -88,9 +88,10 @@ impl<F: Managed> Weak<F> {
     /// Another weak handle on the same object. By way of an upgrade: a weak slot must not be copied without one.
     pub fn duplicate(&self, m: &Mutator) -> Weak<F> {
         let entry = m.shared().weaks.take_one();
-        let copied = fault(Fault::WeakCopied);
-        point(Point::SlotLoad);
-        entry.get().store(if copied { self.entry.get().load() } else { self.upgrade(m).map_or(0, Gc::as_addr) });
+        let copied = fault(Fault::WeakCopied).then(|| self.entry.get().load());
+        let target = copied.unwrap_or_else(|| self.upgrade(m).map_or(0, Gc::as_addr));
+        point(Point::WeakJudge);
+        entry.get().store(target);
         Weak { entry, heap: m.shared().weak_ref(), family: PhantomData }
     }
 
