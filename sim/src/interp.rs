@@ -2,7 +2,7 @@
 
 use crate::program::{Field, How, Op, REGISTERS};
 use crate::sched;
-use crate::types::{CELL, Cell, Leaf, Node, ROW, Row, Table};
+use crate::types::{CELL, Cell, Leaf, Node, ROW, Row, Table, Tag};
 use crate::world::{self, Kind, Place, WeakOn};
 use greyset::{Gc, Heap, Lock, Mutator, Slot, WeakMap};
 use std::cell::RefCell;
@@ -72,7 +72,16 @@ impl<'gc> Window<'gc> {
     }
 
     fn see(&self, gc: Option<Gc<'gc, Node<'gc>>>) -> Register<'gc> {
-        gc.map(|gc| (gc, world::seen(gc.tag, gc.as_addr(), Kind::Node)))
+        gc.map(|gc| (gc, self.seen(gc.tag, gc.as_addr(), Kind::Node)))
+    }
+
+    /// As [`world::seen`], and the slot must not be Free.
+    fn seen(&self, tag: Tag, addr: usize, kind: Kind) -> u32 {
+        let id = world::seen(tag, addr, kind);
+        if !self.m.is_allocated(addr) {
+            sched::fail(format!("object {id} has been freed and is seen again"));
+        }
+        id
     }
 
     fn new_node(&self, a: Register<'gc>, b: Register<'gc>, leaf: bool) -> (Gc<'gc, Node<'gc>>, u32) {
@@ -265,7 +274,7 @@ impl<'gc> Window<'gc> {
 
     fn see_leaf(&self, of: (Gc<'gc, Node<'gc>>, u32)) -> Option<Gc<'gc, Leaf>> {
         let leaf = of.0.get().leaf.load(self.m);
-        let id = leaf.map_or(0, |leaf| world::seen(leaf.tag, leaf.as_addr(), Kind::Leaf));
+        let id = leaf.map_or(0, |leaf| self.seen(leaf.tag, leaf.as_addr(), Kind::Leaf));
         world::read(of.1, Place::Leaf, id, self.me);
         leaf
     }
@@ -283,7 +292,7 @@ impl<'gc> Window<'gc> {
                 let Some(of) = self.get(r) else { return };
                 let Some(weak) = world::globals(|all| all.leaves[w as usize].clone()) else { return };
                 let leaf = weak.handle.upgrade(self.m);
-                let id = leaf.map_or(0, |leaf| world::seen(leaf.tag, leaf.as_addr(), Kind::Leaf));
+                let id = leaf.map_or(0, |leaf| self.seen(leaf.tag, leaf.as_addr(), Kind::Leaf));
                 judge(&weak, id, false);
                 world::hold(self.me, REGISTERS + 1, leaf.map_or(0, Gc::as_addr));
                 world::write(of.1, Place::Leaf, id, self.me);
@@ -302,7 +311,7 @@ impl<'gc> Window<'gc> {
     fn cell(&self, c: u8) -> Option<(Gc<'gc, Cell<'gc>>, u32)> {
         let root = world::globals(|all| all.cells[c as usize].clone())?;
         let gc = root.get(self.m);
-        let id = world::seen(gc.tag, gc.as_addr(), Kind::Cell);
+        let id = self.seen(gc.tag, gc.as_addr(), Kind::Cell);
         world::hold(self.me, REGISTERS, gc.as_addr());
         Some((gc, id))
     }
@@ -365,7 +374,7 @@ impl<'gc> Window<'gc> {
         let Some(root) = world::globals(|all| all.tables[c as usize].clone()) else { return };
         let Some(key) = self.get(r) else { return };
         let table = root.get(self.m);
-        let id = world::seen(table.tag, table.as_addr(), Kind::Table);
+        let id = self.seen(table.tag, table.as_addr(), Kind::Table);
         let small = if leaf { self.see_leaf(key) } else { None };
         if leaf && small.is_none() {
             return;
@@ -407,7 +416,7 @@ impl<'gc> Window<'gc> {
     fn row(&self, c: u8) -> Option<(Gc<'gc, Row<'gc>>, u32)> {
         let root = world::globals(|all| all.rows[c as usize].clone())?;
         let gc = root.get(self.m);
-        Some((gc, world::seen(gc.tag, gc.as_addr(), Kind::Row)))
+        Some((gc, self.seen(gc.tag, gc.as_addr(), Kind::Row)))
     }
 
     fn rows(&mut self, op: Op) {

@@ -137,7 +137,7 @@ impl Maker<'_> {
 
     /// Up to three safepoints, seldom something else that ends a window.
     fn wait(&mut self, ops: &mut Vec<Op>) {
-        for _ in 0..self.rng.below(4) {
+        for _ in 0..[0, 0, 1, 1, 2, 3, 4, 6][self.rng.below(8)] {
             ops.push(match self.rng.below(12) {
                 0 => Op::Leave,
                 1 => Op::Reattach,
@@ -184,10 +184,19 @@ impl Maker<'_> {
 
     fn ops(&mut self, scenario: Scenario, role: usize) -> Vec<Op> {
         let mut ops = Vec::new();
+        if role >= 2 && self.rng.one_in(2) {
+            // One that only answers: it keeps phases open.
+            return vec![Op::Safepoint; 4 + self.rng.below(8)];
+        }
         self.wait(&mut ops);
-        for _ in 0..1 + self.rng.below(2) {
+        for _ in 0..1 + self.rng.below(4) {
             self.role(scenario, role, &mut ops);
             self.wait(&mut ops);
+            if self.rng.one_in(2) {
+                // The danger anew, for the next cycle.
+                ops.extend(self.setup(scenario));
+                self.wait(&mut ops);
+            }
         }
         ops
     }
@@ -314,6 +323,7 @@ impl Maker<'_> {
         if role % 2 == 0 {
             let g = self.rng.below(2) as u8;
             ops.extend([from(1, g), Op::Weaken { r: 1, w: 0, set: true }, load(2, 1), Op::Upgrade { r: 2, w: 0 }]);
+            ops.extend([load(3, 1), load(3, 1), Op::Upgrade { r: 2, w: 0 }]);
             return;
         }
         ops.push(Op::Duplicate { w: 1, v: 0 });

@@ -189,11 +189,19 @@ impl Pct {
         }
         let change = change || delicate && self.often > 0 && self.rng.one_in(self.often);
         let due = change || self.row.1 > SPIN;
-        if due || matches!(kind, Kind::Blocked | Kind::Sleep) {
+        if kind == Kind::Blocked && self.rng.one_in(2) {
+            self.priorities[current] = self.rng.below(1 << 20) as i64;
+        } else if due || kind == Kind::Blocked {
             self.priorities[current] = self.lowest;
             self.lowest -= 1;
+            if change {
+                let raised = self.rng.below(tasks.count());
+                self.priorities[raised] = self.rng.below(2 << 20) as i64;
+            }
+        }
+        if kind != Kind::Point {
             let sleepers = tasks.others(current, State::Sleeping).count();
-            if kind != Kind::Point && sleepers > 0 && self.rng.one_in(8) {
+            if sleepers > 0 && self.rng.one_in(8) {
                 let pick = self.rng.below(sleepers);
                 return tasks.others(current, State::Sleeping).nth(pick).unwrap_or(default);
             }

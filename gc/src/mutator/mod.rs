@@ -204,6 +204,16 @@ impl Mutator {
         self.owner.shared()
     }
 
+    /// Whether an object, or a slot of a run, is at `addr`: for the simulator, to which a reference to a Free slot is a failure.
+    #[cfg(feature = "sim")]
+    pub fn is_allocated(&self, addr: usize) -> bool {
+        let space = self.space();
+        space.object_base(addr).is_some_and(|(base, _)| {
+            let byte = space.colour_at(space.page(base), base).load(greyset_sync::atomic::Ordering::Relaxed);
+            Colour::of(byte) != Colour::FREE
+        })
+    }
+
     /// What this mutator knows of white and black.
     pub(crate) fn colours(&self) -> Shade {
         self.shade.get()

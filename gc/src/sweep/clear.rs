@@ -99,7 +99,7 @@ impl Clearing {
             }
             Stage::MarkThrough => return self.mark_through(shared, marker, budget),
             Stage::EphemeronsAgain => {
-                if !shared.ephemerons.clear(shared, &is_white) {
+                if !fault(Fault::EphemeronsNotCleared) && !shared.ephemerons.clear(shared, &is_white) {
                     return Cleared::Locked;
                 }
                 Stage::Cleanups
