@@ -1,7 +1,8 @@
 //! Many runs: seeds, or all schedules of a tiny program.
 
 use crate::exhaustive;
-use crate::program::{self, Program};
+use crate::generate;
+use crate::program::Program;
 use crate::record::{Record, StrategyName, on_a_thread};
 use crate::run;
 use crate::strategy::Strategy;
@@ -53,7 +54,10 @@ impl Outcome {
     pub fn rate(&self) -> String {
         let seconds = self.time.as_secs_f64().max(1e-9);
         let (schedules, each) = (self.schedules, self.steps / self.schedules.max(1));
-        format!("{schedules} schedules in {seconds:.1} s, {:.0} a second, {each} steps each", schedules as f64 / seconds)
+        format!(
+            "{schedules} schedules in {seconds:.1} s, {:.0} a second, {each} steps each",
+            schedules as f64 / seconds
+        )
     }
 }
 
@@ -61,7 +65,7 @@ impl Outcome {
 pub fn strategy(name: Option<StrategyName>, seed: u64) -> Strategy {
     match name {
         Some(StrategyName::Pct) => Strategy::pct(seed),
-        None if seed % 3 > 0 => Strategy::pct(seed),
+        None if !seed.is_multiple_of(3) => Strategy::pct(seed),
         _ => Strategy::random(seed),
     }
 }
@@ -89,8 +93,9 @@ fn seeds(campaign: &Campaign, schedules: &AtomicU64, steps: &AtomicU64) -> Optio
             if seed >= end {
                 return None;
             }
-            let program = program::generate(seed, campaign.mutators, campaign.fault);
-            let result = one(seed, program, strategy(campaign.strategy, seed), campaign.fault, schedules, steps);
+            let program = generate::generate(seed, campaign.mutators, campaign.fault);
+            let result =
+                one(seed, program, strategy(campaign.strategy, seed), campaign.fault, schedules, steps);
             if result.is_some() {
                 stop.store(true, Ordering::Relaxed);
                 return result;

@@ -4,7 +4,7 @@
 //! step, to any task that has not ended. All with none come first, then all with one, and so on.
 
 use crate::campaign::{Campaign, Found};
-use crate::program;
+use crate::generate;
 use crate::record::Record;
 use crate::run;
 use crate::sched::{Kind, Switch};
@@ -19,7 +19,7 @@ const MOST: usize = 3;
 
 /// Runs up to as many schedules as there are seeds, of the program that the first seed gives.
 pub fn run(campaign: &Campaign, schedules: &AtomicU64, steps: &AtomicU64) -> Option<Found> {
-    let program = program::generate_tiny(campaign.from, campaign.mutators);
+    let program = generate::generate_tiny(campaign.from, campaign.mutators);
     let mut list: VecDeque<Vec<Switch>> = VecDeque::from([Vec::new()]);
     while let Some(switches) = list.pop_front() {
         if schedules.load(Ordering::Relaxed) >= campaign.seeds {

@@ -1,10 +1,12 @@
 //! What the operations do, on the heap and on the shadow.
 
+mod holders;
+
 use crate::program::{Field, How, Op, REGISTERS};
 use crate::sched;
-use crate::types::{CELL, Cell, Leaf, Node, ROW, Row, Table, Tag};
+use crate::types::{Leaf, Node, Tag};
 use crate::world::{self, Kind, Place, WeakOn};
-use greyset::{Gc, Heap, Lock, Mutator, Slot, WeakMap};
+use greyset::{Gc, Heap, Mutator, Slot};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -95,7 +97,9 @@ impl<'gc> Window<'gc> {
         world::hold(self.me, REGISTERS + 1, leaf.map_or(0, Gc::as_addr));
         let gc = self.m.alloc(Node { tag, a: slot(a), b: slot(b), leaf: Slot::new(leaf) });
         world::place(id, gc.as_addr());
-        sched::tell(|| format!("object {id} = Node {{ a: {}, b: {} }} at {:#x}", id_of(a), id_of(b), gc.as_addr()));
+        sched::tell(|| {
+            format!("object {id} = Node {{ a: {}, b: {} }} at {:#x}", id_of(a), id_of(b), gc.as_addr())
+        });
         (gc, id)
     }
 
@@ -121,7 +125,13 @@ impl<'gc> Window<'gc> {
     }
 
     /// Writes a slot of a node; what it held, unless it was stored to.
-    fn store(&self, of: (Gc<'gc, Node<'gc>>, u32), field: Field, new: Register<'gc>, how: How) -> Register<'gc> {
+    fn store(
+        &self,
+        of: (Gc<'gc, Node<'gc>>, u32),
+        field: Field,
+        new: Register<'gc>,
+        how: How,
+    ) -> Register<'gc> {
         let slot = Window::slot(of.0, field);
         let value = new.map(|(gc, _)| gc);
         let before = if how == How::Swap { None } else { self.load(of, field) };
@@ -143,16 +153,25 @@ impl<'gc> Window<'gc> {
 
     fn perform(&mut self, op: Op) {
         match op {
-            Op::New { .. } | Op::Garbage { .. } | Op::Load { .. } | Op::Store { .. } | Op::Hide { .. } | Op::Cut { .. } => {
+            Op::New { .. }
+            | Op::Garbage { .. }
+            | Op::Load { .. }
+            | Op::Store { .. }
+            | Op::Hide { .. }
+            | Op::Cut { .. } => {
                 self.slots(op);
             }
-            Op::Root { .. } | Op::FromRoot { .. } | Op::Unroot { .. } | Op::CloneRoot { .. } => self.roots(op),
+            Op::Root { .. } | Op::FromRoot { .. } | Op::Unroot { .. } | Op::CloneRoot { .. } => {
+                self.roots(op)
+            }
             Op::Weaken { .. } | Op::Upgrade { .. } | Op::Duplicate { .. } => self.weaks(op),
             Op::WeakenLeaf { .. } | Op::UpgradeLeaf { .. } | Op::SetLeaf { .. } => self.leaves(op),
-            Op::NewCell { .. } | Op::CellSet { .. } | Op::CellGet { .. } | Op::CellTake { .. } => self.cells(op),
-            Op::NewTable { .. } | Op::MapInsert { .. } | Op::MapGet { .. } => self.tables(op),
-            Op::NewRow { .. } | Op::RowSet { .. } | Op::RowGet { .. } => self.rows(op),
-            Op::RowShift { .. } | Op::RowFill { .. } | Op::RowCopy { .. } => self.rows_in_bulk(op),
+            Op::NewCell { .. } | Op::CellSet { .. } | Op::CellGet { .. } | Op::CellTake { .. } => {
+                holders::cells(self, op)
+            }
+            Op::NewTable { .. } | Op::MapInsert { .. } | Op::MapGet { .. } => holders::tables(self, op),
+            Op::NewRow { .. } | Op::RowSet { .. } | Op::RowGet { .. } => holders::rows(self, op),
+            Op::RowShift { .. } | Op::RowFill { .. } | Op::RowCopy { .. } => holders::rows_in_bulk(self, op),
             Op::InnerRoot { .. } | Op::FromInner { .. } => self.inner(op),
             Op::Finalize { .. } | Op::Poll { .. } | Op::Cleanup { .. } => self.finals(op),
             Op::Request => self.m.heap().request_cycle(),
@@ -308,167 +327,6 @@ impl<'gc> Window<'gc> {
         }
     }
 
-    fn cell(&self, c: u8) -> Option<(Gc<'gc, Cell<'gc>>, u32)> {
-        let root = world::globals(|all| all.cells[c as usize].clone())?;
-        let gc = root.get(self.m);
-        let id = self.seen(gc.tag, gc.as_addr(), Kind::Cell);
-        world::hold(self.me, REGISTERS, gc.as_addr());
-        Some((gc, id))
-    }
-
-    fn cells(&mut self, op: Op) {
-        match op {
-            Op::NewCell { c, r } => {
-                let tag = world::create(Kind::Cell);
-                let (id, value) = (tag.id().unwrap_or(0), self.get(r));
-                for i in 0..CELL as u8 {
-                    world::write(id, Place::Entry(i), if i == 0 { id_of(value) } else { 0 }, self.me);
-                }
-                let mut list = [None; CELL];
-                list[0] = value.map(|(gc, _)| gc);
-                let gc = self.m.alloc(Cell { tag, witness: crate::types::Witness(tag), list: Lock::new(list) });
-                world::place(id, gc.as_addr());
-                let root = Rc::new(gc.root(self.m));
-                drop(world::globals(|all| all.cells[c as usize].replace(root)));
-            }
-            Op::CellSet { c, i, r, forget } => {
-                let Some((cell, id)) = self.cell(c) else { return };
-                let value = self.get(r);
-                let Some(mut list) = cell.get().list.try_write(self.m) else { return };
-                world::write(id, Place::Entry(i), id_of(value), self.me);
-                list[i as usize] = value.map(|(gc, _)| gc);
-                if forget {
-                    std::mem::forget(list);
-                }
-            }
-            Op::CellTake { c, i, r } => {
-                let Some((cell, id)) = self.cell(c) else { return };
-                let Some(mut list) = cell.get().list.try_write(self.m) else { return };
-                let value = self.see(list[i as usize]);
-                world::read(id, Place::Entry(i), id_of(value), self.me);
-                world::write(id, Place::Entry(i), 0, self.me);
-                list[i as usize] = None;
-                self.set(r, value);
-            }
-            Op::CellGet { c, i, r } => {
-                let Some((cell, id)) = self.cell(c) else { return };
-                let Some(list) = cell.get().list.try_read(self.m) else { return };
-                let value = self.see(list[i as usize]);
-                world::read(id, Place::Entry(i), id_of(value), self.me);
-                self.set(r, value);
-            }
-            _ => {}
-        }
-    }
-
-    fn tables(&mut self, op: Op) {
-        if let Op::NewTable { c } = op {
-            let tag = world::create(Kind::Table);
-            let (leaves, nodes, witness) = (WeakMap::new(), Lock::new(WeakMap::new()), crate::types::Witness(tag));
-            let gc = self.m.alloc(Table { tag, witness, leaves, nodes });
-            world::place(tag.id().unwrap_or(0), gc.as_addr());
-            let root = Rc::new(gc.root(self.m));
-            return drop(world::globals(|all| all.tables[c as usize].replace(root)));
-        }
-        let (Op::MapInsert { c, r, leaf, .. } | Op::MapGet { c, r, leaf, .. }) = op else { return };
-        let Some(root) = world::globals(|all| all.tables[c as usize].clone()) else { return };
-        let Some(key) = self.get(r) else { return };
-        let table = root.get(self.m);
-        let id = self.seen(table.tag, table.as_addr(), Kind::Table);
-        let small = if leaf { self.see_leaf(key) } else { None };
-        if leaf && small.is_none() {
-            return;
-        }
-        world::hold(self.me, REGISTERS + 1, small.map_or(0, Gc::as_addr));
-        let key_id = small.map_or(key.1, |leaf| leaf.tag.id().unwrap_or(0));
-        world::hold(self.me, REGISTERS, table.as_addr());
-        let table = table.get();
-        let Some(nodes) = table.nodes.try_write(self.m) else { return };
-        match op {
-            Op::MapInsert { s, .. } => {
-                let Some((value, value_id)) = self.get(s) else { return };
-                world::write(id, Place::Value(key_id), value_id, self.me);
-                match small {
-                    Some(leaf) => table.leaves.insert(self.m, leaf, value),
-                    None => nodes.insert(self.m, key.0, value),
-                };
-            }
-            Op::MapGet { s, remove, .. } => {
-                if remove {
-                    world::write(id, Place::Value(key_id), 0, self.me);
-                }
-                let value = match (small, remove) {
-                    (Some(leaf), false) => table.leaves.get(self.m, leaf),
-                    (Some(leaf), true) => table.leaves.remove(self.m, leaf),
-                    (None, false) => nodes.get(self.m, key.0),
-                    (None, true) => nodes.remove(self.m, key.0),
-                };
-                let value = self.see(value);
-                if value.is_some() || !remove {
-                    world::read_value(id, key_id, id_of(value), self.me, remove);
-                }
-                self.set(s, value);
-            }
-            _ => {}
-        }
-    }
-
-    fn row(&self, c: u8) -> Option<(Gc<'gc, Row<'gc>>, u32)> {
-        let root = world::globals(|all| all.rows[c as usize].clone())?;
-        let gc = root.get(self.m);
-        Some((gc, self.seen(gc.tag, gc.as_addr(), Kind::Row)))
-    }
-
-    fn rows(&mut self, op: Op) {
-        match op {
-            Op::NewRow { c, r } => {
-                let tag = world::create(Kind::Row);
-                let (id, value) = (tag.id().unwrap_or(0), self.get(r));
-                world::write(id, Place::Row, id_of(value), self.me);
-                world::write(id, Place::Row, 0, self.me);
-                let first = value.map(|(gc, _)| gc);
-                let slots = self.m.alloc_array(ROW, |i| Slot::new(first.filter(|_| i == 0)));
-                let gc = self.m.alloc(Row { tag, slots });
-                world::place(id, gc.as_addr());
-                let root = Rc::new(gc.root(self.m));
-                drop(world::globals(|all| all.rows[c as usize].replace(root)));
-            }
-            Op::RowSet { c, i, r } => {
-                let Some((row, id)) = self.row(c) else { return };
-                let value = self.get(r);
-                world::write(id, Place::Row, id_of(value), self.me);
-                row.slots.get()[i as usize].store(self.m, value.map(|(gc, _)| gc));
-            }
-            Op::RowGet { c, i, r } => {
-                let Some((row, id)) = self.row(c) else { return };
-                let value = self.see(row.slots.get()[i as usize].load(self.m));
-                world::read(id, Place::Row, id_of(value), self.me);
-                self.set(r, value);
-            }
-            _ => {}
-        }
-    }
-
-    fn rows_in_bulk(&mut self, op: Op) {
-        match op {
-            Op::RowShift { c } => {
-                let Some((row, _)) = self.row(c) else { return };
-                row.slots.copy_within(self.m, 1..ROW, 0);
-            }
-            Op::RowFill { c, r } => {
-                let Some((row, id)) = self.row(c) else { return };
-                let value = self.get(r);
-                world::write(id, Place::Row, id_of(value), self.me);
-                row.slots.fill(self.m, value.map(|(gc, _)| gc));
-            }
-            Op::RowCopy { c, d } => {
-                let (Some((to, _)), Some((from, _))) = (self.row(c), self.row(d)) else { return };
-                to.slots.copy_from(self.m, 0, from.slots, 0..ROW);
-            }
-            _ => {}
-        }
-    }
-
     fn inner(&mut self, op: Op) {
         match op {
             Op::InnerRoot { c, r } => {
@@ -516,7 +374,9 @@ impl<'gc> Window<'gc> {
 fn judge<F: greyset::Managed>(weak: &WeakOn<F>, id: u32, held: bool) {
     let targets = weak.targets.borrow().clone();
     match (id, targets.as_slice()) {
-        (0, _) if held => sched::fail(format!("a weak handle on {targets:?} is cleared, and its target is held")),
+        (0, _) if held => {
+            sched::fail(format!("a weak handle on {targets:?} is cleared, and its target is held"))
+        }
         (0, &[(only, _)]) if weak.tells => world::cleared(only),
         (0, _) => {}
         (id, targets) if targets.iter().any(|target| target.0 == id) => {}

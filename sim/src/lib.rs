@@ -9,7 +9,8 @@
 //! | `sched` | tasks, choice points, waiting, what was chosen |
 //! | `strategy` | random walk, PCT, replay |
 //! | `exhaustive` | all schedules of a tiny program with few preemptions |
-//! | `program`, `scenario` | what mutators do, generated from a seed: at random, or in the shape of known dangers |
+//! | `program` | what mutators do |
+//! | `generate`, `scenario` | programs from seeds: at random, or in the shape of known dangers |
 //! | `types`, `interp` | the same on a heap |
 //! | `world` | the shadow that knows what must come of it |
 //! | `run` | one run, and what must hold at its end |
@@ -18,6 +19,7 @@
 
 pub mod campaign;
 pub mod exhaustive;
+pub mod generate;
 pub mod interp;
 pub mod program;
 pub mod record;

@@ -127,7 +127,10 @@ fn replay(file: &Path, full: bool) -> Result<ExitCode, String> {
     match report.failure {
         Some(failure) => {
             let same = story::kind(&failure) == story::kind(&record.failure);
-            println!("{}", if same { "the run fails as recorded" } else { "the run fails, but not as recorded" });
+            println!(
+                "{}",
+                if same { "the run fails as recorded" } else { "the run fails, but not as recorded" }
+            );
             Ok(ExitCode::FAILURE)
         }
         None => {
@@ -147,7 +150,12 @@ fn shrink_file(file: &Path, out: Option<PathBuf>) -> Result<ExitCode, String> {
     let report = small.replay();
     print!("{}", story::tell(&report, false));
     println!("\n{}", story::rust_test(&small));
-    println!("{} operations, {} switches; written to {}", small.operations(), small.switches.len(), out.display());
+    println!(
+        "{} operations, {} switches; written to {}",
+        small.operations(),
+        small.switches.len(),
+        out.display()
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -145,7 +145,8 @@ fn account(heap: &Heap) {
         (Kind::Row, "Array"),
     ] {
         let made = world::made(kind);
-        let is_it = |full: &str| full.split('<').next().is_some_and(|path| path.rsplit("::").next() == Some(name));
+        let is_it =
+            |full: &str| full.split('<').next().is_some_and(|path| path.rsplit("::").next() == Some(name));
         let row = census.rows().iter().find(|row| is_it(row.type_name) && row.objects > 0);
         match row {
             Some(row) => sum += made * (row.bytes / row.objects),

@@ -70,10 +70,16 @@ pub fn any(rng: &mut Rng) -> Scenario {
 /// The one in whose shape the mistake shows, if random programs seldom have it.
 pub fn for_fault(fault: Fault) -> Option<Scenario> {
     Some(match fault {
-        Fault::OneCleanRound | Fault::BlackThenQueue | Fault::AssistSilent | Fault::FullBufferSilent => InFlight,
+        Fault::OneCleanRound | Fault::BlackThenQueue | Fault::AssistSilent | Fault::FullBufferSilent => {
+            InFlight
+        }
         Fault::NoOldShadeInBoth | Fault::OneHandshake | Fault::NoInsertionShade => BothCut,
-        Fault::LoadThenStore | Fault::LoadThenStoreInBoth | Fault::LoadThenStoreInDeletion => Scenario::Between,
-        Fault::DecideBlind | Fault::UpgradeUnlocked | Fault::UpgradeNotAgain | Fault::SweepBeforeT3 => Upgrade,
+        Fault::LoadThenStore | Fault::LoadThenStoreInBoth | Fault::LoadThenStoreInDeletion => {
+            Scenario::Between
+        }
+        Fault::DecideBlind | Fault::UpgradeUnlocked | Fault::UpgradeNotAgain | Fault::SweepBeforeT3 => {
+            Upgrade
+        }
         Fault::WeakClearedByStore | Fault::WeakCopied => WeakSet,
         Fault::CellNotShadedOnLock | Fault::CellNotShadedOnUnlock | Fault::ForgottenGuardIgnored => Cell,
         Fault::DeferredNotRetried | Fault::MapInsertUnshaded => Table,
@@ -151,14 +157,20 @@ impl Maker<'_> {
     fn setup(&mut self, scenario: Scenario) -> Vec<Op> {
         let mut ops = vec![node(0, NONE), node(1, 0), node(2, 1), root(2, 0), node(3, NONE), root(3, 1)];
         match scenario {
-            Scenario::Between => ops.extend([node(0, NONE), node(1, 0), Op::Store { r: 3, field: A, s: 1, how: How::Store }]),
-            Upgrade | WeakSet => ops.extend([
-                node(0, NONE),
-                node(1, 0),
-                Op::Weaken { r: 1, w: 0, set: false },
-                node(2, 0),
-                Op::Weaken { r: 2, w: 1, set: false },
-            ]),
+            Scenario::Between => {
+                ops.extend([node(0, NONE), node(1, 0), Op::Store { r: 3, field: A, s: 1, how: How::Store }])
+            }
+            Upgrade | WeakSet => {
+                // The second handle is on another parent of the same object, or on that object.
+                let second = if self.rng.one_in(2) { 2 } else { 0 };
+                ops.extend([
+                    node(0, NONE),
+                    node(1, 0),
+                    Op::Weaken { r: 1, w: 0, set: false },
+                    node(2, 0),
+                    Op::Weaken { r: second, w: 1, set: false },
+                ]);
+            }
             Cell => ops.extend([node(0, NONE), node(1, 0), Op::NewCell { c: 0, r: 1 }]),
             Table => ops.extend([
                 Op::NewTable { c: 0 },
@@ -173,10 +185,16 @@ impl Maker<'_> {
                 node(1, NONE),
                 node(1, 1),
                 Op::WeakenLeaf { r: 0, w: 0 },
+                Op::Weaken { r: 1, w: 0, set: false },
                 Op::MapInsert { c: 0, r: 0, s: 1, leaf: true },
             ]),
             Dropped => ops.extend([node(0, NONE), node(1, 0), root(1, 2)]),
-            Bulk => ops.extend([node(0, NONE), node(1, 0), Op::NewRow { c: 0, r: 1 }, Op::NewRow { c: 1, r: NONE }]),
+            Bulk => ops.extend([
+                node(0, NONE),
+                node(1, 0),
+                Op::NewRow { c: 0, r: 1 },
+                Op::NewRow { c: 1, r: NONE },
+            ]),
             InFlight | BothCut | Queue | Final | Parked => {}
         }
         ops
@@ -188,7 +206,9 @@ impl Maker<'_> {
             // One that only answers: it keeps phases open.
             return vec![Op::Safepoint; 4 + self.rng.below(8)];
         }
-        self.wait(&mut ops);
+        if self.rng.one_in(2) {
+            self.wait(&mut ops);
+        }
         for _ in 0..1 + self.rng.below(4) {
             self.role(scenario, role, &mut ops);
             self.wait(&mut ops);
@@ -215,7 +235,7 @@ impl Maker<'_> {
     }
 
     fn role(&mut self, scenario: Scenario, role: usize, ops: &mut Vec<Op>) {
-        let even = role % 2 == 0;
+        let even = role.is_multiple_of(2);
         match scenario {
             InFlight if even => self.bounce(ops),
             InFlight => {
@@ -235,19 +255,18 @@ impl Maker<'_> {
             }
             Scenario::Between => self.between(role, ops),
             Upgrade => {
-                ops.extend([Op::Upgrade { r: 1, w: (role % 2) as u8 }, load(2, 1), from(0, 1)]);
+                let w = self.rng.below(2) as u8;
+                ops.extend([Op::Upgrade { r: 1, w }, load(2, 1), from(0, 1)]);
                 self.keep(ops);
+                if w == 0 {
+                    ops.extend([load(2, 1), Op::Upgrade { r: 3, w: 1 }]);
+                }
             }
             WeakSet => self.weak_set(role, ops),
             Cell => self.cell(role, ops),
             Table => self.table(role, ops),
             DeadKey => self.dead_key(ops),
-            LeafKey => {
-                ops.extend([from(0, 1), Op::UpgradeLeaf { r: 0, w: 0 }]);
-                let end = [Op::Safepoint, Op::Leave, Op::Reattach, load(2, 0)][self.rng.below(4)];
-                ops.extend([end, from(0, 1), Op::MapGet { c: 0, r: 0, s: 1, leaf: true, remove: self.rng.one_in(3) }]);
-                ops.extend([load(2, 1), load(2, 1)]);
-            }
+            LeafKey => self.leaf_key(ops),
             Dropped if even => {
                 ops.extend([from(1, 2), from(0, 1)]);
                 ops.push(self.store(0, A, 1));
@@ -308,22 +327,30 @@ impl Maker<'_> {
                 ops.extend([from(0, 0), from(1, 1)]);
                 ops.push(self.cut(2, 1, A));
                 ops.push(self.store(0, A, 2));
+                ops.push(Op::Safepoint);
                 self.wait(ops);
-                ops.extend([from(0, 0), load(1, 0)]);
+                ops.extend([from(0, 0), load(1, 0), load(2, 1), load(2, 1)]);
                 self.keep(ops);
             }
             _ => {
-                ops.extend([from(0, 0), load(1, 0)]);
+                ops.extend([from(0, 0), load(1, 0), load(2, 1)]);
                 self.keep(ops);
             }
         }
     }
 
     fn weak_set(&mut self, role: usize, ops: &mut Vec<Op>) {
-        if role % 2 == 0 {
+        if role.is_multiple_of(2) {
             let g = self.rng.below(2) as u8;
-            ops.extend([from(1, g), Op::Weaken { r: 1, w: 0, set: true }, load(2, 1), Op::Upgrade { r: 2, w: 0 }]);
-            ops.extend([load(3, 1), load(3, 1), Op::Upgrade { r: 2, w: 0 }]);
+            ops.extend([
+                from(1, g),
+                Op::Weaken { r: 1, w: 0, set: true },
+                load(2, 1),
+                Op::Upgrade { r: 2, w: 0 },
+            ]);
+            for _ in 0..4 {
+                ops.extend([load(3, 1), Op::Upgrade { r: 2, w: 0 }]);
+            }
             return;
         }
         ops.push(Op::Duplicate { w: 1, v: 0 });
@@ -345,7 +372,11 @@ impl Maker<'_> {
             _ => {
                 ops.push(from(0, 0));
                 ops.push(self.cut(1, 0, A));
-                ops.extend([Op::Safepoint, Op::Safepoint, Op::CellSet { c: 0, i: 1, r: NONE, forget: false }]);
+                ops.extend([
+                    Op::Safepoint,
+                    Op::Safepoint,
+                    Op::CellSet { c: 0, i: 1, r: NONE, forget: false },
+                ]);
             }
         }
     }
@@ -356,13 +387,30 @@ impl Maker<'_> {
                 let remove = self.rng.one_in(3);
                 ops.extend([from(0, 1), Op::MapGet { c: 0, r: 0, s: 1, leaf: false, remove }, load(2, 1)]);
             }
-            1 => ops.extend([from(0, 0), load(1, 0), from(2, 1), Op::MapInsert { c: 0, r: 2, s: 1, leaf: false }]),
+            1 => ops.extend([
+                from(0, 0),
+                load(1, 0),
+                from(2, 1),
+                Op::MapInsert { c: 0, r: 2, s: 1, leaf: false },
+            ]),
             _ => {
                 ops.push(from(0, 0));
                 ops.push(self.cut(1, 0, A));
                 ops.extend([Op::Safepoint, Op::Safepoint, Op::NewTable { c: 0 }]);
             }
         }
+    }
+
+    /// A leaf that turns black by an upgrade, and what it is the key of.
+    fn leaf_key(&mut self, ops: &mut Vec<Op>) {
+        ops.extend([from(0, 1), Op::UpgradeLeaf { r: 0, w: 0 }]);
+        let end = [Op::Safepoint, Op::Leave, Op::Reattach, load(2, 0)][self.rng.below(4)];
+        ops.extend([
+            end,
+            from(0, 1),
+            Op::MapGet { c: 0, r: 0, s: 1, leaf: true, remove: self.rng.one_in(3) },
+        ]);
+        ops.extend([load(2, 1), load(2, 1), Op::Upgrade { r: 2, w: 0 }]);
     }
 
     /// New keys where dead ones lay.
@@ -386,7 +434,7 @@ impl Maker<'_> {
     }
 
     fn finals(&mut self, role: usize, ops: &mut Vec<Op>) {
-        if role % 2 == 0 {
+        if role.is_multiple_of(2) {
             ops.extend([node(1, NONE), node(0, 1), Op::Finalize { r: 0 }]);
             if self.rng.one_in(3) {
                 ops.push(Op::Cleanup { r: 0 });

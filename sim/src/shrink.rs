@@ -43,7 +43,9 @@ impl Shrinker {
         }
         self.tries += 1;
         let report = candidate.repeat(false);
-        let Some(failure) = report.failure.filter(|failure| kind(failure) == self.wanted) else { return false };
+        let Some(failure) = report.failure.filter(|failure| kind(failure) == self.wanted) else {
+            return false;
+        };
         // What was recorded anew holds only switches that took place.
         let fewer = report.switches.len() <= candidate.switches.len();
         let switches = if fewer { report.switches } else { candidate.switches.clone() };

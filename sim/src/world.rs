@@ -73,6 +73,7 @@ pub struct WeakOn<F: greyset::Managed> {
 }
 
 type Shared<T> = Option<Rc<T>>;
+type Inner = Rc<Root<Slot<'static, Node<'static>>>>;
 
 /// Handles that all mutators use.
 #[derive(Default)]
@@ -90,7 +91,7 @@ pub struct Globals {
     /// Rows.
     pub rows: [Shared<Root<Row<'static>>>; HOLDERS],
     /// Roots on slots inside nodes, and the node's number.
-    pub inner: [Option<(Rc<Root<Slot<'static, Node<'static>>>>, u32)>; HOLDERS],
+    pub inner: [Option<(Inner, u32)>; HOLDERS],
     /// Roots that another thread is to drop.
     pub far: Vec<Rc<Root<Node<'static>>>>,
     /// Finalizable nodes.
@@ -188,7 +189,9 @@ pub fn write(id: u32, place: Place, value: u32, by: usize) {
 
 /// The number of an object that was come by in a legal way, which must be of this kind, in its place, and alive.
 pub fn seen(tag: Tag, addr: usize, kind: Kind) -> u32 {
-    let Some(id) = tag.id() else { sched::fail(format!("{kind:?} at {addr:#x} has lost its canary: {tag:?}")) };
+    let Some(id) = tag.id() else {
+        sched::fail(format!("{kind:?} at {addr:#x} has lost its canary: {tag:?}"))
+    };
     let wrong = with(|w| match w.objects.get(id as usize - 1) {
         None => Some(format!("object {id} was never made")),
         Some(o) if o.kind != kind => Some(format!("object {id} is a {:?}, not a {kind:?}", o.kind)),
@@ -263,7 +266,9 @@ pub fn finalized(id: u32) {
         *handed > *registered
     });
     if often {
-        sched::fail(format!("object {id} comes out of the finalizer queue more often than it was registered"));
+        sched::fail(format!(
+            "object {id} comes out of the finalizer queue more often than it was registered"
+        ));
     }
 }
 

@@ -140,7 +140,11 @@ mod tests {
     fn names_are_words_with_hyphens_and_differ() {
         let names: HashSet<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();
         assert_eq!(names.len(), Fault::ALL.len());
-        assert!(names.iter().all(|name| name.chars().all(|c| c == '-' || c.is_ascii_lowercase() || c.is_ascii_digit())));
+        assert!(
+            names
+                .iter()
+                .all(|name| name.chars().all(|c| c == '-' || c.is_ascii_lowercase() || c.is_ascii_digit()))
+        );
     }
 
     #[test]

@@ -16,12 +16,12 @@ pub mod sim;
 pub mod thread;
 mod tiny;
 
-pub use fault::{Fault, fault};
-pub use tiny::tiny;
 pub use crossbeam_utils::{Backoff, CachePadded};
+pub use fault::{Fault, fault};
 pub use mutex::{Condvar, Mutex, MutexGuard};
 pub use point::{Point, point};
 pub use rank::Rank;
+pub use tiny::tiny;
 
 /// Atomic types and orderings.
 pub mod atomic {

@@ -116,7 +116,9 @@ impl Collector {
         }
         match self.step(shared) {
             // A few objects only: a cycle that has little to mark is over within a safepoint or two.
-            Step::AwaitMarkers if self.mark_some(shared, tiny(FEW, 2)) == Progress::Empty => self.step(shared),
+            Step::AwaitMarkers if self.mark_some(shared, tiny(FEW, 2)) == Progress::Empty => {
+                self.step(shared)
+            }
             step => step,
         }
     }

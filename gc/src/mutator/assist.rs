@@ -47,7 +47,9 @@ impl Mutator {
         if shared.published.phase() != Phase::Mark {
             return;
         }
-        let bound = (shared.config.assist_max.as_nanos() as u64).saturating_mul(BYTES_PER_NS).max(tiny(4096, 1) as u64);
+        let bound = (shared.config.assist_max.as_nanos() as u64)
+            .saturating_mul(BYTES_PER_NS)
+            .max(tiny(4096, 1) as u64);
         let want = owed.max(tiny(BATCH as usize, 1) as i64).min(i64::try_from(bound).unwrap_or(i64::MAX));
         let timer = thread_cpu_time();
         if !fault(Fault::AssistSilent) {

@@ -81,7 +81,11 @@ impl HandshakeWord {
         // ORDERING: release pairs with the acquire in `is_asked` and `unpark` (the request is visible to who answers);
         // acquire pairs with the release in `park` (what the mutator left is visible to the collector).
         let before = self.0.fetch_or(ASKED, Ordering::AcqRel);
-        if before & RUNNING != 0 && !fault(Fault::AnsweredForRunning) { Asked::Running } else { Asked::Parked }
+        if before & RUNNING != 0 && !fault(Fault::AnsweredForRunning) {
+            Asked::Running
+        } else {
+            Asked::Parked
+        }
     }
 
     /// Mutator: it has answered.
@@ -111,7 +115,8 @@ impl HandshakeWord {
                 return false;
             }
             // ORDERING: release pairs with the acquire in `unpark`: mode and cache the collector left are visible.
-            let swap = self.0.compare_exchange(word, word & (STEP | RUNNING), Ordering::Release, Ordering::Relaxed);
+            let swap =
+                self.0.compare_exchange(word, word & (STEP | RUNNING), Ordering::Release, Ordering::Relaxed);
             match swap {
                 Ok(_) => return true,
                 Err(now) => word = now,
