@@ -38,12 +38,12 @@ const THEMES: [Theme; 14] = [
     Theme::All,
 ];
 
-/// Makes a program from a seed: every other one in the shape of a scenario; with a rule broken, often of the one that is
-/// about it. `mutators` 0: as it comes, one to four.
+/// Makes a program from a seed: every other one in the shape of a scenario; with a rule broken, mostly of the one that
+/// is about it. `mutators` 0: as it comes, one to four.
 pub fn generate(seed: u64, mutators: usize, fault: Option<Fault>) -> Program {
     let mut rng = Rng::new(seed ^ 0x5eed);
-    if rng.one_in(2) {
-        let about = fault.and_then(scenario::for_fault).filter(|_| !rng.one_in(8));
+    let about = fault.and_then(scenario::for_fault).filter(|_| !rng.one_in(8));
+    if about.is_some() || rng.one_in(2) {
         let scenario = about.unwrap_or_else(|| scenario::any(&mut rng));
         return scenario::generate(&mut rng, scenario, mutators);
     }

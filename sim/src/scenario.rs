@@ -98,15 +98,18 @@ const B: Field = Field::B;
 
 struct Maker<'a> {
     rng: &'a mut Rng,
+    /// Whether the chain has two nodes more at its head, so that markers come late to the rest.
+    deep: bool,
 }
 
 /// A program in the shape of a scenario.
 pub fn generate(rng: &mut Rng, scenario: Scenario, mutators: usize) -> Program {
-    let mut maker = Maker { rng };
+    let deep = rng.one_in(2);
+    let mut maker = Maker { rng, deep };
     let setup = maker.setup(scenario);
-    let count = if mutators > 0 { mutators } else { 2 + usize::from(maker.rng.one_in(3)) };
+    let count = if mutators > 0 { mutators } else { 2 + usize::from(maker.rng.one_in(2)) };
     let twists = maker.rng.below(3);
-    let mutators = (0..count).map(|me| maker.ops(scenario, me + twists)).collect();
+    let mutators = (0..count).map(|me| maker.ops(scenario, me, me + twists)).collect();
     let markers = if scenario == Queue { 2 + maker.rng.below(2) } else { 1 + maker.rng.below(2) };
     let driver = if maker.rng.one_in(16) { Driver::Inline } else { Driver::Background };
     Program { driver, workers: markers, setup, mutators, to_the_end: maker.rng.one_in(4) }
@@ -141,7 +144,15 @@ impl Maker<'_> {
         Op::Store { r, field, s, how: self.how() }
     }
 
-    /// Up to three safepoints, seldom something else that ends a window.
+    /// r0 := the node of the chain whose slot is written.
+    fn head(&self, ops: &mut Vec<Op>) {
+        ops.push(from(0, 0));
+        if self.deep {
+            ops.extend([load(0, 0), load(0, 0)]);
+        }
+    }
+
+    /// Some safepoints, seldom something else that ends a window.
     fn wait(&mut self, ops: &mut Vec<Op>) {
         for _ in 0..[0, 0, 1, 1, 2, 3, 4, 6][self.rng.below(8)] {
             ops.push(match self.rng.below(12) {
@@ -155,7 +166,11 @@ impl Maker<'_> {
 
     /// A chain of three under root 0, an empty node under root 1, and what the scenario needs besides.
     fn setup(&mut self, scenario: Scenario) -> Vec<Op> {
-        let mut ops = vec![node(0, NONE), node(1, 0), node(2, 1), root(2, 0), node(3, NONE), root(3, 1)];
+        let mut ops = vec![node(0, NONE), node(1, 0), node(2, 1)];
+        if self.deep {
+            ops.extend([node(2, 2), node(2, 2)]);
+        }
+        ops.extend([root(2, 0), node(3, NONE), root(3, 1)]);
         match scenario {
             Scenario::Between => {
                 ops.extend([node(0, NONE), node(1, 0), Op::Store { r: 3, field: A, s: 1, how: How::Store }])
@@ -200,9 +215,9 @@ impl Maker<'_> {
         ops
     }
 
-    fn ops(&mut self, scenario: Scenario, role: usize) -> Vec<Op> {
+    fn ops(&mut self, scenario: Scenario, me: usize, role: usize) -> Vec<Op> {
         let mut ops = Vec::new();
-        if role >= 2 && self.rng.one_in(2) {
+        if me >= 2 && !self.rng.one_in(4) {
             // One that only answers: it keeps phases open.
             return vec![Op::Safepoint; 4 + self.rng.below(8)];
         }
@@ -239,18 +254,19 @@ impl Maker<'_> {
         match scenario {
             InFlight if even => self.bounce(ops),
             InFlight => {
-                ops.push(from(0, 0));
+                self.head(ops);
                 ops.push(self.cut(1, 0, A));
                 if self.rng.one_in(2) {
                     ops.extend([Op::Safepoint, Op::Garbage { n: 6 }]);
                 }
             }
             BothCut if even => {
-                ops.extend([from(0, 0), load(1, 0)]);
+                self.head(ops);
+                ops.push(load(1, 0));
                 self.keep(ops);
             }
             BothCut => {
-                ops.push(from(0, 0));
+                self.head(ops);
                 ops.push(self.cut(1, 0, A));
             }
             Scenario::Between => self.between(role, ops),
@@ -270,8 +286,10 @@ impl Maker<'_> {
             Dropped if even => {
                 ops.extend([from(1, 2), from(0, 1)]);
                 ops.push(self.store(0, A, 1));
-                if self.rng.one_in(2) {
-                    ops.extend([Op::Safepoint, from(0, 1)]);
+                let safepoints = self.rng.below(4);
+                if safepoints > 0 {
+                    ops.extend(vec![Op::Safepoint; safepoints]);
+                    ops.push(from(0, 1));
                 }
                 ops.push(self.cut(1, 0, A));
                 ops.extend([load(2, 1), load(2, 1)]);
@@ -282,7 +300,7 @@ impl Maker<'_> {
                 self.keep(ops);
             }
             Queue => {
-                ops.push(from(0, 0));
+                self.head(ops);
                 if !even {
                     ops.push(load(0, 0));
                 }
@@ -303,10 +321,19 @@ impl Maker<'_> {
     /// A value goes into a slot that has been scanned, and out of it in the next window.
     fn bounce(&mut self, ops: &mut Vec<Op>) {
         let (g, field) = ([0, 1][self.rng.below(2)], if self.rng.one_in(2) { A } else { B });
-        ops.extend([from(0, 0), load(1, 0), from(0, g)]);
+        self.head(ops);
+        ops.push(load(1, 0));
+        if g == 1 {
+            ops.push(from(0, 1));
+        }
         let field = if g == 0 { B } else { field };
         ops.push(self.store(0, field, 1));
-        ops.extend([Op::Safepoint, from(0, g)]);
+        ops.push(Op::Safepoint);
+        if g == 1 {
+            ops.push(from(0, 1));
+        } else {
+            self.head(ops);
+        }
         ops.push(self.cut(1, 0, field));
         ops.extend([load(2, 1), load(3, 1)]);
         if self.rng.one_in(2) {
@@ -319,21 +346,24 @@ impl Maker<'_> {
         match role % 3 {
             0 => {
                 // Another value in the place of what stands there.
-                ops.push(from(0, 0));
+                self.head(ops);
                 ops.push(self.store(0, A, 3));
             }
             1 => {
                 // From root 1 to root 0, then back into the hands in a later window.
-                ops.extend([from(0, 0), from(1, 1)]);
+                self.head(ops);
+                ops.push(from(1, 1));
                 ops.push(self.cut(2, 1, A));
                 ops.push(self.store(0, A, 2));
                 ops.push(Op::Safepoint);
                 self.wait(ops);
-                ops.extend([from(0, 0), load(1, 0), load(2, 1), load(2, 1)]);
+                self.head(ops);
+                ops.extend([load(1, 0), load(2, 1), load(2, 1)]);
                 self.keep(ops);
             }
             _ => {
-                ops.extend([from(0, 0), load(1, 0), load(2, 1)]);
+                self.head(ops);
+                ops.extend([load(1, 0), load(2, 1)]);
                 self.keep(ops);
             }
         }
@@ -367,7 +397,8 @@ impl Maker<'_> {
             1 => ops.push(Op::CellTake { c: 0, i: 0, r: 1 }),
             2 => {
                 let forget = self.rng.one_in(2);
-                ops.extend([from(0, 0), load(1, 0), Op::CellSet { c: 0, i: 0, r: 1, forget }]);
+                self.head(ops);
+                ops.extend([load(1, 0), Op::CellSet { c: 0, i: 0, r: 1, forget }]);
             }
             _ => {
                 ops.push(from(0, 0));
