@@ -196,3 +196,32 @@ impl Program {
         wrong.map_or(Ok(()), |op| Err(format!("a number is out of range: {op:?}")))
     }
 }
+
+/// The graph that random programs start from.
+pub fn graph() -> Vec<Op> {
+    vec![
+        // A chain of three, a weak handle on its end, a leaf there and a weak handle on that.
+        Op::New { r: 0, a: NONE, b: NONE, leaf: true },
+        Op::New { r: 1, a: 0, b: NONE, leaf: false },
+        Op::New { r: 2, a: 1, b: NONE, leaf: true },
+        Op::Root { r: 2, g: 0 },
+        Op::Weaken { r: 0, w: 0, set: false },
+        Op::WeakenLeaf { r: 0, w: 0 },
+        // Another of two, and a table that maps its head to what is nowhere else.
+        Op::New { r: 3, a: NONE, b: NONE, leaf: false },
+        Op::New { r: 3, a: 3, b: NONE, leaf: true },
+        Op::Root { r: 3, g: 1 },
+        Op::NewTable { c: 0 },
+        Op::New { r: 0, a: NONE, b: NONE, leaf: false },
+        Op::MapInsert { c: 0, r: 3, s: 0, leaf: false },
+        // Each of these is referred to from one place: a root, a cell, a row.
+        Op::New { r: 0, a: NONE, b: NONE, leaf: false },
+        Op::New { r: 0, a: 0, b: NONE, leaf: false },
+        Op::Root { r: 0, g: 2 },
+        Op::New { r: 0, a: NONE, b: NONE, leaf: false },
+        Op::New { r: 0, a: 0, b: NONE, leaf: false },
+        Op::NewCell { c: 0, r: 0 },
+        Op::New { r: 0, a: NONE, b: NONE, leaf: false },
+        Op::NewRow { c: 0, r: 0 },
+    ]
+}

@@ -15,6 +15,8 @@ pub enum Scenario {
     InFlight,
     /// Loaded after T1 by one, taken out in mode Both by another.
     BothCut,
+    /// Taken out in mode Off by one, stored in mode Both by another into what a third has made since.
+    BothStore,
     /// Two writers of one slot, and a value that stands there in between.
     Between,
     /// Upgrades while marking ends.
@@ -42,12 +44,14 @@ pub enum Scenario {
 }
 
 use Scenario::{
-    BothCut, Bulk, Cell, DeadKey, Dropped, Final, InFlight, LeafKey, Parked, Queue, Table, Upgrade, WeakSet,
+    BothCut, BothStore, Bulk, Cell, DeadKey, Dropped, Final, InFlight, LeafKey, Parked, Queue, Table,
+    Upgrade, WeakSet,
 };
 
-const ALL: [Scenario; 14] = [
+const ALL: [Scenario; 15] = [
     InFlight,
     BothCut,
+    BothStore,
     Scenario::Between,
     Upgrade,
     WeakSet,
@@ -73,7 +77,8 @@ pub fn for_fault(fault: Fault) -> Option<Scenario> {
         Fault::OneCleanRound | Fault::BlackThenQueue | Fault::AssistSilent | Fault::FullBufferSilent => {
             InFlight
         }
-        Fault::NoOldShadeInBoth | Fault::OneHandshake | Fault::NoInsertionShade => BothCut,
+        Fault::NoOldShadeInBoth | Fault::OneHandshake => BothCut,
+        Fault::NoInsertionShade => BothStore,
         Fault::LoadThenStore | Fault::LoadThenStoreInBoth | Fault::LoadThenStoreInDeletion => {
             Scenario::Between
         }
@@ -210,7 +215,7 @@ impl Maker<'_> {
                 Op::NewRow { c: 0, r: 1 },
                 Op::NewRow { c: 1, r: NONE },
             ]),
-            InFlight | BothCut | Queue | Final | Parked => {}
+            InFlight | BothCut | BothStore | Queue | Final | Parked => {}
         }
         ops
     }
@@ -269,6 +274,7 @@ impl Maker<'_> {
                 self.head(ops);
                 ops.push(self.cut(1, 0, A));
             }
+            BothStore => self.both_store(even, ops),
             Scenario::Between => self.between(role, ops),
             Upgrade => {
                 let w = self.rng.below(2) as u8;
@@ -283,22 +289,7 @@ impl Maker<'_> {
             Table => self.table(role, ops),
             DeadKey => self.dead_key(ops),
             LeafKey => self.leaf_key(ops),
-            Dropped if even => {
-                ops.extend([from(1, 2), from(0, 1)]);
-                ops.push(self.store(0, A, 1));
-                let safepoints = self.rng.below(4);
-                if safepoints > 0 {
-                    ops.extend(vec![Op::Safepoint; safepoints]);
-                    ops.push(from(0, 1));
-                }
-                ops.push(self.cut(1, 0, A));
-                ops.extend([load(2, 1), load(2, 1)]);
-            }
-            Dropped => {
-                ops.push(from(1, 2));
-                ops.push(Op::Unroot { g: 2, far: self.rng.one_in(2) });
-                self.keep(ops);
-            }
+            Dropped => self.dropped(even, ops),
             Queue => {
                 self.head(ops);
                 if !even {
@@ -442,6 +433,37 @@ impl Maker<'_> {
             Op::MapGet { c: 0, r: 0, s: 1, leaf: true, remove: self.rng.one_in(3) },
         ]);
         ops.extend([load(2, 1), load(2, 1), Op::Upgrade { r: 2, w: 0 }]);
+    }
+
+    fn both_store(&mut self, even: bool, ops: &mut Vec<Op>) {
+        self.head(ops);
+        if even {
+            ops.extend([load(1, 0), load(2, 1), from(2, 1)]);
+            ops.push(self.store(2, A, 1));
+            return;
+        }
+        ops.push(self.cut(1, 0, A));
+        ops.push(Op::Safepoint);
+        self.wait(ops);
+        ops.extend([node(3, NONE), root(3, 1)]);
+    }
+
+    /// A root's object goes through a slot while another mutator drops the root.
+    fn dropped(&mut self, even: bool, ops: &mut Vec<Op>) {
+        ops.push(from(1, 2));
+        if !even {
+            ops.push(Op::Unroot { g: 2, far: self.rng.one_in(2) });
+            return self.keep(ops);
+        }
+        ops.push(from(0, 1));
+        ops.push(self.store(0, A, 1));
+        let safepoints = self.rng.below(4);
+        if safepoints > 0 {
+            ops.extend(vec![Op::Safepoint; safepoints]);
+            ops.push(from(0, 1));
+        }
+        ops.push(self.cut(1, 0, A));
+        ops.extend([load(2, 1), load(2, 1)]);
     }
 
     /// New keys where dead ones lay.
