@@ -9,11 +9,14 @@ use crate::story::kind;
 
 /// Tries at most: each failing one leaks its heap.
 const TRIES: u32 = 1500;
+/// Steps of all tries at most: runs that are stuck take many.
+const STEPS: u64 = 4_000_000;
 
 struct Shrinker {
     best: Record,
     wanted: String,
     tries: u32,
+    steps: u64,
 }
 
 /// The smallest found; `None` if the record does not fail.
@@ -21,11 +24,11 @@ pub fn shrink(record: &Record) -> Option<Record> {
     let report = record.repeat(false);
     let failure = report.failure?;
     let best = Record { failure: failure.clone(), switches: report.switches, ..record.clone() };
-    let mut shrinker = Shrinker { best, wanted: kind(&failure), tries: 0 };
+    let mut shrinker = Shrinker { best, wanted: kind(&failure), tries: 0, steps: 0 };
     loop {
         let before = shrinker.size();
         shrinker.pass();
-        if shrinker.size() == before || shrinker.tries >= TRIES {
+        if shrinker.size() == before || shrinker.is_tired() {
             return Some(shrinker.best);
         }
     }
@@ -36,13 +39,18 @@ impl Shrinker {
         (self.best.operations() + self.best.program.setup.len(), self.best.switches.len())
     }
 
+    fn is_tired(&self) -> bool {
+        self.tries >= TRIES || self.steps >= STEPS
+    }
+
     /// Takes `candidate` if it fails in the same way.
     fn attempt(&mut self, candidate: Record) -> bool {
-        if self.tries >= TRIES {
+        if self.is_tired() {
             return false;
         }
         self.tries += 1;
         let report = candidate.repeat(false);
+        self.steps += report.steps;
         let Some(failure) = report.failure.filter(|failure| kind(failure) == self.wanted) else {
             return false;
         };
