@@ -277,7 +277,7 @@ impl Maker<'_> {
             BothStore => self.both_store(even, ops),
             Scenario::Between => self.between(role, ops),
             Upgrade => {
-                let w = self.rng.below(2) as u8;
+                let w = if self.rng.one_in(3) { self.rng.below(2) } else { role % 2 } as u8;
                 ops.extend([Op::Upgrade { r: 1, w }, load(2, 1), from(0, 1)]);
                 self.keep(ops);
                 if w == 0 {
