@@ -64,6 +64,14 @@ fn the_story_of_the_deletion_shade_is_kept() {
     assert_eq!(healthy.repeat(false).failure, None);
 }
 
+/// A mutator shades a leaf, the key of an ephemeron, after the last ephemeron pass, and detaches before the round is asked. Its
+/// note that it had marked was forgotten when the round began, and weak handles on the ephemeron's value were cleared.
+#[test]
+fn detaching_after_the_shade_of_a_leaf_keeps_marking_going() {
+    let record = Record::parse(include_str!("stories/detach-after-leaf-shade.json")).expect("a replay file");
+    assert_eq!(record.repeat(false).failure, None);
+}
+
 #[test]
 fn wrong_replay_files_are_refused_with_a_reason() {
     let good = include_str!("stories/no-deletion-shade.json");

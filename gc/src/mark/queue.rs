@@ -161,7 +161,8 @@ impl GreyQueue {
         self.hungry.load(Ordering::Relaxed) > 0
     }
 
-    /// Remembers that marking must go on though the queue may be empty. Caller holds the cycle lock.
+    /// Remembers that marking must go on though the queue may be empty. Caller holds the cycle lock, or has just left the list
+    /// of mutators: the next round is asked under that list's lock.
     pub(crate) fn poke(&self) {
         self.poked.store(true, Ordering::Relaxed);
     }

@@ -122,8 +122,10 @@ impl Drop for MutatorHandle {
             mutator.answer(true);
         }
         if mutator.worked.get() && !fault(Fault::DetachForgetsWork) {
-            // Asked since: it has answered, which took the note. Otherwise the running round, if any, is not clean.
+            // Asked since: it has answered, which took the note. Otherwise the running round, if any, is not clean; and if the
+            // round is yet to be asked, which forgets what came before, Decide must know: nobody is left to answer for it.
             shared.dirty.store(true, greyset_sync::atomic::Ordering::Relaxed);
+            shared.queue.poke();
         }
         drop_cache(mutator.cache.get().as_ptr());
     }
