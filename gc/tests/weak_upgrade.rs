@@ -5,7 +5,8 @@
 #![cfg(feature = "sim")]
 
 use greyset::{Driver, Gc, Heap, Mutator, Root, Slot, StepOutcome, Stepper, Trace};
-use greyset_sync::{Point, clear_hook, set_hook};
+use greyset_sync::Point;
+use greyset_sync::sim::{Hooks, set_hooks};
 use std::cell::RefCell;
 
 thread_local! {
@@ -31,14 +32,24 @@ fn with_collector<R>(body: impl FnOnce(&mut Stepper, &mut usize) -> R) -> R {
     })
 }
 
-fn hook(at: Option<Point>) {
-    if at == Some(Point::WeakJudge) {
-        with_collector(|stepper, steps| {
-            clear_hook();
-            (0..*steps).for_each(|_| _ = stepper.collector());
-        });
-    }
-}
+/// A scheduler with one task, whose collector moves at one point.
+static HOOKS: Hooks = Hooks {
+    point: |at| {
+        if at == Point::WeakJudge {
+            set_hooks(None);
+            with_collector(|stepper, steps| (0..*steps).for_each(|_| _ = stepper.collector()));
+        }
+    },
+    blocked: || unreachable!("nobody else holds a lock"),
+    sleep: || (),
+    spawn: |_, _| unreachable!("a stepping heap has no threads"),
+    wake: |_| (),
+    is_finished: |_| true,
+    task: || 1,
+    now: || 0,
+    fail: |what| panic!("{what}"),
+    held: Vec::new,
+};
 
 fn upgrade_overtaken_by(steps: usize) {
     let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
@@ -56,9 +67,9 @@ fn upgrade_overtaken_by(steps: usize) {
     }
     COLLECTOR.set(Some((stepper, steps)));
     let rest: Option<Root<Node<'static>>> = handle.enter(|m| {
-        set_hook(hook);
+        set_hooks(Some(&HOOKS));
         let first = weak.upgrade(m);
-        clear_hook();
+        set_hooks(None);
         let rest = first.and_then(|first| first.next.swap(m, None));
         while with_collector(|stepper, _| stepper.collector()) == StepOutcome::Worked {}
         rest.map(|rest| rest.root(m))

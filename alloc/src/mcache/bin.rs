@@ -11,7 +11,7 @@ use crate::span::Span;
 use crate::span::strip::{self, Finder};
 use crate::type_info::{SpanFlags, TINY, TypeInfo};
 use crate::unit::{SpanClassId, SpanId};
-use greyset_sync::{Point, point};
+use greyset_sync::{Fault, Point, fault, point, tiny};
 use std::cell::Cell;
 use std::ptr::NonNull;
 
@@ -230,7 +230,7 @@ impl Bin {
         let (strip, slot) = (span.strip(heap.space()), span.slot());
         point(Point::RunTake);
         let mut rest = self.rest.get();
-        let run = rest.next_run(strip, most_slots(slot));
+        let run = rest.next_run(strip, tiny(most_slots(slot), 3));
         self.rest.set(rest);
         let run = run?;
         strip::fill(&strip[run.clone()], colour.byte());
@@ -279,7 +279,9 @@ impl Bin {
         point(Point::RunFlush);
         let span = heap.span(self.span.replace(SpanId::NONE));
         let (unused, strip) = (self.unused(span), span.strip(heap.space()));
-        strip::fill(&strip[unused.clone()], Colour::FREE.byte());
+        if !fault(Fault::RunNotReturned) {
+            strip::fill(&strip[unused.clone()], Colour::FREE.byte());
+        }
         self.next.set(std::ptr::null_mut());
         self.limit.set(std::ptr::null_mut());
         if unused.is_empty() && !self.rest.get().has_more(strip) {

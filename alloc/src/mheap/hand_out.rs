@@ -14,7 +14,7 @@ use crate::span::{Place, Span};
 use crate::type_info::SpanFlags;
 use crate::unit::{SpanClassId, SpanId};
 use greyset_sync::atomic::Ordering;
-use greyset_sync::{Point, point};
+use greyset_sync::{Fault, Point, fault, point};
 
 /// Spans without a Free slot that a refill sweeps before it takes fresh pages: bounds what one allocation can cost.
 const SWEEP_TRIES: usize = 16;
@@ -26,6 +26,12 @@ impl MHeap {
     pub(crate) fn hand_out(&self, class: SpanClassId, reclaim: &dyn Reclaim) -> Result<SpanId, OutOfMemory> {
         point(Point::SpanHandOut);
         let central = self.registry.central(class);
+        if fault(Fault::HandedOutUnswept)
+            && let Some(id) = central.partial[self.sweeping.state().old_parity()].pop(&self.space)
+        {
+            self.span(id).set_place(Place::Cached);
+            return Ok(id);
+        }
         let found = central.partial[self.sweeping.state().parity()].pop(&self.space).or_else(|| {
             let barred = self.space.class_info(class).flags().contains(SpanFlags::DROP);
             if barred { None } else { self.sweep_for(class, SWEEP_TRIES, reclaim) }

@@ -22,8 +22,8 @@ use crate::span::strip::{self, Swept};
 use crate::span::{DeadSlots, Place, Span};
 use crate::type_info::SpanFlags;
 use crate::unit::{SpanClassId, SpanId};
-use greyset_sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use greyset_sync::{CachePadded, Point, point, thread};
+use greyset_sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use greyset_sync::{CachePadded, Fault, Point, fault, point, thread};
 use std::mem::ManuallyDrop;
 
 /// What the collector does before the slots of a span become Free.
@@ -265,6 +265,12 @@ impl<'a> Claim<'a> {
 
     /// White becomes Free; the span is of the new generation.
     fn sweep(&self) -> Swept {
+        if fault(Fault::SweepKeepsOne) {
+            let white = |byte: &&AtomicU8| Colour::of(byte.load(Ordering::Relaxed)) == self.state.white;
+            if let Some(byte) = self.span.colours(&self.heap.space).iter().find(white) {
+                byte.store(self.state.white.other().byte(), Ordering::Relaxed);
+            }
+        }
         let swept = strip::sweep(self.span.strip(&self.heap.space), self.state.white);
         self.span.set_swept(self.state.generation, swept.live);
         swept

@@ -40,13 +40,14 @@ impl<T> Mutex<T> {
     pub fn lock(&self) -> MutexGuard<'_, T> {
         rank::acquire(self.rank);
         #[cfg(feature = "sim")]
-        loop {
+        if let Some(hooks) = crate::sim::hooks() {
             // One task at a time runs under the scheduler: waiting must be a choice point, never a real wait.
-            if let Some(guard) = self.try_inner() {
-                return MutexGuard { rank: self.rank, inner: Some(guard), lock: self };
-            }
-            if !crate::point::blocked() {
-                break;
+            (hooks.point)(crate::Point::MutexLock);
+            loop {
+                if let Some(guard) = self.try_inner() {
+                    return MutexGuard { rank: self.rank, inner: Some(guard), lock: self };
+                }
+                (hooks.blocked)();
             }
         }
         let guard = self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -135,9 +136,9 @@ impl Condvar {
         let Some(inner) = guard.inner.take() else { unreachable!("guard already given away") };
         rank::release(rank);
         #[cfg(feature = "sim")]
-        if crate::point::is_simulated() {
+        if let Some(hooks) = crate::sim::hooks() {
             drop(inner);
-            crate::point::blocked();
+            (hooks.sleep)();
             return lock.lock();
         }
         let inner = self.inner.wait(inner).unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -155,9 +156,9 @@ impl Condvar {
         let Some(inner) = guard.inner.take() else { unreachable!("guard already given away") };
         rank::release(rank);
         #[cfg(feature = "sim")]
-        if crate::point::is_simulated() {
+        if let Some(hooks) = crate::sim::hooks() {
             drop(inner);
-            crate::point::blocked();
+            (hooks.sleep)();
             return (lock.lock(), false);
         }
         let (inner, result) =

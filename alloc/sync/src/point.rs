@@ -1,7 +1,7 @@
 //! Choice points: the places where a deterministic scheduler may switch to another task.
 //!
-//! In production [`point`] is empty and vanishes. With feature `sim` it calls the hook of the running thread, which the
-//! simulator sets; a thread without hook runs on.
+//! In production [`point`] is empty and vanishes. With feature `sim` it tells the scheduler of the running thread
+//! (`sim::Hooks`); a thread without one runs on.
 
 /// A step of the protocol at which the order of threads matters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -63,6 +63,18 @@ pub enum Point {
     Scan,
     /// The marker is about to look at the global queue.
     QueuePop,
+    /// Somebody is about to ask whether marking work is left, or in the middle of asking.
+    QueueLook,
+    /// A marker is about to count as busy or as idle.
+    MarkerCount,
+    /// A lock of the heap is about to be taken.
+    MutexLock,
+    /// The collector is about to look whether all have answered.
+    HandshakeLook,
+    /// Entries of a `WeakMap` are about to be traced.
+    EphemeronTrace,
+    /// Drop glue of a dead object is about to run.
+    DropGlue,
 }
 
 #[cfg(not(feature = "sim"))]
@@ -77,48 +89,15 @@ mod imp {
 #[cfg(feature = "sim")]
 mod imp {
     use super::Point;
-    use std::cell::Cell;
+    use crate::sim::hooks;
 
-    /// What a scheduler does at a choice point; `None` means "the task waits for something".
-    pub type Hook = fn(Option<Point>);
-
-    thread_local!(static HOOK: Cell<Option<Hook>> = const { Cell::new(None) });
-
-    /// A choice point: calls the hook of this thread, if it has one.
+    /// A choice point: tells the scheduler of this thread, if it has one.
+    #[inline]
     pub fn point(at: Point) {
-        if let Some(hook) = HOOK.get() {
-            hook(Some(at));
+        if let Some(hooks) = hooks() {
+            (hooks.point)(at);
         }
-    }
-
-    /// Sets the hook of this thread.
-    pub fn set_hook(hook: Hook) {
-        HOOK.set(Some(hook));
-    }
-
-    /// Removes the hook of this thread.
-    pub fn clear_hook() {
-        HOOK.set(None);
-    }
-
-    /// Tells the scheduler that the task cannot go on; false without a scheduler.
-    pub(crate) fn blocked() -> bool {
-        match HOOK.get() {
-            Some(hook) => {
-                hook(None);
-                true
-            }
-            None => false,
-        }
-    }
-
-    pub(crate) fn is_simulated() -> bool {
-        HOOK.get().is_some()
     }
 }
 
 pub use imp::point;
-#[cfg(feature = "sim")]
-pub(crate) use imp::{blocked, is_simulated};
-#[cfg(feature = "sim")]
-pub use imp::{clear_hook, set_hook};

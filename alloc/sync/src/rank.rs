@@ -38,29 +38,36 @@ pub enum Rank {
 #[cfg(debug_assertions)]
 mod held {
     use super::Rank;
+    use crate::thread::task;
     use std::cell::RefCell;
 
-    thread_local!(static HELD: RefCell<Vec<Rank>> = const { RefCell::new(Vec::new()) });
+    /// A lock that is held, and the task that holds it: 0 unless a simulator runs several on one thread.
+    type Held = (u32, Rank);
+
+    thread_local!(static HELD: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) });
 
     pub(crate) fn acquire(rank: Rank) {
+        let me = task();
         let _ = HELD.try_with(|held| {
             let mut held = held.borrow_mut();
-            if let Some(&worst) = held.iter().max() {
+            if let Some(worst) = held.iter().filter(|held| held.0 == me).map(|held| held.1).max() {
                 assert!(worst < rank, "lock order: {rank:?} taken while {worst:?} is held");
             }
-            held.push(rank);
+            held.push((me, rank));
         });
     }
 
     /// A `try_lock` cannot deadlock, so its order is free; it still counts for locks taken later.
     pub(crate) fn acquired_by_try(rank: Rank) {
-        let _ = HELD.try_with(|held| held.borrow_mut().push(rank));
+        let me = task();
+        let _ = HELD.try_with(|held| held.borrow_mut().push((me, rank)));
     }
 
     pub(crate) fn release(rank: Rank) {
+        let me = task();
         let _ = HELD.try_with(|held| {
             let mut held = held.borrow_mut();
-            if let Some(at) = held.iter().rposition(|&r| r == rank) {
+            if let Some(at) = held.iter().rposition(|&held| held == (me, rank)) {
                 held.remove(at);
             }
         });

@@ -14,6 +14,8 @@ mod shade;
 #[cfg(all(test, loom))]
 mod shade_loom;
 
+use greyset_sync::{Fault, fault};
+
 pub(crate) use buffer::{SEGMENT_LEN, Segment};
 pub(crate) use shade::{Shade, Shaded, size_of_object};
 
@@ -37,6 +39,13 @@ impl Mode {
             1 => Mode::Both,
             _ => Mode::Deletion,
         }
+    }
+
+    /// Whether slot writes in this mode are wrongly a load and a store.
+    pub(crate) fn splits_writes(self) -> bool {
+        fault(Fault::LoadThenStore)
+            || self == Mode::Both && fault(Fault::LoadThenStoreInBoth)
+            || self == Mode::Deletion && fault(Fault::LoadThenStoreInDeletion)
     }
 
     /// The mode as a byte, for atomic cells.

@@ -7,7 +7,7 @@
 use greyset_alloc::{Colour, PageRef, Space, SpanFlags, View};
 use greyset_sync::atomic::AtomicU8;
 use greyset_sync::atomic::Ordering::Relaxed;
-use greyset_sync::{Point, point};
+use greyset_sync::{Fault, Point, fault, point};
 
 /// The bits of a colour byte that hold the colour; the others are flags fixed at allocation.
 const COLOUR_BITS: u8 = Colour::MASK;
@@ -52,6 +52,9 @@ impl Shade {
     pub(crate) fn shade(self, view: View<'_>, addr: usize) -> Shaded {
         let page = view.page(addr);
         let (byte, base) = view.locate(page, addr);
+        if fault(Fault::InteriorUnresolved) && addr != base {
+            return Shaded::Already;
+        }
         if !self.darken(byte) {
             return Shaded::Already;
         }

@@ -9,7 +9,7 @@ use crate::mark::{Marker, Progress};
 use crate::pacer::release::ReleasePacer;
 use crate::stats::cpu::thread_cpu_time;
 use greyset_sync::atomic::Ordering;
-use greyset_sync::{Mutex, Rank, thread};
+use greyset_sync::{Mutex, Rank, thread, tiny};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,9 +27,9 @@ const HANDSHAKE_NAP: Duration = Duration::from_millis(1);
 
 /// The threads of one heap.
 pub(crate) struct Threads {
-    collector: std::thread::Thread,
-    markers: Vec<std::thread::Thread>,
-    sweeper: std::thread::Thread,
+    collector: thread::Thread,
+    markers: Vec<thread::Thread>,
+    sweeper: thread::Thread,
     handles: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
@@ -62,7 +62,7 @@ impl Threads {
     fn spawn_all(
         shared: &Arc<Shared>,
         handles: &mut Vec<thread::JoinHandle<()>>,
-    ) -> io::Result<Vec<std::thread::Thread>> {
+    ) -> io::Result<Vec<thread::Thread>> {
         let spawn = |name: &str, body: fn(&Shared)| {
             let shared = Arc::clone(shared);
             thread::spawn_named(name, move || {
@@ -125,7 +125,7 @@ fn collector_thread(shared: &Shared) {
             let mut collector = shared.collector.lock();
             let step = collector.step(shared);
             let marks = step == Step::AwaitMarkers;
-            (step, if marks { collector.mark_some(shared, BUDGET) } else { Progress::Empty })
+            (step, if marks { collector.mark_some(shared, tiny(BUDGET, 3)) } else { Progress::Empty })
         };
         let now = thread_cpu_time();
         charge(shared, now.saturating_sub(before));
@@ -152,7 +152,7 @@ fn marker_thread(shared: &Shared) {
     let mut hungry = false;
     while !shared.driver.should_stop() {
         let open = shared.published.tracing() && shared.published.phase() == Phase::Mark;
-        let progress = if open { marker.run(shared, BUDGET) } else { Progress::Empty };
+        let progress = if open { marker.run(shared, tiny(BUDGET, 3)) } else { Progress::Empty };
         let now = thread_cpu_time();
         charge(shared, now.saturating_sub(before));
         before = now;
@@ -183,7 +183,7 @@ fn sweeper_thread(shared: &Shared) {
     let mut release = ReleasePacer::new(shared.config.release_cpu);
     let mut slept = 0;
     while !shared.driver.should_stop() {
-        let more = shared.sweep.background(shared, SWEEP_PAGES);
+        let more = shared.sweep.background(shared, tiny(SWEEP_PAGES, 1));
         if shared.published.phase() == Phase::Sweep && shared.alloc.unswept_pages() == 0 {
             shared.driver.wake();
         }

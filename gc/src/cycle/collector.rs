@@ -9,6 +9,7 @@ use crate::mark::{Marker, Progress};
 use crate::stats::Phase as Shown;
 use crate::sweep::{Cleared, Clearing, is_trivial};
 use greyset_sync::atomic::Ordering;
+use greyset_sync::{Fault, fault};
 
 /// Objects the collector itself scans in a step (only what finalizable objects reach).
 const CLEAR_BUDGET: usize = 4096;
@@ -146,8 +147,10 @@ impl Collector {
         }
         let cause = shared.driver.cycle_starts();
         {
-            let _cycle = shared.lock_cycle();
-            shared.roots.free_listed();
+            let _cycle = (!fault(Fault::DropFlip)).then(|| shared.lock_cycle());
+            if !fault(Fault::RootsFreedAtT2) {
+                shared.roots.free_listed();
+            }
             shared.weaks.free_listed();
             shared.published.flip();
             shared.published.publish(Phase::Prepare);
@@ -155,6 +158,11 @@ impl Collector {
         self.pacing.cycle_starts(shared, cause);
         shared.trace_panicked.store(false, Ordering::Relaxed);
         self.pacing.phase_is(shared, Shown::Prepare);
+        if fault(Fault::OneHandshake) {
+            shared.published.publish(Phase::Mark);
+            let handshake = Handshake::ask(shared, Request::Deletion, || {});
+            return self.enter(shared, State::Deletion(handshake));
+        }
         let handshake = Handshake::ask(shared, Request::Both, || {});
         self.enter(shared, State::Both(handshake))
     }
@@ -167,6 +175,10 @@ impl Collector {
         handshake.finish(shared);
         shared.published.publish(Phase::Mark);
         self.pacing.phase_is(shared, Shown::Begin);
+        if fault(Fault::TraceFromT1) {
+            shared.root_cursor.restart(&shared.roots);
+            shared.published.set_tracing(true);
+        }
         let handshake = Handshake::ask(shared, Request::Deletion, || {});
         self.enter(shared, State::Deletion(handshake))
     }
@@ -177,7 +189,13 @@ impl Collector {
             return self.wait(shared, handshake, State::Deletion);
         }
         handshake.finish(shared);
-        shared.root_cursor.restart(&shared.roots);
+        if fault(Fault::RootsFreedAtT2) {
+            let _cycle = shared.lock_cycle();
+            shared.roots.free_listed();
+        }
+        if !fault(Fault::TraceFromT1) {
+            shared.root_cursor.restart(&shared.roots);
+        }
         self.pacing.tracing_opens(shared);
         shared.published.set_tracing(true);
         shared.driver.wake_markers();
@@ -200,6 +218,9 @@ impl Collector {
         if self.ephemerons(shared) {
             self.state = State::Mark;
             return Step::Worked;
+        }
+        if fault(Fault::NoRound) {
+            return self.decide(shared);
         }
         shared.published.publish(Phase::Terminate);
         self.pacing.phase_is(shared, Shown::Terminate);
@@ -233,7 +254,7 @@ impl Collector {
         if !is_clean {
             return self.back_to_mark(shared);
         }
-        if clean == 0 {
+        if clean == 0 && !fault(Fault::OneCleanRound) && !fault(Fault::BlackThenQueue) {
             let handshake = Self::ask_round(shared);
             self.state = State::Round { handshake, clean: 1 };
             return Step::Worked;
@@ -256,7 +277,8 @@ impl Collector {
         let cycle = shared.lock_cycle();
         // Closed before anybody is counted: see `Marker::run`.
         shared.published.set_tracing(false);
-        if shared.queue.take_poke() || !shared.queue.is_quiet() {
+        let more = shared.queue.take_poke() || !shared.queue.is_quiet();
+        if more && !fault(Fault::DecideBlind) {
             shared.published.set_tracing(true);
             shared.published.publish(Phase::Mark);
             drop(cycle);
@@ -290,6 +312,9 @@ impl Collector {
             crate::verify::check_or_die(shared);
         }
         shared.alloc.begin_sweep(shared.published.white());
+        if fault(Fault::SweepBeforeT3) {
+            shared.alloc.open_sweep();
+        }
         shared.published.publish(Phase::Sweep);
         self.pacing.phase_is(shared, Shown::Sweep);
         let handshake = Handshake::ask(shared, Request::Off, || shared.published.black_lives());
@@ -298,7 +323,7 @@ impl Collector {
 
     /// 7. At T3 sweeping is open (the last answer opened it).
     fn off(&mut self, shared: &Shared, handshake: Handshake) -> Step {
-        if !handshake.is_done(shared) {
+        if !handshake.is_done(shared) && !fault(Fault::NextBeforeT3) {
             return self.wait(shared, handshake, State::Off);
         }
         handshake.finish(shared);
@@ -308,7 +333,7 @@ impl Collector {
 
     /// 7. When every span is swept: Idle.
     fn sweep(&mut self, shared: &Shared) -> Step {
-        if shared.alloc.unswept_pages() > 0 {
+        if shared.alloc.unswept_pages() > 0 && !fault(Fault::NextBeforeT3) {
             self.state = State::Sweep;
             return Step::AwaitSweep;
         }

@@ -40,6 +40,7 @@ impl Handshake {
             // ORDERING: release pairs with the acquire-release in `one_answered`.
             shared.pending.store(mutators + 1, Ordering::Release);
             for record in list.records() {
+                point(Point::HandshakeAsk);
                 match record.word.ask() {
                     Asked::Running => {}
                     Asked::Parked => parked.push(Arc::clone(record)),
@@ -57,6 +58,7 @@ impl Handshake {
 
     /// Whether all have answered.
     pub(crate) fn is_done(&self, shared: &Shared) -> bool {
+        point(Point::HandshakeLook);
         // ORDERING: acquire pairs with the acquire-release decrements in `one_answered`: what all answers did is visible.
         shared.pending.load(Ordering::Acquire) == 0
     }

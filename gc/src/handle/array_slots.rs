@@ -51,7 +51,7 @@ impl<'gc, S: ArraySlot<'gc> + 'gc> Gc<'gc, Array<'gc, S>> {
     /// Puts `value` into every slot.
     pub fn fill(self, m: &'gc Mutator, value: S::Value) {
         for slot in self {
-            slot.set(m, value);
+            m.bulk(|| slot.set(m, value));
         }
     }
 
@@ -63,7 +63,7 @@ impl<'gc, S: ArraySlot<'gc> + 'gc> Gc<'gc, Array<'gc, S>> {
         let forward = !(Gc::ptr_eq(self, source) && at > range.start);
         let from = &source.as_slice()[range];
         let to = &self.as_slice()[at..][..from.len()];
-        let copy = |(to, from): (&S, &S)| to.set(m, from.get(m));
+        let copy = |(to, from): (&S, &S)| m.bulk(|| to.set(m, from.get(m)));
         if forward {
             to.iter().zip(from).for_each(copy);
         } else {

@@ -26,7 +26,7 @@ use crate::trace::{
     Branded, EdgeSink, EphemeronTable, Invariant, Managed, Outcome, Purpose, Shape, Shaped, Trace, Tracer,
     hash_site, mix,
 };
-use greyset_sync::{Backoff, Point, point, thread};
+use greyset_sync::{Backoff, Fault, Point, fault, point, thread};
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -212,20 +212,29 @@ impl<'gc, T: Trace<'gc>> Lock<'gc, T> {
         match m.mode() {
             Mode::Off => {}
             Mode::Both => {
-                let _ = self.shade_contents(m, Purpose::Shade);
+                if !fault(Fault::CellNotShadedOnLock) {
+                    let _ = self.shade_contents(m, Purpose::Shade);
+                }
+                if fault(Fault::CellCapturedInBoth) {
+                    self.state.set_captured(m.cycle());
+                }
                 m.open().guard_made();
             }
-            Mode::Deletion => {
-                let cycle = m.cycle();
-                if !self.state.is_captured(cycle)
-                    && self.shade_contents(m, Purpose::Capture { cycle }) == Outcome::Complete
-                {
-                    self.state.set_captured(cycle);
-                }
-            }
+            Mode::Deletion if fault(Fault::CellNotCaptured) || fault(Fault::CellCapturedLate) => {}
+            Mode::Deletion => self.capture(m),
         }
         std::mem::forget(unlock);
         LockGuard { lock: self, m }
+    }
+
+    /// Shades the contents for this cycle, unless that has been done. The caller holds the lock for writing.
+    fn capture(&self, m: &Mutator) {
+        let cycle = m.cycle();
+        if !self.state.is_captured(cycle)
+            && self.shade_contents(m, Purpose::Capture { cycle }) == Outcome::Complete
+        {
+            self.state.set_captured(cycle);
+        }
     }
 
     /// Shades everything the contents refer to. The caller holds the lock for writing.
@@ -291,8 +300,13 @@ impl<'gc, T: Trace<'gc>> Drop for LockGuard<'_, 'gc, T> {
     fn drop(&mut self) {
         let _unlock = Unlock(&self.lock.state);
         if self.m.mode() == Mode::Both {
-            let _ = self.lock.shade_contents(self.m, Purpose::Shade);
+            if !fault(Fault::CellNotShadedOnUnlock) {
+                let _ = self.lock.shade_contents(self.m, Purpose::Shade);
+            }
             self.m.open().guard_dropped();
+        }
+        if fault(Fault::CellCapturedLate) && self.m.mode() == Mode::Deletion {
+            self.lock.capture(self.m);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::handle::Gc;
 use crate::mutator::Mutator;
 use crate::trace::{Branded, Invariant, Managed, Shape, Shaped, Trace, Tracer, hash_site};
 use greyset_sync::atomic::{AtomicPtr, Ordering};
-use greyset_sync::{Point, point};
+use greyset_sync::{Fault, Point, fault, point};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -124,6 +124,9 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
         // ORDERING: acquire-release, pairs with `load` (contents of `new`) and with the writer of what is found.
         match self.word.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(old) => {
+                if fault(Fault::ExchangeUnshaded) {
+                    return Ok(self.adopt(old));
+                }
                 shade_change(m, old.addr(), new.addr());
                 Ok(self.adopt(old))
             }
@@ -134,8 +137,21 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
     /// The swap of modes Both and Deletion. Right in every mode.
     fn swap_marking(&self, m: &Mutator, new: *mut T) -> *mut T {
         point(Point::SlotSwap);
+        if m.mode().splits_writes() {
+            return self.split_write(m, new);
+        }
         // ORDERING: acquire-release, pairs with `load` (contents of `new`) and with the writer of what is found.
         let old = self.word.swap(new, Ordering::AcqRel);
+        shade_change(m, old.addr(), new.addr());
+        old
+    }
+
+    /// With a rule broken: what no slot write may be.
+    #[cold]
+    fn split_write(&self, m: &Mutator, new: *mut T) -> *mut T {
+        let old = self.word.load(Ordering::Relaxed);
+        point(Point::SlotSwap);
+        self.word.store(new, Ordering::Relaxed);
         shade_change(m, old.addr(), new.addr());
         old
     }
@@ -154,9 +170,14 @@ pub(crate) fn shade_change(m: &Mutator, old: usize, new: usize) {
     match m.mode() {
         Mode::Off => {}
         Mode::Both => {
-            m.shade(old);
-            m.shade(new);
+            if !fault(Fault::NoOldShadeInBoth) {
+                m.shade(old);
+            }
+            if !fault(Fault::NoInsertionShade) {
+                m.shade(new);
+            }
         }
+        Mode::Deletion if fault(Fault::NoDeletionShade) => {}
         Mode::Deletion => m.shade(old),
     }
 }

@@ -18,9 +18,13 @@ use crate::mutator::Mutator;
 use crate::trace::{
     Branded, EphemeronTable, Invariant, Managed, Shape, Shaped, Trace, Tracer, hash_site, mix,
 };
-use greyset_sync::{Backoff, Point, point, thread};
+use greyset_sync::{Backoff, Fault, Point, fault, point, thread};
 use std::cell::UnsafeCell;
-use std::collections::HashMap;
+// Ordered in the simulator, so that a run can be repeated.
+#[cfg(feature = "sim")]
+use std::collections::BTreeMap as Table;
+#[cfg(not(feature = "sim"))]
+use std::collections::HashMap as Table;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -61,14 +65,14 @@ use std::ptr::NonNull;
 /// `table` is touched only with `state` held for writing, or as a visitor of `state` without changing it.
 pub struct WeakMap<'gc, K, V> {
     state: LockState,
-    table: UnsafeCell<HashMap<usize, usize>>,
+    table: UnsafeCell<Table<usize, usize>>,
     brand: PhantomData<(Invariant<'gc>, *const K, *const V)>,
 }
 
 impl<'gc, K: Trace<'gc>, V: Trace<'gc>> WeakMap<'gc, K, V> {
     /// An empty map.
     pub fn new() -> WeakMap<'gc, K, V> {
-        WeakMap { state: LockState::new(), table: UnsafeCell::new(HashMap::new()), brand: PhantomData }
+        WeakMap { state: LockState::new(), table: UnsafeCell::new(Table::new()), brand: PhantomData }
     }
 
     /// Maps `key` to `value`; returns the value it was mapped to before.
@@ -76,7 +80,7 @@ impl<'gc, K: Trace<'gc>, V: Trace<'gc>> WeakMap<'gc, K, V> {
         let old = self.locked(m, |table| {
             let old = table.insert(key.as_addr(), value.as_addr());
             shade_old(m, old);
-            if m.mode() == Mode::Both {
+            if m.mode() == Mode::Both && !fault(Fault::MapInsertUnshaded) {
                 m.shade(key.as_addr());
                 m.shade(value.as_addr());
             }
@@ -123,7 +127,7 @@ impl<'gc, K: Trace<'gc>, V: Trace<'gc>> WeakMap<'gc, K, V> {
     }
 
     /// Runs `f` with the table locked. No code of the embedder runs inside: keys and values are addresses.
-    fn locked<R>(&self, m: &Mutator, f: impl FnOnce(&mut HashMap<usize, usize>) -> R) -> R {
+    fn locked<R>(&self, m: &Mutator, f: impl FnOnce(&mut Table<usize, usize>) -> R) -> R {
         let backoff = Backoff::new();
         loop {
             point(Point::LockAcquire);
@@ -150,7 +154,7 @@ impl Drop for Unlock<'_> {
 }
 
 fn shade_old(m: &Mutator, old: Option<usize>) {
-    if m.mode().marks() {
+    if m.mode().marks() && !fault(Fault::MapOldUnshaded) {
         m.shade(old.unwrap_or(0));
     }
 }

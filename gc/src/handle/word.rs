@@ -7,7 +7,7 @@ use crate::handle::slot::shade_change;
 use crate::mutator::Mutator;
 use crate::trace::{Branded, Invariant, Managed, Shape, Shaped, Trace, Tracer, hash_site, mix};
 use greyset_sync::atomic::{AtomicU64, Ordering};
-use greyset_sync::{Point, point};
+use greyset_sync::{Fault, Point, fault, point};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -114,6 +114,9 @@ impl<'gc, V: Word<'gc>> WordSlot<'gc, V> {
         // ORDERING: acquire-release, pairs with `load` (contents of `new`) and with the writer of what is found.
         match self.word.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(old) => {
+                if fault(Fault::ExchangeUnshaded) {
+                    return Ok(self.adopt(old));
+                }
                 shade_change(m, reference::<V>(old), reference::<V>(new));
                 Ok(self.adopt(old))
             }
@@ -124,8 +127,21 @@ impl<'gc, V: Word<'gc>> WordSlot<'gc, V> {
     /// The swap of modes Both and Deletion. Right in every mode.
     fn swap_marking(&self, m: &Mutator, new: u64) -> u64 {
         point(Point::SlotSwap);
+        if m.mode().splits_writes() {
+            return self.split_write(m, new);
+        }
         // ORDERING: acquire-release, pairs with `load` (contents of `new`) and with the writer of what is found.
         let old = self.word.swap(new, Ordering::AcqRel);
+        shade_change(m, reference::<V>(old), reference::<V>(new));
+        old
+    }
+
+    /// With a rule broken: what no slot write may be.
+    #[cold]
+    fn split_write(&self, m: &Mutator, new: u64) -> u64 {
+        let old = self.word.load(Ordering::Relaxed);
+        point(Point::SlotSwap);
+        self.word.store(new, Ordering::Relaxed);
         shade_change(m, reference::<V>(old), reference::<V>(new));
         old
     }

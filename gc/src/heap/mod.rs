@@ -99,6 +99,16 @@ impl Heap {
         self.owner.shared().sweep.release_all(self.owner.shared())
     }
 
+    /// Checks the heap as [`Stepper::verify`](crate::Stepper::verify) does, whatever its driver. For the simulator, while
+    /// nothing else runs.
+    ///
+    /// # Errors
+    /// A description of the first thing found wrong.
+    #[cfg(feature = "sim")]
+    pub fn verify_now(&self) -> Result<crate::Verified, crate::Blame> {
+        crate::verify::verify(self.owner.shared())
+    }
+
     pub(crate) fn from_owner(owner: Arc<Owner>) -> Heap {
         Heap { owner }
     }

@@ -14,7 +14,7 @@ use crate::stats::Sinks;
 use crate::sweep::{Ephemerons, Registry, SweepState};
 use greyset_alloc::{MHeap, RealOs, ReserveError, Space};
 use greyset_sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use greyset_sync::{CachePadded, Mutex, Rank};
+use greyset_sync::{CachePadded, Fault, Mutex, Point, Rank, fault, point};
 use std::sync::{Arc, Weak};
 
 /// What the pacer and the statistics are told, and what the pacer answers, as words everybody may read.
@@ -187,6 +187,7 @@ impl Shared {
         // ORDERING: acquire-release: the last answer happens after all others, and the collector's acquire load of 0
         // (`Collector`) happens after it.
         if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+            point(Point::HandshakeAnswer);
             if request == crate::cycle::Request::Off {
                 self.alloc.open_sweep();
             }
@@ -209,6 +210,9 @@ impl Shared {
 
     /// Accounts for what a flush gave back.
     pub(crate) fn account_returned(&self, bytes: u64, objects: usize) {
+        if fault(Fault::ReturnedNotAccounted) {
+            return;
+        }
         self.pace.allocated.fetch_sub(bytes, Ordering::Relaxed);
         self.pace.objects.fetch_sub(objects as u64, Ordering::Relaxed);
         self.account_correction(bytes, 0);

@@ -8,8 +8,8 @@
 //!
 //! In `activity_loom.rs` this is checked with a queue of loom's atomics in the place of crossbeam's.
 
-use greyset_sync::CachePadded;
 use greyset_sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use greyset_sync::{CachePadded, Point, point};
 
 /// How many markers are busy, and how often one became so.
 pub(super) struct Activity {
@@ -25,13 +25,16 @@ impl Activity {
 
     /// A marker is about to take work.
     pub(super) fn begin(&self) {
+        point(Point::MarkerCount);
         self.busy.fetch_add(1, Ordering::Relaxed);
+        point(Point::MarkerCount);
         // ORDERING: SeqCst pairs with the loads in `is_quiet`: a taken segment implies a visible `started`.
         self.started.fetch_add(1, Ordering::SeqCst);
     }
 
     /// A marker has nothing left, in its hands or its deque.
     pub(super) fn end(&self) {
+        point(Point::MarkerCount);
         // ORDERING: SeqCst pairs with the load in `is_quiet`: what the marker pushed is visible before it counts as idle.
         self.busy.fetch_sub(1, Ordering::SeqCst);
     }
@@ -41,9 +44,11 @@ impl Activity {
     pub(super) fn is_quiet(&self, is_empty: impl FnOnce() -> bool) -> bool {
         // ORDERING: SeqCst pairs with `begin` and `end`; see invariant 2.
         let before = self.started.load(Ordering::SeqCst);
+        point(Point::QueueLook);
         // ORDERING: as above.
         let idle = self.busy.load(Ordering::SeqCst) == 0;
         // ORDERING: as above.
+        point(Point::QueueLook);
         idle && is_empty() && self.started.load(Ordering::SeqCst) == before
     }
 }

@@ -12,7 +12,7 @@ use crate::barrier::{SEGMENT_LEN, Segment};
 use crate::mark::activity::Activity;
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 use greyset_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use greyset_sync::{CachePadded, Mutex, Point, Rank, point};
+use greyset_sync::{CachePadded, Fault, Mutex, Point, Rank, fault, point};
 
 /// Bit of `hungry` for assists, which do not stay to be counted.
 const ASSIST_HUNGRY: usize = 1 << (usize::BITS - 1);
@@ -127,6 +127,9 @@ impl GreyQueue {
     /// first: an object put off is grey.
     pub(crate) fn retry_deferred(&self) -> bool {
         let objects = std::mem::take(&mut *self.deferred.lock());
+        if fault(Fault::DeferredNotRetried) {
+            return false;
+        }
         for chunk in objects.chunks(SEGMENT_LEN) {
             let mut segment = Segment::new();
             for &object in chunk {
@@ -158,7 +161,8 @@ impl GreyQueue {
         self.hungry.load(Ordering::Relaxed) > 0
     }
 
-    /// Remembers that marking must go on though the queue may be empty. Caller holds the cycle lock.
+    /// Remembers that marking must go on though the queue may be empty. Caller holds the cycle lock, or has just left the list
+    /// of mutators: the next round is asked under that list's lock.
     pub(crate) fn poke(&self) {
         self.poked.store(true, Ordering::Relaxed);
     }

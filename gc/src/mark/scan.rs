@@ -11,7 +11,7 @@ use crate::mark::kernel::{Kernel, OFFSETS, for_each_word, load_word, prefetch, t
 use crate::trace::{EdgeSink, EphemeronTable, GcType, Outcome, Purpose, Rows, Shape, Tracer, Words};
 use greyset_alloc::{SpanFlags, View};
 use greyset_sync::atomic::{AtomicU8, Ordering};
-use greyset_sync::{Point, point};
+use greyset_sync::{Point, point, tiny};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
@@ -67,7 +67,7 @@ impl Marker {
     #[inline(always)]
     fn fetch(&mut self, batch: &mut [usize; BATCH]) -> usize {
         let mut held = 0;
-        while held < BATCH {
+        while held < tiny(BATCH, 1) {
             let Some(item) = self.pop() else { break };
             prefetch(item);
             batch[held] = item;

@@ -13,6 +13,7 @@ use crate::heap::Shared;
 use crate::mark::counters::MarkCounters;
 use crate::mark::kernel::Kernels;
 use crossbeam_deque::{Stealer, Worker};
+use greyset_sync::{Fault, fault};
 
 /// Objects an assist scans between looks at how much it has done.
 const ASSIST_STEP: usize = 256;
@@ -103,8 +104,12 @@ impl Marker {
         let fresh = !self.busy;
         if fresh {
             self.busy = true;
+            let early = if fault(Fault::MarkerBusyLate) { shared.queue.take(&self.deque) } else { None };
             shared.queue.become_busy();
             self.tune(shared);
+            if let Some(segment) = early {
+                self.recycle_top(segment);
+            }
         }
         fresh
     }
@@ -123,6 +128,9 @@ impl Marker {
             left = left.saturating_sub(self.drain(shared, left));
             if left == 0 {
                 self.counters.flush_as_credit(shared);
+                if fault(Fault::MarkerIdleEarly) {
+                    let _ = self.stop(shared);
+                }
                 return Progress::More;
             }
             if !self.find_work(shared) {

@@ -12,7 +12,7 @@ use crate::mutator::{Mutator, Record};
 use crate::stats::thread_cpu_time;
 use greyset_alloc::Cache;
 use greyset_sync::atomic::Ordering;
-use greyset_sync::{Point, point};
+use greyset_sync::{Fault, Point, fault, point};
 use std::ptr;
 use std::sync::Arc;
 
@@ -113,6 +113,7 @@ impl Mutator {
         match request {
             Request::Both | Request::Round => {}
             Request::Deletion => self.recolour(),
+            Request::Off if fault(Fault::NotFlushed) => {}
             Request::Off => self.flush_cache(),
         }
         self.record.word.answered();
@@ -122,7 +123,7 @@ impl Mutator {
     /// The window ends. If a guard of a `Lock` was forgotten in mode Both, what it left behind was not shaded: the running
     /// cycle must keep everything.
     fn close_window(&self) {
-        if self.open.take_forgotten() {
+        if self.open.take_forgotten() && !fault(Fault::ForgottenGuardIgnored) {
             self.shared().trace_panicked.store(true, Ordering::Relaxed);
         }
         self.record.next_window();
@@ -130,7 +131,9 @@ impl Mutator {
 
     /// Hands the grey buffer over; in a round, says whether this mutator was clean.
     fn hand_over(&mut self, request: Request) {
-        self.give_buffer();
+        if !fault(Fault::AnswerKeepsBuffer) {
+            self.give_buffer();
+        }
         let shared = self.owner.shared();
         if self.worked.replace(false) && request == Request::Round {
             // ORDERING: none needed: published by `one_answered` (acquire-release on `pending`).
@@ -166,12 +169,17 @@ impl Mutator {
         self.shade.set(Shade::new(published.white()));
         self.colour.set(match mode {
             Mode::Off => published.live(),
+            Mode::Both if fault(Fault::NewBlackInBoth) => published.white().other(),
             Mode::Both => published.white(),
+            Mode::Deletion if fault(Fault::NewWhiteInDeletion) => published.white(),
             Mode::Deletion => published.white().other(),
         });
     }
 
     fn recolour(&mut self) {
+        if fault(Fault::RunsNotRecoloured) {
+            return;
+        }
         point(Point::RunRecolour);
         // SAFETY: invariant 1 of `Mutator`; the window is closed but the mutator is not parked.
         let cache = unsafe { self.cache.get().as_ref() };
@@ -188,11 +196,13 @@ impl Mutator {
     pub(super) fn park(&mut self) {
         point(Point::Park);
         loop {
-            self.give_buffer();
+            if !fault(Fault::ParkKeepsBuffer) && !fault(Fault::DetachKeepsBuffer) {
+                self.give_buffer();
+            }
             self.close_window();
             let other = self.record.swap_cache(self.cache.get().as_ptr());
             drop_cache(other);
-            match self.record.word.park(self.worked.get()) {
+            match self.record.word.park(self.worked.get() && !fault(Fault::ParkForgetsWork)) {
                 ParkOutcome::Parked => {
                     self.worked.set(false);
                     return;
@@ -211,7 +221,12 @@ impl Mutator {
         let unparked = self.record.word.unpark();
         self.worked.set(unparked.worked);
         self.fetch_cache();
-        self.take_mode(self.record.mode());
+        if !fault(Fault::UnparkKeepsMode) {
+            self.take_mode(self.record.mode());
+        }
+        if fault(Fault::ParkedRunsLate) && self.mode.get() == Mode::Deletion {
+            self.recolour();
+        }
         if unparked.asked {
             self.answer(true);
         }
@@ -250,6 +265,7 @@ pub(crate) fn answer_for(shared: &Shared, record: &Record, request: Request) {
     point(Point::HandshakeAnswer);
     match request {
         Request::Both | Request::Round => {}
+        Request::Deletion if fault(Fault::ParkedRunsKept) || fault(Fault::ParkedRunsLate) => {}
         // The runs of a parked mutator go back rather than being recoloured: it may stay parked for long.
         Request::Deletion | Request::Off => {
             let cache = record.swap_cache(ptr::null_mut());

@@ -11,6 +11,7 @@ use crate::mark::Marker;
 use crate::mutator::Mutator;
 use crate::stats::cpu::thread_cpu_time;
 use greyset_sync::atomic::Ordering;
+use greyset_sync::{Fault, fault, tiny};
 
 /// Least scan work an assist does once it does any, in bytes (Go: gcOverAssistWork).
 const BATCH: i64 = 64 << 10;
@@ -47,8 +48,10 @@ impl Mutator {
         if shared.published.phase() != Phase::Mark {
             return;
         }
-        let bound = (shared.config.assist_max.as_nanos() as u64).saturating_mul(BYTES_PER_NS).max(4096);
-        let want = owed.max(BATCH).min(i64::try_from(bound).unwrap_or(i64::MAX));
+        let bound = (shared.config.assist_max.as_nanos() as u64)
+            .saturating_mul(BYTES_PER_NS)
+            .max(tiny(4096, 1) as u64);
+        let want = owed.max(tiny(BATCH as usize, 1) as i64).min(i64::try_from(bound).unwrap_or(i64::MAX));
         let timer = thread_cpu_time();
         let own = {
             let mut buffer = self.buffer.borrow_mut();
@@ -57,7 +60,7 @@ impl Mutator {
         let mut slot = self.marker.borrow_mut();
         let marker = slot.get_or_insert_with(|| Box::new(Marker::new()));
         let done = marker.assist(shared, own, want.unsigned_abs());
-        if done.took {
+        if done.took && !fault(Fault::AssistSilent) {
             // Before this mutator's next answer, which is all that matters to it; `dirty` for a round that ends before.
             self.note_work();
             shared.dirty.store(true, Ordering::Relaxed);

@@ -5,6 +5,7 @@ use crate::handle::Open;
 use crate::heap::{Heap, Owner};
 use crate::mutator::Mutator;
 use crate::mutator::answer::{drop_cache, new_cache};
+use greyset_sync::{Fault, fault};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,7 +14,16 @@ use std::sync::Arc;
 thread_local! {
     /// Whether this thread is inside a heap. Reborrows of two mutators' lifetimes can unify, so the types cannot keep two
     /// heaps apart on one thread: this does (api.md, rule 2).
-    static ENTERED: Cell<bool> = const { Cell::new(false) };
+    /// One bit a task: a simulator runs several on one thread.
+    static ENTERED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Notes whether this thread (or task) is inside a heap; whether it was before.
+fn set_entered(inside: bool) -> bool {
+    let bit = 1 << (greyset_sync::thread::task() % u64::BITS);
+    let before = ENTERED.get();
+    ENTERED.set(if inside { before | bit } else { before & !bit });
+    before & bit != 0
 }
 
 /// An attached mutator: parked unless [`enter`](MutatorHandle::enter) runs.
@@ -96,7 +106,9 @@ impl Drop for MutatorHandle {
         let mutator = &mut *self.mutator;
         mutator.unpark();
         mutator.flush_cache();
-        mutator.give_buffer();
+        if !fault(Fault::DetachKeepsBuffer) {
+            mutator.give_buffer();
+        }
         let owner = Arc::clone(&mutator.owner);
         let shared = owner.shared();
         shared.roots.give_back(mutator.entries.get_mut());
@@ -109,9 +121,11 @@ impl Drop for MutatorHandle {
             drop(list);
             mutator.answer(true);
         }
-        if mutator.worked.get() {
-            // Asked since: it has answered, which took the note. Otherwise the running round, if any, is not clean.
+        if mutator.worked.get() && !fault(Fault::DetachForgetsWork) {
+            // Asked since: it has answered, which took the note. Otherwise the running round, if any, is not clean; and if the
+            // round is yet to be asked, which forgets what came before, Decide must know: nobody is left to answer for it.
             shared.dirty.store(true, greyset_sync::atomic::Ordering::Relaxed);
+            shared.queue.poke();
         }
         drop_cache(mutator.cache.get().as_ptr());
     }
@@ -123,7 +137,7 @@ struct Entered(());
 impl Entered {
     fn new() -> Entered {
         assert!(
-            !ENTERED.replace(true),
+            !set_entered(true),
             "this thread is inside a heap already: leave it before entering again, or enter from inside Mutator::blocking"
         );
         Entered(())
@@ -132,7 +146,7 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        ENTERED.set(false);
+        set_entered(false);
     }
 }
 
@@ -161,7 +175,7 @@ struct Parked<'a> {
 
 impl Drop for Parked<'_> {
     fn drop(&mut self) {
-        ENTERED.set(true);
+        set_entered(true);
         self.mutator.unpark();
     }
 }
@@ -172,7 +186,7 @@ impl Mutator {
     /// The collector goes on without this thread. No `Gc` lives across the call or inside `body`.
     pub fn blocking<R>(&mut self, body: impl FnOnce() -> R) -> R {
         self.park();
-        ENTERED.set(false);
+        set_entered(false);
         let _parked = Parked { mutator: self };
         body()
     }

@@ -8,7 +8,7 @@ use crate::handle::Stamp;
 use crate::mutator::word::HandshakeWord;
 use greyset_alloc::Cache;
 use greyset_sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
-use greyset_sync::{CachePadded, Mutex, Rank};
+use greyset_sync::{CachePadded, Fault, Mutex, Rank, fault};
 use std::ptr;
 use std::sync::Arc;
 
@@ -127,7 +127,7 @@ impl Mutators {
         list.next_id = Stamp::next_mutator(id);
         let record = Arc::new(Record {
             word: CachePadded::new(HandshakeWord::new()),
-            mode: AtomicU8::new(list.mode.byte()),
+            mode: AtomicU8::new(if fault(Fault::AttachInOff) { Mode::Off } else { list.mode }.byte()),
             window: AtomicU32::new(0),
             cache: AtomicPtr::new(ptr::null_mut()),
             id,

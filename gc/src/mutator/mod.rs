@@ -27,7 +27,7 @@ use crate::mark::Marker;
 use crate::roots::EntryRef;
 use crate::trace::{Branded, GcType, gc_type};
 use greyset_alloc::{Cache, Colour, SizeClass, Space};
-use greyset_sync::{Point, point};
+use greyset_sync::{Fault, Point, fault, point, tiny};
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -122,10 +122,22 @@ impl Mutator {
             Shaded::Leaf { size } => {
                 self.count_marked(size);
                 // Nothing to scan, but a key of an ephemeron may have become black: the running round is not clean.
-                self.worked.set(true);
+                self.worked.set(!fault(Fault::LeafSilent));
             }
             Shaded::Grey { base } => self.push_grey(base),
         }
+    }
+
+    /// Runs a write that is part of a bulk change. With a rule broken: as if no cycle ran.
+    #[inline(always)]
+    pub(crate) fn bulk<R>(&self, write: impl FnOnce() -> R) -> R {
+        if !fault(Fault::BulkUnshaded) {
+            return write();
+        }
+        let mode = self.mode.replace(Mode::Off);
+        let result = write();
+        self.mode.set(mode);
+        result
     }
 
     fn count_marked(&self, size: usize) {
@@ -137,12 +149,20 @@ impl Mutator {
 
     fn push_grey(&self, base: usize) {
         point(Point::ShadePush);
+        if fault(Fault::BlackThenQueue) && self.shared().published.phase() == crate::cycle::Phase::Terminate {
+            let mut one = Segment::new();
+            one.push(base);
+            return self.shared().queue.push(one);
+        }
         let mut buffer = self.buffer.borrow_mut();
         let pushed = buffer.push(base);
         debug_assert!(pushed, "a buffer is handed over when it becomes full");
-        if buffer.len() == SEGMENT_LEN {
+        if buffer.len() >= tiny(SEGMENT_LEN, 2) {
             let full = std::mem::replace(&mut *buffer, Segment::new());
             drop(buffer);
+            if fault(Fault::FullBufferSilent) {
+                return self.shared().queue.push(full);
+            }
             self.give(full);
         }
     }
@@ -182,6 +202,16 @@ impl Mutator {
     #[inline]
     pub(crate) fn shared(&self) -> &Shared {
         self.owner.shared()
+    }
+
+    /// Whether an object, or a slot of a run, is at `addr`: for the simulator, to which a reference to a Free slot is a failure.
+    #[cfg(feature = "sim")]
+    pub fn is_allocated(&self, addr: usize) -> bool {
+        let space = self.space();
+        space.object_base(addr).is_some_and(|(base, _)| {
+            let byte = space.colour_at(space.page(base), base).load(greyset_sync::atomic::Ordering::Relaxed);
+            Colour::of(byte) != Colour::FREE
+        })
     }
 
     /// What this mutator knows of white and black.

@@ -17,6 +17,7 @@
 //! The word never says *what* is asked: that is the heap's current request, published before `ASKED` is set.
 
 use greyset_sync::atomic::{AtomicU32, Ordering};
+use greyset_sync::{Fault, fault};
 
 const RUNNING: u32 = 1;
 const ASKED: u32 = 2;
@@ -80,7 +81,11 @@ impl HandshakeWord {
         // ORDERING: release pairs with the acquire in `is_asked` and `unpark` (the request is visible to who answers);
         // acquire pairs with the release in `park` (what the mutator left is visible to the collector).
         let before = self.0.fetch_or(ASKED, Ordering::AcqRel);
-        if before & RUNNING != 0 { Asked::Running } else { Asked::Parked }
+        if before & RUNNING != 0 && !fault(Fault::AnsweredForRunning) {
+            Asked::Running
+        } else {
+            Asked::Parked
+        }
     }
 
     /// Mutator: it has answered.
@@ -106,11 +111,12 @@ impl HandshakeWord {
     pub(crate) fn answer_parked(&self) -> bool {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
-            if word & RUNNING != 0 || word & ASKED == 0 {
+            if word & RUNNING != 0 && !fault(Fault::AnsweredForRunning) || word & ASKED == 0 {
                 return false;
             }
             // ORDERING: release pairs with the acquire in `unpark`: mode and cache the collector left are visible.
-            let swap = self.0.compare_exchange(word, word & STEP, Ordering::Release, Ordering::Relaxed);
+            let swap =
+                self.0.compare_exchange(word, word & (STEP | RUNNING), Ordering::Release, Ordering::Relaxed);
             match swap {
                 Ok(_) => return true,
                 Err(now) => word = now,

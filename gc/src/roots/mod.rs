@@ -4,6 +4,7 @@
 //! drop has no barrier and clears nothing: the entry is listed and stays a root until it is freed at Prepare, before the
 //! flip, or under the cycle lock while the phase is Idle.
 
+mod broken;
 mod root;
 mod table;
 mod weak;

@@ -92,6 +92,9 @@ impl<F: Managed> Clone for Root<F> {
 
 impl<F: Managed> Drop for Root<F> {
     fn drop(&mut self) {
+        if super::broken::drop_entry(self.owner.shared(), self.entry) {
+            return;
+        }
         self.owner.shared().roots.list(self.entry);
     }
 }

@@ -158,6 +158,7 @@ impl EntryTable {
         let mut head = self.dropped.load(Ordering::Relaxed);
         loop {
             entry.get().next.store(head, Ordering::Relaxed);
+            point(Point::RootDrop);
             // ORDERING: release pairs with the acquire in `free_listed`: `next` is visible to who takes the list.
             let swap = self.dropped.compare_exchange_weak(
                 head,

@@ -12,7 +12,7 @@ use crate::mutator::Mutator;
 use crate::roots::EntryRef;
 use crate::trace::{Branded, Managed, Shape, Shaped, Trace, Tracer};
 use greyset_sync::atomic::{Ordering, fence};
-use greyset_sync::{Point, point};
+use greyset_sync::{Fault, Point, fault, point};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
@@ -103,7 +103,10 @@ impl<F: Managed> Weak<F> {
     /// Another weak handle on the same object. By way of an upgrade: a weak slot must not be copied without one.
     pub fn duplicate(&self, m: &Mutator) -> Weak<F> {
         let entry = m.shared().weaks.take_one();
-        entry.get().store(self.upgrade(m).map_or(0, Gc::as_addr));
+        let copied = fault(Fault::WeakCopied).then(|| self.entry.get().load());
+        let target = copied.unwrap_or_else(|| self.upgrade(m).map_or(0, Gc::as_addr));
+        point(Point::WeakJudge);
+        entry.get().store(target);
         Weak { entry, heap: m.shared().weak_ref(), family: PhantomData }
     }
 
@@ -129,7 +132,15 @@ impl Mutator {
         }
         match self.shared().published.phase() {
             Phase::Idle | Phase::Prepare | Phase::Mark => {
+                if !fault(Fault::UpgradeUnshaded) {
+                    self.shade(addr);
+                }
+                true
+            }
+            Phase::Terminate if fault(Fault::UpgradeUnlocked) => {
+                point(Point::WeakJudge);
                 self.shade(addr);
+                self.give_now();
                 true
             }
             Phase::Terminate => self.judge_in_terminate(addr),
@@ -147,12 +158,16 @@ impl Mutator {
                 if self.is_white(addr) {
                     self.shade(addr);
                     self.give_now();
-                    shared.queue.poke();
+                    if !fault(Fault::PokeLost) {
+                        shared.queue.poke();
+                    }
                 }
                 true
             }
             Phase::Idle | Phase::Prepare | Phase::Mark => {
-                self.shade(addr);
+                if !fault(Fault::UpgradeNotAgain) {
+                    self.shade(addr);
+                }
                 true
             }
             Phase::Clear | Phase::Sweep => !self.is_white(addr),

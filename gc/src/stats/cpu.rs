@@ -16,6 +16,10 @@ pub fn process_cpu_time() -> Duration {
 }
 
 fn read(clock: rustix::time::ClockId) -> Duration {
+    #[cfg(feature = "sim")]
+    if let Some(hooks) = greyset_sync::sim::hooks() {
+        return Duration::from_nanos((hooks.now)());
+    }
     // These clocks count up from 0, so neither part is negative.
     Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
 }
@@ -35,13 +39,17 @@ impl Clock {
     /// Nanoseconds since the start; monotonic over all threads. About 25 ns.
     #[inline]
     pub(crate) fn nanos(&self) -> u64 {
+        #[cfg(feature = "sim")]
+        if let Some(hooks) = greyset_sync::sim::hooks() {
+            return (hooks.now)();
+        }
         // 584 years fit.
         self.start.elapsed().as_nanos() as u64
     }
 
     /// Time since the start.
     pub(crate) fn elapsed(&self) -> Duration {
-        self.start.elapsed()
+        Duration::from_nanos(self.nanos())
     }
 }
 

@@ -17,7 +17,7 @@ use crate::mark::{Marker, Progress};
 use crate::stats::Event;
 use crate::sweep::registry::Finalizable;
 use greyset_sync::atomic::{Ordering, fence};
-use greyset_sync::{Point, point};
+use greyset_sync::{Fault, Point, fault, point};
 
 /// Where clearing is.
 enum Stage {
@@ -60,6 +60,7 @@ impl Clearing {
     pub(crate) fn new(shared: &Shared) -> Clearing {
         let stage = match has_panicked(shared) {
             true => Stage::KeepAll,
+            false if fault(Fault::SweepBeforeClear) => Stage::Done,
             false if is_trivial(shared) => Stage::Done,
             false => Stage::Ephemerons,
         };
@@ -73,7 +74,7 @@ impl Clearing {
         let is_white = |addr: usize| shade.is_white(space, addr);
         self.stage = match self.stage {
             Stage::Ephemerons => {
-                if !shared.ephemerons.clear(shared, &is_white) {
+                if !fault(Fault::EphemeronsNotCleared) && !shared.ephemerons.clear(shared, &is_white) {
                     return Cleared::Locked;
                 }
                 Stage::Weak { chunk: 0 }
@@ -82,6 +83,9 @@ impl Clearing {
                 let more = shared.weaks.for_each_in(chunk, |entry, addr| {
                     if is_white(addr) {
                         point(Point::WeakClear);
+                        if fault(Fault::WeakClearedByStore) {
+                            return entry.store(0);
+                        }
                         // A target stored meanwhile stays.
                         let _ = entry.clear_if(addr);
                     }
@@ -91,17 +95,22 @@ impl Clearing {
             Stage::Finalize => {
                 self.finalizable = shared.registry.take_finalizable(is_white);
                 marker.tune(shared);
+                if fault(Fault::CleanupEarly) {
+                    shared.registry.take_cleanups(is_white);
+                }
                 // ORDERING: pairs with the acquire fence in `Weak::upgrade`: who sees an object that turned black from here on
                 // sees its weak slots cleared.
                 fence(Ordering::Release);
                 for object in &self.finalizable {
-                    marker.mark(space.view(), object.target);
+                    if !fault(Fault::FinalizableNotMarked) {
+                        marker.mark(space.view(), object.target);
+                    }
                 }
                 Stage::MarkThrough
             }
             Stage::MarkThrough => return self.mark_through(shared, marker, budget),
             Stage::EphemeronsAgain => {
-                if !shared.ephemerons.clear(shared, &is_white) {
+                if !fault(Fault::EphemeronsNotCleared) && !shared.ephemerons.clear(shared, &is_white) {
                     return Cleared::Locked;
                 }
                 Stage::Cleanups

@@ -9,7 +9,8 @@ use crate::handle::Stamp;
 use crate::heap::Shared;
 use crate::mark::Marker;
 use crate::trace::{EdgeSink, EphemeronTable, Outcome, Purpose, Tracer};
-use greyset_sync::{Mutex, Rank};
+use greyset_sync::atomic::{AtomicBool, Ordering};
+use greyset_sync::{Fault, Mutex, Point, Rank, fault, point};
 use std::ptr::NonNull;
 
 /// A registered table.
@@ -33,12 +34,14 @@ impl Table {
 /// The tables met in this cycle.
 pub(crate) struct Ephemerons {
     met: Mutex<Vec<Table>>,
+    /// Traced in this cycle: of interest only with a rule broken.
+    traced: AtomicBool,
 }
 
 impl Ephemerons {
     /// None met.
     pub(crate) fn new() -> Ephemerons {
-        Ephemerons { met: Mutex::new(Rank::Mark, Vec::new()) }
+        Ephemerons { met: Mutex::new(Rank::Mark, Vec::new()), traced: AtomicBool::new(false) }
     }
 
     /// A marker has met a table. It may meet it twice (two markers that race): harmless.
@@ -58,9 +61,10 @@ impl Ephemerons {
     /// One pass: shades the values of entries with black keys. True if a table was locked and has to be tried again.
     pub(crate) fn trace(&self, shared: &Shared, marker: &mut Marker) -> bool {
         let tables = self.tables();
-        if tables.is_empty() {
+        if tables.is_empty() || fault(Fault::EphemeronsOnce) && self.traced.swap(true, Ordering::Relaxed) {
             return false;
         }
+        point(Point::EphemeronTrace);
         let shade = Shade::new(shared.published.white());
         let is_marked = |key: usize| !shade.is_white(shared.space(), key);
         let mut locked = false;
@@ -84,6 +88,7 @@ impl Ephemerons {
 
     /// The cycle is over: no table is kept.
     pub(crate) fn forget(&self) {
+        self.traced.store(false, Ordering::Relaxed);
         self.met.lock().clear();
     }
 }

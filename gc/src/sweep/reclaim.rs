@@ -5,6 +5,7 @@ use crate::stats::Event;
 use crate::stats::cpu::thread_cpu_time;
 use greyset_alloc::{DeadSlots, PAGE_SIZE, Reclaim, Role, Span};
 use greyset_sync::atomic::{AtomicU64, Ordering};
+use greyset_sync::{Fault, Point, fault, point};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -91,6 +92,14 @@ impl SweepState {
         type_name: fn() -> &'static str,
     ) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
+        point(Point::DropGlue);
+        if fault(Fault::NeverDropped) {
+            return;
+        }
+        if fault(Fault::DroppedTwice) {
+            // SAFETY: it is not safe: this is the mistake to be found, and the simulator stops at the second call.
+            unsafe { glue(ptr) };
+        }
         // SAFETY: handed on from the caller.
         let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { glue(ptr) }));
         if dropped.is_err() {

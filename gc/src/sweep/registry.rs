@@ -10,7 +10,7 @@ use crate::mutator::Mutator;
 use crate::roots::{EntryRef, Root};
 use crate::trace::{Branded, Managed};
 use greyset_sync::atomic::{AtomicU64, Ordering};
-use greyset_sync::{Mutex, Rank};
+use greyset_sync::{Fault, Mutex, Rank, fault};
 use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
@@ -26,6 +26,7 @@ struct PendingCleanup {
 }
 
 /// An object that a queue is to get when nobody reaches it any more.
+#[derive(Clone)]
 pub(crate) struct Finalizable {
     /// Address of the object.
     pub(crate) target: usize,
@@ -91,7 +92,11 @@ impl Registry {
         let mut finalizable = self.finalizable.lock();
         let dead = finalizable.extract_if(.., |object| is_dead(object.target));
         // A queue nobody can poll any more: the object just dies.
-        dead.filter(|object| object.queue.strong_count() > 0).collect()
+        let dead: Vec<_> = dead.filter(|object| object.queue.strong_count() > 0).collect();
+        if fault(Fault::FinalizedTwice) {
+            finalizable.extend(dead.iter().cloned());
+        }
+        dead
     }
 
     /// Phase Clear: gives objects to their queues as roots. Everything they reach is black: until then a mutator that got

@@ -172,6 +172,12 @@ fn remark(shared: &Shared, must_be_black: bool) -> Result<Verified, Blame> {
     }) {
         chunk += 1;
     }
+    // What open windows hold, if a simulator knows.
+    #[cfg(feature = "sim")]
+    for addr in greyset_sync::sim::hooks().map_or(Vec::new(), |hooks| (hooks.held)()) {
+        walk.holder = 0;
+        walk.reach(addr);
+    }
     loop {
         while let Some(base) = walk.list.pop() {
             walk.scan(base);
@@ -204,6 +210,10 @@ fn ephemerons(walk: &mut Walk<'_>) -> bool {
 /// For `verify` as a setting: a wrong heap is reported and the process ends before anything is freed.
 pub(crate) fn check_or_die(shared: &Shared) {
     if let Err(blame) = remark(shared, true) {
+        #[cfg(feature = "sim")]
+        if let Some(hooks) = greyset_sync::sim::hooks() {
+            return (hooks.fail)(blame.to_string());
+        }
         eprintln!("{blame}");
         std::process::abort();
     }

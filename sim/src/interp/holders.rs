@@ -1,0 +1,173 @@
+//! Operations on what holds nodes in other ways than slots: cells, tables, rows.
+
+use super::{Window, id_of};
+use crate::program::{Op, REGISTERS};
+use crate::types::{CELL, Cell, ROW, Row, Table, Witness};
+use crate::world::{self, Kind, Place};
+use greyset::{Gc, Lock, Slot, WeakMap};
+use std::rc::Rc;
+
+fn cell<'gc>(w: &Window<'gc>, c: u8) -> Option<(Gc<'gc, Cell<'gc>>, u32)> {
+    let root = world::globals(|all| all.cells[c as usize].clone())?;
+    let gc = root.get(w.m);
+    let id = w.seen(gc.tag, gc.as_addr(), Kind::Cell);
+    world::hold(w.me, REGISTERS, gc.as_addr());
+    Some((gc, id))
+}
+
+/// Operations on cells.
+pub(super) fn cells(w: &mut Window<'_>, op: Op) {
+    match op {
+        Op::NewCell { c, r } => {
+            let tag = world::create(Kind::Cell);
+            let (id, value) = (tag.id().unwrap_or(0), w.get(r));
+            for i in 0..CELL as u8 {
+                world::write(id, Place::Entry(i), if i == 0 { id_of(value) } else { 0 }, w.me);
+            }
+            let mut list = [None; CELL];
+            list[0] = value.map(|(gc, _)| gc);
+            let gc = w.m.alloc(Cell { tag, witness: Witness(tag), list: Lock::new(list) });
+            world::place(id, gc.as_addr());
+            let root = Rc::new(gc.root(w.m));
+            drop(world::globals(|all| all.cells[c as usize].replace(root)));
+        }
+        Op::CellSet { c, i, r, forget } => {
+            let Some((cell, id)) = cell(w, c) else { return };
+            let value = w.get(r);
+            let Some(mut list) = cell.get().list.try_write(w.m) else { return };
+            world::write(id, Place::Entry(i), id_of(value), w.me);
+            list[i as usize] = value.map(|(gc, _)| gc);
+            if forget {
+                std::mem::forget(list);
+            }
+        }
+        Op::CellTake { c, i, r } => {
+            let Some((cell, id)) = cell(w, c) else { return };
+            let Some(mut list) = cell.get().list.try_write(w.m) else { return };
+            let value = w.see(list[i as usize]);
+            world::read(id, Place::Entry(i), id_of(value), w.me);
+            world::write(id, Place::Entry(i), 0, w.me);
+            list[i as usize] = None;
+            w.set(r, value);
+        }
+        Op::CellGet { c, i, r } => {
+            let Some((cell, id)) = cell(w, c) else { return };
+            let Some(list) = cell.get().list.try_read(w.m) else { return };
+            let value = w.see(list[i as usize]);
+            world::read(id, Place::Entry(i), id_of(value), w.me);
+            w.set(r, value);
+        }
+        _ => {}
+    }
+}
+
+/// Operations on tables.
+pub(super) fn tables(w: &mut Window<'_>, op: Op) {
+    if let Op::NewTable { c } = op {
+        let tag = world::create(Kind::Table);
+        let (leaves, nodes, witness) = (WeakMap::new(), Lock::new(WeakMap::new()), Witness(tag));
+        let gc = w.m.alloc(Table { tag, witness, leaves, nodes });
+        world::place(tag.id().unwrap_or(0), gc.as_addr());
+        let root = Rc::new(gc.root(w.m));
+        return drop(world::globals(|all| all.tables[c as usize].replace(root)));
+    }
+    let (Op::MapInsert { c, r, leaf, .. } | Op::MapGet { c, r, leaf, .. }) = op else { return };
+    let Some(root) = world::globals(|all| all.tables[c as usize].clone()) else { return };
+    let Some(key) = w.get(r) else { return };
+    let table = root.get(w.m);
+    let id = w.seen(table.tag, table.as_addr(), Kind::Table);
+    let small = if leaf { w.see_leaf(key) } else { None };
+    if leaf && small.is_none() {
+        return;
+    }
+    world::hold(w.me, REGISTERS + 1, small.map_or(0, Gc::as_addr));
+    let key_id = small.map_or(key.1, |leaf| leaf.tag.id().unwrap_or(0));
+    world::hold(w.me, REGISTERS, table.as_addr());
+    let table = table.get();
+    let Some(nodes) = table.nodes.try_write(w.m) else { return };
+    match op {
+        Op::MapInsert { s, .. } => {
+            let Some((value, value_id)) = w.get(s) else { return };
+            world::write(id, Place::Value(key_id), value_id, w.me);
+            match small {
+                Some(leaf) => table.leaves.insert(w.m, leaf, value),
+                None => nodes.insert(w.m, key.0, value),
+            };
+        }
+        Op::MapGet { s, remove, .. } => {
+            if remove {
+                world::write(id, Place::Value(key_id), 0, w.me);
+            }
+            let value = match (small, remove) {
+                (Some(leaf), false) => table.leaves.get(w.m, leaf),
+                (Some(leaf), true) => table.leaves.remove(w.m, leaf),
+                (None, false) => nodes.get(w.m, key.0),
+                (None, true) => nodes.remove(w.m, key.0),
+            };
+            let value = w.see(value);
+            if value.is_some() || !remove {
+                world::read_value(id, key_id, id_of(value), w.me, remove);
+            }
+            w.set(s, value);
+        }
+        _ => {}
+    }
+}
+
+fn row<'gc>(w: &Window<'gc>, c: u8) -> Option<(Gc<'gc, Row<'gc>>, u32)> {
+    let root = world::globals(|all| all.rows[c as usize].clone())?;
+    let gc = root.get(w.m);
+    Some((gc, w.seen(gc.tag, gc.as_addr(), Kind::Row)))
+}
+
+/// Operations on rows.
+pub(super) fn rows(w: &mut Window<'_>, op: Op) {
+    match op {
+        Op::NewRow { c, r } => {
+            let tag = world::create(Kind::Row);
+            let (id, value) = (tag.id().unwrap_or(0), w.get(r));
+            world::write(id, Place::Row, id_of(value), w.me);
+            world::write(id, Place::Row, 0, w.me);
+            let first = value.map(|(gc, _)| gc);
+            let slots = w.m.alloc_array(ROW, |i| Slot::new(first.filter(|_| i == 0)));
+            let gc = w.m.alloc(Row { tag, slots });
+            world::place(id, gc.as_addr());
+            let root = Rc::new(gc.root(w.m));
+            drop(world::globals(|all| all.rows[c as usize].replace(root)));
+        }
+        Op::RowSet { c, i, r } => {
+            let Some((row, id)) = row(w, c) else { return };
+            let value = w.get(r);
+            world::write(id, Place::Row, id_of(value), w.me);
+            row.slots.get()[i as usize].store(w.m, value.map(|(gc, _)| gc));
+        }
+        Op::RowGet { c, i, r } => {
+            let Some((row, id)) = row(w, c) else { return };
+            let value = w.see(row.slots.get()[i as usize].load(w.m));
+            world::read(id, Place::Row, id_of(value), w.me);
+            w.set(r, value);
+        }
+        _ => {}
+    }
+}
+
+/// Operations on rows, in bulk.
+pub(super) fn rows_in_bulk(w: &mut Window<'_>, op: Op) {
+    match op {
+        Op::RowShift { c } => {
+            let Some((row, _)) = row(w, c) else { return };
+            row.slots.copy_within(w.m, 1..ROW, 0);
+        }
+        Op::RowFill { c, r } => {
+            let Some((row, id)) = row(w, c) else { return };
+            let value = w.get(r);
+            world::write(id, Place::Row, id_of(value), w.me);
+            row.slots.fill(w.m, value.map(|(gc, _)| gc));
+        }
+        Op::RowCopy { c, d } => {
+            let (Some((to, _)), Some((from, _))) = (row(w, c), row(w, d)) else { return };
+            to.slots.copy_from(w.m, 0, from.slots, 0..ROW);
+        }
+        _ => {}
+    }
+}

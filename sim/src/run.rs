@@ -1,0 +1,172 @@
+//! One run: a heap, a program, a schedule.
+
+use crate::interp;
+use crate::program::{Driver, Program};
+use crate::sched::{self, Options, Report};
+use crate::strategy::Strategy;
+use crate::world::{self, Kind};
+use greyset::Heap;
+use greyset_sync::Fault;
+use greyset_sync::sim::set_fault;
+use std::cell::Cell;
+use std::panic;
+use std::rc::Rc;
+use std::sync::Once;
+
+/// Steps after which a run counts as stuck.
+const LIMIT: u64 = 100_000;
+
+/// Runs `program` under `strategy` with a rule broken, or none. After a failure this thread must not run another.
+pub fn run(program: &Program, strategy: Strategy, fault: Option<Fault>, story: bool) -> Report {
+    report_panics();
+    world::reset(program.mutators.len());
+    set_fault(fault);
+    let options = Options { strategy, limit: LIMIT, story, held: world::held };
+    let program = program.clone();
+    let report = sched::run(options, Box::new(move || main(&program)));
+    set_fault(None);
+    if report.failure.is_some() {
+        world::abandon();
+    }
+    report
+}
+
+/// Panics of tasks are failures, and nothing is printed.
+fn report_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if greyset_sync::sim::hooks().is_some() {
+                sched::fail(format!("panic: {info}"));
+            }
+            before(info);
+        }));
+    });
+}
+
+fn build(program: &Program) -> Heap {
+    let builder = Heap::builder()
+        .ignore_environment()
+        .reserve(64 << 20)
+        .gogc_off()
+        .memory_limit_off()
+        .workers(program.workers)
+        .release_cpu(0)
+        .watchdog_off()
+        .verify(true)
+        .driver(match program.driver {
+            Driver::Background => greyset::Driver::Background,
+            Driver::Inline => greyset::Driver::Inline,
+        });
+    match builder.build() {
+        Ok(heap) => heap,
+        Err(error) => sched::fail(format!("no heap: {error}")),
+    }
+}
+
+/// Task 1.
+fn main(program: &Program) {
+    let heap = build(program);
+    let queue = Rc::new(heap.finalizer_queue());
+    world::globals(|all| all.queue = Some(queue));
+    interp::prepare(&heap, &program.setup);
+    let mut tasks = Vec::new();
+    for (at, ops) in program.mutators.iter().enumerate() {
+        let (heap, ops) = (heap.clone(), ops.clone());
+        let name = format!("mutator {}", at + 1);
+        tasks.push(sched::spawn(&name, Box::new(move || interp::mutator(&heap, at + 1, &ops))));
+    }
+    let over = Rc::new(Cell::new(false));
+    let ends = Rc::clone(&over);
+    let dropper = sched::spawn("dropper", Box::new(move || drop_roots(&ends)));
+    while !tasks.iter().all(|&task| sched::is_finished(task)) {
+        if program.driver == Driver::Background {
+            heap.request_cycle();
+        }
+        sched::wait();
+    }
+    over.set(true);
+    while !sched::is_finished(dropper) {
+        sched::wait();
+    }
+    sched::calm();
+    collect(&heap, 1);
+    interp::walk(&heap);
+    verify(&heap, "with roots");
+    account(&heap);
+    if program.to_the_end {
+        return check_end(heap);
+    }
+    drop(world::take_globals());
+}
+
+/// Another thread, that only drops roots.
+fn drop_roots(over: &Cell<bool>) {
+    loop {
+        let root = world::globals(|all| all.far.pop());
+        match root {
+            Some(root) => drop(root),
+            None if over.get() => return,
+            None => sched::wait(),
+        }
+    }
+}
+
+/// What must hold when all mutators are gone: the account is right, and without roots nothing is left after two cycles.
+fn check_end(heap: Heap) {
+    drop(world::take_globals());
+    collect(&heap, 2);
+    verify(&heap, "without roots");
+    let left = heap.census();
+    if let Some(row) = left.rows().iter().find(|row| row.objects > 0) {
+        sched::fail(format!("{} {} are left without roots", row.objects, row.type_name));
+    }
+    let bytes = heap.stats().heap_bytes;
+    if bytes > 0 {
+        sched::fail(format!("the account says {bytes} bytes when nothing is left"));
+    }
+    drop(heap);
+    if let Some(left) = world::leftovers() {
+        sched::fail(left);
+    }
+}
+
+/// What the heap says has been allocated must be what was made. Sizes of slots are learnt from what is left.
+fn account(heap: &Heap) {
+    let census = heap.census();
+    let mut sum = 0;
+    for (kind, name) in [
+        (Kind::Node, "Node"),
+        (Kind::Leaf, "Leaf"),
+        (Kind::Cell, "Cell"),
+        (Kind::Table, "Table"),
+        (Kind::Row, "Row"),
+        (Kind::Row, "Array"),
+    ] {
+        let made = world::made(kind);
+        let is_it =
+            |full: &str| full.split('<').next().is_some_and(|path| path.rsplit("::").next() == Some(name));
+        let row = census.rows().iter().find(|row| is_it(row.type_name) && row.objects > 0);
+        match row {
+            Some(row) => sum += made * (row.bytes / row.objects),
+            None if made > 0 => return,
+            None => {}
+        }
+    }
+    let said = heap.stats().allocated_bytes;
+    if said != sum {
+        sched::fail(format!("the account says {said} bytes were allocated, and {sum} were"));
+    }
+}
+
+fn collect(heap: &Heap, times: usize) {
+    let mut handle = heap.mutator_named("sim");
+    (0..times).for_each(|_| handle.enter(|m| m.collect()));
+}
+
+fn verify(heap: &Heap, when: &str) {
+    if let Err(blame) = heap.verify_now() {
+        sched::fail(format!("{when}: {blame}"));
+    }
+}

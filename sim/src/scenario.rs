@@ -1,0 +1,500 @@
+//! Programs in the shape of the protocol model's counterexamples, each with some freedom: what a random program hits once in
+//! millions.
+//!
+//! A scenario is a heap of a few objects, so that a cycle takes few steps, and two or three mutators that do the delicate thing
+//! over and over, with safepoints in between in random number.
+
+use crate::program::{Driver, Field, How, NONE, Op, Program};
+use crate::rng::Rng;
+use greyset_sync::Fault;
+
+/// What it is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scenario {
+    /// A value is out of a slot and not shaded yet, while another mutator shades it and still holds it.
+    InFlight,
+    /// Loaded after T1 by one, taken out in mode Both by another.
+    BothCut,
+    /// Taken out in mode Off by one, stored in mode Both by another into what a third has made since.
+    BothStore,
+    /// Two writers of one slot, and a value that stands there in between.
+    Between,
+    /// Upgrades while marking ends.
+    Upgrade,
+    /// A weak slot is pointed elsewhere, or copied, while it is being cleared.
+    WeakSet,
+    /// A cell in mode Both.
+    Cell,
+    /// A table that is met while it is locked, or born black.
+    Table,
+    /// A dead key's address is used again.
+    DeadKey,
+    /// A leaf that is a key turns black late.
+    LeafKey,
+    /// A root is dropped while another mutator holds the object.
+    Dropped,
+    /// Buffers that go to the queue.
+    Queue,
+    /// A row is changed in bulk.
+    Bulk,
+    /// Finalizable objects, polled over several cycles.
+    Final,
+    /// Parking with runs in use.
+    Parked,
+}
+
+use Scenario::{
+    BothCut, BothStore, Bulk, Cell, DeadKey, Dropped, Final, InFlight, LeafKey, Parked, Queue, Table,
+    Upgrade, WeakSet,
+};
+
+const ALL: [Scenario; 15] = [
+    InFlight,
+    BothCut,
+    BothStore,
+    Scenario::Between,
+    Upgrade,
+    WeakSet,
+    Cell,
+    Table,
+    DeadKey,
+    LeafKey,
+    Dropped,
+    Queue,
+    Bulk,
+    Final,
+    Parked,
+];
+
+/// Any of them.
+pub fn any(rng: &mut Rng) -> Scenario {
+    ALL[rng.below(ALL.len())]
+}
+
+/// The one in whose shape the mistake shows, if random programs seldom have it.
+pub fn for_fault(fault: Fault) -> Option<Scenario> {
+    Some(match fault {
+        Fault::OneCleanRound | Fault::BlackThenQueue | Fault::AssistSilent | Fault::FullBufferSilent => {
+            InFlight
+        }
+        Fault::NoOldShadeInBoth | Fault::OneHandshake => BothCut,
+        Fault::NoInsertionShade => BothStore,
+        Fault::LoadThenStore | Fault::LoadThenStoreInBoth | Fault::LoadThenStoreInDeletion => {
+            Scenario::Between
+        }
+        Fault::DecideBlind | Fault::UpgradeUnlocked | Fault::UpgradeNotAgain | Fault::SweepBeforeT3 => {
+            Upgrade
+        }
+        Fault::WeakClearedByStore | Fault::WeakCopied => WeakSet,
+        Fault::CellNotShadedOnLock | Fault::CellNotShadedOnUnlock | Fault::ForgottenGuardIgnored => Cell,
+        Fault::DeferredNotRetried | Fault::MapInsertUnshaded => Table,
+        Fault::EphemeronsNotCleared => DeadKey,
+        Fault::LeafSilent | Fault::PokeLost | Fault::ParkForgetsWork | Fault::DetachForgetsWork => LeafKey,
+        Fault::DropClearsFirst | Fault::DropBarrier | Fault::DropFlip | Fault::RootsFreedAtT2 => Dropped,
+        Fault::MarkerBusyLate => Queue,
+        Fault::BulkUnshaded => Bulk,
+        Fault::ParkedRunsKept => Parked,
+        _ => return None,
+    })
+}
+
+const A: Field = Field::A;
+const B: Field = Field::B;
+
+struct Maker<'a> {
+    rng: &'a mut Rng,
+    /// Whether the chain has two nodes more at its head, so that markers come late to the rest.
+    deep: bool,
+}
+
+/// A program in the shape of a scenario.
+pub fn generate(rng: &mut Rng, scenario: Scenario, mutators: usize) -> Program {
+    let deep = rng.one_in(2);
+    let mut maker = Maker { rng, deep };
+    let setup = maker.setup(scenario);
+    let count = if mutators > 0 { mutators } else { 2 + usize::from(maker.rng.one_in(2)) };
+    let twists = maker.rng.below(3);
+    let mutators = (0..count).map(|me| maker.ops(scenario, me, me + twists)).collect();
+    let markers = if scenario == Queue { 2 + maker.rng.below(2) } else { 1 + maker.rng.below(2) };
+    let driver = if maker.rng.one_in(16) { Driver::Inline } else { Driver::Background };
+    Program { driver, workers: markers, setup, mutators, to_the_end: maker.rng.one_in(4) }
+}
+
+fn node(r: u8, a: u8) -> Op {
+    Op::New { r, a, b: NONE, leaf: false }
+}
+
+fn root(r: u8, g: u8) -> Op {
+    Op::Root { r, g }
+}
+
+fn from(r: u8, g: u8) -> Op {
+    Op::FromRoot { r, g }
+}
+
+fn load(r: u8, s: u8) -> Op {
+    Op::Load { r, s, field: A }
+}
+
+impl Maker<'_> {
+    fn how(&mut self) -> How {
+        [How::Store, How::Swap, How::Exchange][self.rng.below(3)]
+    }
+
+    fn cut(&mut self, r: u8, s: u8, field: Field) -> Op {
+        Op::Cut { r, s, field, how: self.how() }
+    }
+
+    fn store(&mut self, r: u8, field: Field, s: u8) -> Op {
+        Op::Store { r, field, s, how: self.how() }
+    }
+
+    /// r0 := the node of the chain whose slot is written.
+    fn head(&self, ops: &mut Vec<Op>) {
+        ops.push(from(0, 0));
+        if self.deep {
+            ops.extend([load(0, 0), load(0, 0)]);
+        }
+    }
+
+    /// Some safepoints, seldom something else that ends a window.
+    fn wait(&mut self, ops: &mut Vec<Op>) {
+        for _ in 0..[0, 0, 1, 1, 2, 3, 4, 6][self.rng.below(8)] {
+            ops.push(match self.rng.below(12) {
+                0 => Op::Leave,
+                1 => Op::Reattach,
+                2 => Op::Block,
+                _ => Op::Safepoint,
+            });
+        }
+    }
+
+    /// A chain of three under root 0, an empty node under root 1, and what the scenario needs besides.
+    fn setup(&mut self, scenario: Scenario) -> Vec<Op> {
+        let mut ops = vec![node(0, NONE), node(1, 0), node(2, 1)];
+        if self.deep {
+            ops.extend([node(2, 2), node(2, 2)]);
+        }
+        ops.extend([root(2, 0), node(3, NONE), root(3, 1)]);
+        match scenario {
+            Scenario::Between => {
+                ops.extend([node(0, NONE), node(1, 0), Op::Store { r: 3, field: A, s: 1, how: How::Store }])
+            }
+            Upgrade | WeakSet => {
+                // The second handle is on another parent of the same object, or on that object.
+                let second = if self.rng.one_in(2) { 2 } else { 0 };
+                ops.extend([
+                    node(0, NONE),
+                    node(1, 0),
+                    Op::Weaken { r: 1, w: 0, set: false },
+                    node(2, 0),
+                    Op::Weaken { r: second, w: 1, set: false },
+                ]);
+            }
+            Cell => ops.extend([node(0, NONE), node(1, 0), Op::NewCell { c: 0, r: 1 }]),
+            Table => ops.extend([
+                Op::NewTable { c: 0 },
+                node(0, NONE),
+                node(1, 0),
+                Op::MapInsert { c: 0, r: 3, s: 1, leaf: false },
+            ]),
+            DeadKey => ops.push(Op::NewTable { c: 0 }),
+            LeafKey => ops.extend([
+                Op::NewTable { c: 0 },
+                Op::New { r: 0, a: NONE, b: NONE, leaf: true },
+                node(1, NONE),
+                node(1, 1),
+                Op::WeakenLeaf { r: 0, w: 0 },
+                Op::Weaken { r: 1, w: 0, set: false },
+                Op::MapInsert { c: 0, r: 0, s: 1, leaf: true },
+            ]),
+            Dropped => ops.extend([node(0, NONE), node(1, 0), root(1, 2)]),
+            Bulk => ops.extend([
+                node(0, NONE),
+                node(1, 0),
+                Op::NewRow { c: 0, r: 1 },
+                Op::NewRow { c: 1, r: NONE },
+            ]),
+            InFlight | BothCut | BothStore | Queue | Final | Parked => {}
+        }
+        ops
+    }
+
+    fn ops(&mut self, scenario: Scenario, me: usize, role: usize) -> Vec<Op> {
+        let mut ops = Vec::new();
+        if me >= 2 && !self.rng.one_in(4) {
+            // One that only answers: it keeps phases open.
+            return vec![Op::Safepoint; 4 + self.rng.below(8)];
+        }
+        if self.rng.one_in(2) {
+            self.wait(&mut ops);
+        }
+        for _ in 0..1 + self.rng.below(4) {
+            self.role(scenario, role, &mut ops);
+            self.wait(&mut ops);
+            if self.rng.one_in(2) {
+                // The danger anew, for the next cycle.
+                ops.extend(self.setup(scenario));
+                self.wait(&mut ops);
+            }
+        }
+        ops
+    }
+
+    /// Keeps register 1 in something that was there before, or that is new.
+    fn keep(&mut self, ops: &mut Vec<Op>) {
+        match self.rng.below(5) {
+            0 => ops.push(root(1, 2)),
+            1..=2 => ops.extend([node(3, 1), root(3, 2)]),
+            3 => {
+                ops.push(from(0, 1));
+                ops.push(self.store(0, A, 1));
+            }
+            _ => ops.extend([load(2, 1), load(2, 1)]),
+        }
+    }
+
+    fn role(&mut self, scenario: Scenario, role: usize, ops: &mut Vec<Op>) {
+        let even = role.is_multiple_of(2);
+        match scenario {
+            InFlight if even => self.bounce(ops),
+            InFlight => {
+                self.head(ops);
+                ops.push(self.cut(1, 0, A));
+                if self.rng.one_in(2) {
+                    ops.extend([Op::Safepoint, Op::Garbage { n: 6 }]);
+                }
+            }
+            BothCut if even => {
+                self.head(ops);
+                ops.push(load(1, 0));
+                self.keep(ops);
+            }
+            BothCut => {
+                self.head(ops);
+                ops.push(self.cut(1, 0, A));
+            }
+            BothStore => self.both_store(even, ops),
+            Scenario::Between => self.between(role, ops),
+            Upgrade => {
+                let w = if self.rng.one_in(3) { self.rng.below(2) } else { role % 2 } as u8;
+                ops.extend([Op::Upgrade { r: 1, w }, load(2, 1), from(0, 1)]);
+                self.keep(ops);
+                if w == 0 {
+                    ops.extend([load(2, 1), Op::Upgrade { r: 3, w: 1 }]);
+                }
+            }
+            WeakSet => self.weak_set(role, ops),
+            Cell => self.cell(role, ops),
+            Table => self.table(role, ops),
+            DeadKey => self.dead_key(ops),
+            LeafKey => self.leaf_key(ops),
+            Dropped => self.dropped(even, ops),
+            Queue => {
+                self.head(ops);
+                if !even {
+                    ops.push(load(0, 0));
+                }
+                let how = self.how();
+                ops.push(Op::Hide { s: 0, field: A, how, g: (role % 3) as u8 });
+            }
+            Bulk => self.bulk(role, ops),
+            Final => self.finals(role, ops),
+            Parked => {
+                let away = [Op::Leave, Op::Block, Op::Leave][self.rng.below(3)];
+                ops.extend([node(0, NONE), away, node(1, NONE), node(2, 1), root(2, (role % 3) as u8)]);
+                self.wait(ops);
+                ops.extend([Op::Garbage { n: 2 }]);
+            }
+        }
+    }
+
+    /// A value goes into a slot that has been scanned, and out of it in the next window.
+    fn bounce(&mut self, ops: &mut Vec<Op>) {
+        let (g, field) = ([0, 1][self.rng.below(2)], if self.rng.one_in(2) { A } else { B });
+        self.head(ops);
+        ops.push(load(1, 0));
+        if g == 1 {
+            ops.push(from(0, 1));
+        }
+        let field = if g == 0 { B } else { field };
+        ops.push(self.store(0, field, 1));
+        ops.push(Op::Safepoint);
+        if g == 1 {
+            ops.push(from(0, 1));
+        } else {
+            self.head(ops);
+        }
+        ops.push(self.cut(1, 0, field));
+        ops.extend([load(2, 1), load(3, 1)]);
+        if self.rng.one_in(2) {
+            ops.push(Op::Garbage { n: 6 });
+        }
+        ops.push(load(2, 1));
+    }
+
+    fn between(&mut self, role: usize, ops: &mut Vec<Op>) {
+        match role % 3 {
+            0 => {
+                // Another value in the place of what stands there.
+                self.head(ops);
+                ops.push(self.store(0, A, 3));
+            }
+            1 => {
+                // From root 1 to root 0, then back into the hands in a later window.
+                self.head(ops);
+                ops.push(from(1, 1));
+                ops.push(self.cut(2, 1, A));
+                ops.push(self.store(0, A, 2));
+                ops.push(Op::Safepoint);
+                self.wait(ops);
+                self.head(ops);
+                ops.extend([load(1, 0), load(2, 1), load(2, 1)]);
+                self.keep(ops);
+            }
+            _ => {
+                self.head(ops);
+                ops.extend([load(1, 0), load(2, 1)]);
+                self.keep(ops);
+            }
+        }
+    }
+
+    fn weak_set(&mut self, role: usize, ops: &mut Vec<Op>) {
+        if role.is_multiple_of(2) {
+            let g = self.rng.below(2) as u8;
+            ops.extend([
+                from(1, g),
+                Op::Weaken { r: 1, w: 0, set: true },
+                load(2, 1),
+                Op::Upgrade { r: 2, w: 0 },
+            ]);
+            for _ in 0..4 {
+                ops.extend([load(3, 1), Op::Upgrade { r: 2, w: 0 }]);
+            }
+            return;
+        }
+        ops.push(Op::Duplicate { w: 1, v: 0 });
+        self.wait(ops);
+        ops.extend([Op::Upgrade { r: 1, w: 0 }, load(2, 1)]);
+    }
+
+    fn cell(&mut self, role: usize, ops: &mut Vec<Op>) {
+        match role % 4 {
+            0 => {
+                ops.push(Op::CellGet { c: 0, i: 0, r: 1 });
+                self.keep(ops);
+            }
+            1 => ops.push(Op::CellTake { c: 0, i: 0, r: 1 }),
+            2 => {
+                let forget = self.rng.one_in(2);
+                self.head(ops);
+                ops.extend([load(1, 0), Op::CellSet { c: 0, i: 0, r: 1, forget }]);
+            }
+            _ => {
+                ops.push(from(0, 0));
+                ops.push(self.cut(1, 0, A));
+                ops.extend([
+                    Op::Safepoint,
+                    Op::Safepoint,
+                    Op::CellSet { c: 0, i: 1, r: NONE, forget: false },
+                ]);
+            }
+        }
+    }
+
+    fn table(&mut self, role: usize, ops: &mut Vec<Op>) {
+        match role % 3 {
+            0 => {
+                let remove = self.rng.one_in(3);
+                ops.extend([from(0, 1), Op::MapGet { c: 0, r: 0, s: 1, leaf: false, remove }, load(2, 1)]);
+            }
+            1 => ops.extend([
+                from(0, 0),
+                load(1, 0),
+                from(2, 1),
+                Op::MapInsert { c: 0, r: 2, s: 1, leaf: false },
+            ]),
+            _ => {
+                ops.push(from(0, 0));
+                ops.push(self.cut(1, 0, A));
+                ops.extend([Op::Safepoint, Op::Safepoint, Op::NewTable { c: 0 }]);
+            }
+        }
+    }
+
+    /// A leaf that turns black by an upgrade, and what it is the key of.
+    fn leaf_key(&mut self, ops: &mut Vec<Op>) {
+        ops.extend([from(0, 1), Op::UpgradeLeaf { r: 0, w: 0 }]);
+        let end = [Op::Safepoint, Op::Leave, Op::Reattach, load(2, 0)][self.rng.below(4)];
+        ops.extend([
+            end,
+            from(0, 1),
+            Op::MapGet { c: 0, r: 0, s: 1, leaf: true, remove: self.rng.one_in(3) },
+        ]);
+        ops.extend([load(2, 1), load(2, 1), Op::Upgrade { r: 2, w: 0 }]);
+    }
+
+    fn both_store(&mut self, even: bool, ops: &mut Vec<Op>) {
+        self.head(ops);
+        if even {
+            ops.extend([load(1, 0), load(2, 1), from(2, 1)]);
+            ops.push(self.store(2, A, 1));
+            return;
+        }
+        ops.push(self.cut(1, 0, A));
+        ops.push(Op::Safepoint);
+        self.wait(ops);
+        ops.extend([node(3, NONE), root(3, 1)]);
+    }
+
+    /// A root's object goes through a slot while another mutator drops the root.
+    fn dropped(&mut self, even: bool, ops: &mut Vec<Op>) {
+        ops.push(from(1, 2));
+        if !even {
+            ops.push(Op::Unroot { g: 2, far: self.rng.one_in(2) });
+            return self.keep(ops);
+        }
+        ops.push(from(0, 1));
+        ops.push(self.store(0, A, 1));
+        let safepoints = self.rng.below(4);
+        if safepoints > 0 {
+            ops.extend(vec![Op::Safepoint; safepoints]);
+            ops.push(from(0, 1));
+        }
+        ops.push(self.cut(1, 0, A));
+        ops.extend([load(2, 1), load(2, 1)]);
+    }
+
+    /// New keys where dead ones lay.
+    fn dead_key(&mut self, ops: &mut Vec<Op>) {
+        ops.extend([node(0, NONE), node(1, NONE), Op::MapInsert { c: 0, r: 0, s: 1, leaf: false }]);
+        ops.push(if self.rng.one_in(2) { Op::Collect } else { Op::Safepoint });
+        for r in 0..4 {
+            ops.extend([node(r, NONE), Op::MapGet { c: 0, r, s: 3, leaf: false, remove: false }]);
+        }
+    }
+
+    fn bulk(&mut self, role: usize, ops: &mut Vec<Op>) {
+        ops.push(Op::RowGet { c: 0, i: 0, r: 1 });
+        match (role + self.rng.below(2)) % 4 {
+            0 => ops.push(Op::RowShift { c: 0 }),
+            1 => ops.push(Op::RowFill { c: 0, r: NONE }),
+            2 => ops.push(Op::RowCopy { c: 0, d: 1 }),
+            _ => {}
+        }
+        self.keep(ops);
+    }
+
+    fn finals(&mut self, role: usize, ops: &mut Vec<Op>) {
+        if role.is_multiple_of(2) {
+            ops.extend([node(1, NONE), node(0, 1), Op::Finalize { r: 0 }]);
+            if self.rng.one_in(3) {
+                ops.push(Op::Cleanup { r: 0 });
+            }
+            ops.push(Op::Collect);
+        }
+        ops.extend([Op::Poll { r: 1 }, load(2, 1)]);
+        self.keep(ops);
+    }
+}

@@ -1,0 +1,380 @@
+//! The scheduler: what would be threads runs as coroutines on one thread, one at a time.
+//!
+//! At every choice point of the running task the [`Strategy`] says who goes on. What it chooses is noted only where it differs
+//! from the default (go on; when the task waits or ends: the next one), so a recorded schedule is a short list of
+//! [`Switch`]es, each tied to a task and the count of that task's own steps. That keeps its meaning when others are taken out.
+//!
+//! Nothing here knows of heaps.
+
+use crate::strategy::Strategy;
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use greyset_sync::Point;
+use greyset_sync::sim::{Hooks, set_hooks};
+use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+/// Bytes of a task's stack.
+const STACK: usize = 192 << 10;
+/// Nanoseconds that a step takes on the scheduler's clock.
+const STEP_NS: u64 = 100;
+/// Nobody runs next.
+const NOBODY: usize = usize::MAX;
+
+type Body = Box<dyn FnOnce()>;
+type Yield = Yielder<(), ()>;
+
+/// A choice that differs from the default: at step `at` of `task`, task `to` goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Switch {
+    /// The task that made the step.
+    pub task: u32,
+    /// Which of its steps.
+    pub at: u32,
+    /// Who goes on.
+    pub to: u32,
+}
+
+/// Why somebody has to be chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A choice point: the task could go on.
+    Point,
+    /// It waits for another task to do something.
+    Blocked,
+    /// It sleeps until woken or until time passes.
+    Sleep,
+    /// It has ended.
+    Done,
+}
+
+/// Whether a task can run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// It can.
+    Ready,
+    /// It can, if time passes.
+    Sleeping,
+    /// It has ended.
+    Done,
+}
+
+struct Task {
+    name: String,
+    state: State,
+    /// A wake-up that has not been used.
+    token: bool,
+    steps: u32,
+    yielder: *const Yield,
+    coroutine: Option<Coroutine<(), (), (), DefaultStack>>,
+}
+
+/// A line of the story: who did what.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The task.
+    pub task: u32,
+    /// What it is about to do, or has done.
+    pub text: String,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Report {
+    /// What went wrong.
+    pub failure: Option<String>,
+    /// Choices that differ from the default, in order.
+    pub switches: Vec<Switch>,
+    /// Choice points passed.
+    pub steps: u64,
+    /// Names of the tasks; the first is task 1.
+    pub tasks: Vec<String>,
+    /// What happened, if asked for.
+    pub story: Vec<Line>,
+}
+
+/// Runs tasks.
+pub struct Scheduler {
+    tasks: Vec<Task>,
+    current: usize,
+    next: usize,
+    steps: u64,
+    limit: u64,
+    strategy: Strategy,
+    switches: Vec<Switch>,
+    failure: Option<String>,
+    story: Option<Vec<Line>>,
+    held: fn() -> Vec<usize>,
+    stacks: Vec<DefaultStack>,
+}
+
+thread_local! {
+    static RUNNING: Cell<*mut Scheduler> = const { Cell::new(ptr::null_mut()) };
+    static STACKS: Cell<Vec<DefaultStack>> = const { Cell::new(Vec::new()) };
+}
+
+/// What a run is asked for.
+pub struct Options {
+    /// Who chooses.
+    pub strategy: Strategy,
+    /// Steps after which a run counts as stuck.
+    pub limit: u64,
+    /// Whether to keep the story.
+    pub story: bool,
+    /// Addresses that open windows hold.
+    pub held: fn() -> Vec<usize>,
+}
+
+/// Runs `main` as task 1, and what it spawns, until all have ended or something is wrong.
+///
+/// After a failure the tasks are left where they are and what they hold is leaked; the thread should not be used for another
+/// run, since thread-local state of the heap is as they left it.
+pub fn run(options: Options, main: Body) -> Report {
+    let mut scheduler = Box::new(Scheduler {
+        tasks: Vec::new(),
+        current: NOBODY,
+        next: 0,
+        steps: 0,
+        limit: options.limit,
+        strategy: options.strategy,
+        switches: Vec::new(),
+        failure: None,
+        story: options.story.then(Vec::new),
+        held: options.held,
+        stacks: STACKS.take(),
+    });
+    let this: *mut Scheduler = &mut *scheduler;
+    RUNNING.set(this);
+    set_hooks(Some(&HOOKS));
+    with(|s| s.add("main", main));
+    while let Some(mut coroutine) = with(Scheduler::take_next) {
+        let result = coroutine.resume(());
+        with(|s| s.put_back(coroutine, matches!(result, CoroutineResult::Return(()))));
+    }
+    set_hooks(None);
+    RUNNING.set(ptr::null_mut());
+    scheduler.close()
+}
+
+/// Calls `f` with the scheduler of this thread. `f` must not switch tasks.
+fn with<R>(f: impl FnOnce(&mut Scheduler) -> R) -> R {
+    let running = RUNNING.get();
+    assert!(!running.is_null(), "hooks without a scheduler");
+    // SAFETY: set by `run` for as long as its scheduler lives; only this thread uses it, and no closure given here calls
+    // anything that comes back to `with` or switches tasks.
+    f(unsafe { &mut *running })
+}
+
+impl Scheduler {
+    fn add(&mut self, name: &str, body: Body) -> u32 {
+        let index = self.tasks.len();
+        let stack = self.stacks.pop().unwrap_or_else(|| match DefaultStack::new(STACK) {
+            Ok(stack) => stack,
+            Err(error) => panic!("no memory for a task's stack: {error}"),
+        });
+        let coroutine = Coroutine::with_stack(stack, move |yielder: &Yield, ()| {
+            with(|s| s.tasks[index].yielder = yielder);
+            if catch_unwind(AssertUnwindSafe(body)).is_err() {
+                fail("a task panicked".to_owned());
+            }
+        });
+        self.tasks.push(Task {
+            name: name.to_owned(),
+            state: State::Ready,
+            token: false,
+            steps: 0,
+            yielder: ptr::null(),
+            coroutine: Some(coroutine),
+        });
+        self.strategy.task_added(index);
+        index as u32 + 1
+    }
+
+    fn take_next(&mut self) -> Option<Coroutine<(), (), (), DefaultStack>> {
+        if self.failure.is_some() || self.next == NOBODY {
+            return None;
+        }
+        self.current = self.next;
+        let task = &mut self.tasks[self.current];
+        task.state = State::Ready;
+        task.coroutine.take()
+    }
+
+    fn put_back(&mut self, coroutine: Coroutine<(), (), (), DefaultStack>, ended: bool) {
+        if !ended {
+            self.tasks[self.current].coroutine = Some(coroutine);
+            return;
+        }
+        self.stacks.push(coroutine.into_stack());
+        self.tasks[self.current].state = State::Done;
+        self.next = self.choose(Kind::Done, None);
+    }
+
+    fn close(mut self: Box<Self>) -> Report {
+        for task in &mut self.tasks {
+            if let Some(mut coroutine) = task.coroutine.take() {
+                // SAFETY: what the task holds is leaked: nothing on its stack is used again, and nobody else refers to it
+                // but the heap of this run, which is leaked too.
+                unsafe { coroutine.force_reset() };
+                self.stacks.push(coroutine.into_stack());
+            }
+        }
+        STACKS.set(std::mem::take(&mut self.stacks));
+        Report {
+            failure: self.failure.take(),
+            switches: std::mem::take(&mut self.switches),
+            steps: self.steps,
+            tasks: self.tasks.iter().map(|task| task.name.clone()).collect(),
+            story: self.story.take().unwrap_or_default(),
+        }
+    }
+
+    /// Counts a step of the running task and says who goes on.
+    fn step(&mut self, kind: Kind, point: Option<Point>) -> usize {
+        self.steps += 1;
+        if self.steps > self.limit && self.failure.is_none() {
+            self.failure = Some(format!("stuck: {} steps and no end", self.limit));
+            return NOBODY;
+        }
+        self.choose(kind, point)
+    }
+
+    fn choose(&mut self, kind: Kind, point: Option<Point>) -> usize {
+        let task = &mut self.tasks[self.current];
+        task.steps += 1;
+        let at = task.steps;
+        if kind == Kind::Sleep {
+            task.state = if std::mem::take(&mut task.token) { State::Ready } else { State::Sleeping };
+        }
+        let default = self.default(kind);
+        let to = self.strategy.choose(self.current, at, kind, point, default, &Runnable(&self.tasks));
+        if to != default {
+            self.switches.push(Switch { task: self.current as u32 + 1, at, to: to as u32 + 1 });
+        }
+        to
+    }
+
+    /// Who goes on if nobody chooses: the running task if it can, else the next one that has not ended; time always passes for
+    /// those that sleep.
+    fn default(&self, kind: Kind) -> usize {
+        if kind == Kind::Point {
+            return self.current;
+        }
+        let count = self.tasks.len();
+        let mut all = (1..=count).map(|by| (self.current + by) % count);
+        all.find(|&at| self.tasks[at].state != State::Done).unwrap_or(NOBODY)
+    }
+
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        if let Some(story) = &mut self.story {
+            story.push(Line { task: self.current as u32 + 1, text: text() });
+        }
+    }
+}
+
+/// Which tasks there are and whether they can run.
+pub struct Runnable<'a>(&'a [Task]);
+
+impl Runnable<'_> {
+    /// How many tasks there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether a task can run.
+    pub fn state(&self, task: usize) -> State {
+        self.0[task].state
+    }
+
+    /// Tasks in this state, but for one.
+    pub fn others(&self, but: usize, state: State) -> impl Iterator<Item = usize> + '_ {
+        (0..self.0.len()).filter(move |&at| at != but && self.0[at].state == state)
+    }
+}
+
+/// Adds a line to the story of the run, if one is kept.
+pub fn tell(text: impl FnOnce() -> String) {
+    with(|s| s.note(text));
+}
+
+/// Starts a task; its number.
+pub fn spawn(name: &str, body: Body) -> u32 {
+    with(|s| s.add(name, body))
+}
+
+/// Whether a task has ended.
+pub fn is_finished(task: u32) -> bool {
+    with(|s| s.tasks[task as usize - 1].state == State::Done)
+}
+
+/// Something is wrong: the run ends here and does not come back.
+pub fn fail(what: String) -> ! {
+    with(|s| {
+        s.note(|| format!("FAILURE: {what}"));
+        if s.failure.is_none() {
+            s.failure = Some(what);
+        }
+    });
+    loop {
+        suspend();
+    }
+}
+
+fn suspend() {
+    let yielder = with(|s| s.tasks[s.current].yielder);
+    // SAFETY: the running task's yielder is on its own stack, below this frame.
+    unsafe { &*yielder }.suspend(());
+}
+
+fn pass(kind: Kind, point: Option<Point>) {
+    let switch = with(|s| {
+        s.next = s.step(kind, point);
+        s.next != s.current
+    });
+    if switch {
+        suspend();
+    } else if kind == Kind::Sleep {
+        with(|s| s.tasks[s.current].state = State::Ready);
+    }
+}
+
+fn at_point(point: Point) {
+    with(|s| s.note(|| format!("{point:?}")));
+    pass(Kind::Point, Some(point));
+}
+
+/// Lets others run until something may have changed.
+pub fn wait() {
+    pass(Kind::Blocked, None);
+}
+
+fn wake(task: u32) {
+    with(|s| {
+        let task = &mut s.tasks[task as usize - 1];
+        match task.state {
+            State::Sleeping => task.state = State::Ready,
+            State::Ready => task.token = true,
+            State::Done => {}
+        }
+    });
+}
+
+static HOOKS: Hooks = Hooks {
+    point: at_point,
+    blocked: wait,
+    sleep: || pass(Kind::Sleep, None),
+    spawn,
+    wake,
+    is_finished,
+    task: || with(|s| if s.current == NOBODY { 0 } else { s.current as u32 + 1 }),
+    now: || with(|s| s.steps * STEP_NS),
+    fail: |what| fail(what),
+    held: || (with(|s| s.held))(),
+};
+
+/// From here on every choice is the default.
+pub fn calm() {
+    with(|s| s.strategy = Strategy::replay(&[]));
+}

@@ -1,0 +1,98 @@
+//! What the simulated programs put into the heap. Every object carries a canary and its number.
+
+use crate::world;
+use greyset::{Array, Gc, Lock, Slot, Trace, WeakMap};
+
+/// Objects of a cell.
+pub const CELL: usize = 3;
+/// Slots of a row.
+pub const ROW: usize = 4;
+
+const MAGIC: u64 = 0x6772_6579_7365_7421;
+
+/// Canary and number.
+#[derive(Trace, Clone, Copy, Debug)]
+pub struct Tag {
+    magic: u64,
+    id: u32,
+}
+
+impl Tag {
+    /// For object `id`.
+    pub fn new(id: u32) -> Tag {
+        Tag { magic: MAGIC ^ u64::from(id).rotate_left(40), id }
+    }
+
+    /// The number, if the canary is right.
+    pub fn id(&self) -> Option<u32> {
+        (self.magic == Tag::new(self.id).magic).then_some(self.id)
+    }
+}
+
+/// The common object: two slots and a leaf. No drop glue, so mutators sweep it.
+#[derive(Trace)]
+pub struct Node<'gc> {
+    /// Who it is.
+    pub tag: Tag,
+    /// A slot.
+    pub a: Slot<'gc, Node<'gc>>,
+    /// Another.
+    pub b: Slot<'gc, Node<'gc>>,
+    /// A leaf.
+    pub leaf: Slot<'gc, Leaf>,
+}
+
+/// An object without references.
+#[derive(Trace)]
+pub struct Leaf {
+    /// Who it is.
+    pub tag: Tag,
+}
+
+/// References behind a lock.
+pub type Contents<'gc> = [Option<Gc<'gc, Node<'gc>>>; CELL];
+
+/// A guarded cell, with drop glue.
+#[derive(Trace)]
+pub struct Cell<'gc> {
+    /// Who it is.
+    pub tag: Tag,
+    /// Says when it is dropped.
+    #[trace(skip)]
+    pub witness: Witness,
+    /// What is in it.
+    pub list: Lock<'gc, Contents<'gc>>,
+}
+
+/// An ephemeron table, with drop glue.
+#[derive(Trace)]
+pub struct Table<'gc> {
+    /// Who it is.
+    pub tag: Tag,
+    /// Says when it is dropped.
+    #[trace(skip)]
+    pub witness: Witness,
+    /// From leaves to nodes.
+    pub leaves: WeakMap<'gc, Leaf, Node<'gc>>,
+    /// From nodes to nodes, under a lock: a marker that meets it taken has to come back.
+    pub nodes: Lock<'gc, WeakMap<'gc, Node<'gc>, Node<'gc>>>,
+}
+
+/// An array of slots, behind an object that says who it is.
+#[derive(Trace)]
+pub struct Row<'gc> {
+    /// Who it is.
+    pub tag: Tag,
+    /// The slots.
+    pub slots: Gc<'gc, Array<'gc, Slot<'gc, Node<'gc>>>>,
+}
+
+/// Says when the object it is part of is dropped.
+#[derive(Debug)]
+pub struct Witness(pub Tag);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        world::dropped(self.0);
+    }
+}

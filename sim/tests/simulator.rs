@@ -1,0 +1,125 @@
+//! The simulator itself: runs repeat, failures are found, shrunk and told.
+
+use greyset_sim::campaign::{self, Campaign};
+use greyset_sim::record::{Record, StrategyName, on_a_thread};
+use greyset_sim::{generate, run, shrink, story};
+use greyset_sync::Fault;
+use std::process::Command;
+
+fn campaign(seeds: u64, fault: Option<Fault>) -> Campaign {
+    Campaign { from: 0, seeds, mutators: 0, strategy: None, fault, jobs: 1 }
+}
+
+#[test]
+fn nothing_is_found_when_no_rule_is_broken() {
+    for strategy in
+        [None, Some(StrategyName::Random), Some(StrategyName::Pct), Some(StrategyName::Exhaustive)]
+    {
+        let result = campaign::run(&Campaign { strategy, ..campaign(100, None) });
+        assert!(result.found.is_none(), "{:?}", result.found);
+        assert_eq!(result.schedules, 100);
+    }
+}
+
+#[test]
+fn a_seed_repeats_exactly() {
+    let once = |seed: u64| {
+        on_a_thread(|| {
+            let program = generate::generate(seed, 0, None);
+            let report = run::run(&program, campaign::strategy(None, seed), None, true);
+            (report.steps, report.switches, report.story.len())
+        })
+    };
+    for seed in 0..40 {
+        assert_eq!(once(seed), once(seed), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_recorded_run_repeats_without_the_strategy() {
+    let found = campaign::run(&campaign(2000, Some(Fault::NoDeletionShade))).found.expect("a lost object");
+    let again = Record::parse(&found.record.to_json()).expect("what was written can be read").repeat(false);
+    let failure = again.failure.expect("it fails again");
+    assert_eq!(story::kind(&failure), story::kind(&found.failure));
+    assert_eq!(again.switches, found.record.switches);
+}
+
+#[test]
+fn a_failure_shrinks_to_a_few_operations() {
+    let found = campaign::run(&campaign(2000, Some(Fault::NoDeletionShade))).found.expect("a lost object");
+    let small = shrink::shrink(&found.record).expect("it fails again");
+    assert!(small.operations() <= 8, "{:?}", small.program);
+    assert!(small.switches.len() <= 6, "{:?}", small.switches);
+    assert!(story::tell(&small.replay(), false).contains("FAILURE"));
+    assert!(story::rust_test(&small).contains("#[test]"));
+}
+
+/// The deletion shade: mutator 2 takes an object out of its only slot and roots it after the roots have been traced.
+#[test]
+fn the_story_of_the_deletion_shade_is_kept() {
+    let text = include_str!("stories/no-deletion-shade.json");
+    let record = Record::parse(text).expect("a replay file");
+    assert!(record.repeat(false).failure.is_some());
+    let healthy = Record { fault: None, ..record };
+    assert_eq!(healthy.repeat(false).failure, None);
+}
+
+/// A mutator shades a leaf, the key of an ephemeron, after the last ephemeron pass, and detaches before the round is asked. Its
+/// note that it had marked was forgotten when the round began, and weak handles on the ephemeron's value were cleared.
+#[test]
+fn detaching_after_the_shade_of_a_leaf_keeps_marking_going() {
+    let record = Record::parse(include_str!("stories/detach-after-leaf-shade.json")).expect("a replay file");
+    assert_eq!(record.repeat(false).failure, None);
+}
+
+#[test]
+fn wrong_replay_files_are_refused_with_a_reason() {
+    let good = include_str!("stories/no-deletion-shade.json");
+    for (text, reason) in [
+        ("", "EOF"),
+        ("{}", "missing field"),
+        (&*good.replace("\"format\":1", "\"format\":9"), "format 9"),
+        (&*good.replace("no-deletion-shade", "no-such-rule"), "no fault is called"),
+        (&*good.replace("\"workers\":1", "\"workers\":99"), "99 marker threads"),
+    ] {
+        let error = Record::parse(text).expect_err("a wrong file");
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+fn gc_sim(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_gc-sim")).args(arguments).output().expect("gc-sim starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn command_line() {
+    let (code, out, _) = gc_sim(&["faults"]);
+    assert_eq!((code, out.lines().count()), (Some(0), Fault::ALL.len()));
+    assert!(out.lines().all(|line| {
+        line.split_once("  ").is_some_and(|(name, what)| !name.contains(' ') && !what.is_empty())
+    }));
+    assert_eq!(gc_sim(&["run", "--seeds", "50", "--mutators", "2"]).0, Some(0));
+    let file = std::env::temp_dir().join(format!("gc-sim-{}.json", std::process::id()));
+    let name = file.to_str().expect("a name");
+    let (code, out, _) = gc_sim(&["run", "--seeds", "2000", "--fault", "no-deletion-shade", "--out", name]);
+    assert_eq!(code, Some(1), "{out}");
+    assert_eq!(gc_sim(&["replay", name]).0, Some(1));
+    let (code, out, _) = gc_sim(&["shrink", name]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("mutator 1:") && out.contains("FAILURE"), "{out}");
+    std::fs::remove_file(&file).expect("it was written");
+    std::fs::remove_file(file.with_extension("small.json")).expect("it was written");
+    let (code, _, error) = gc_sim(&["replay", "no-such-file.json"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("no-such-file.json"), "{error}");
+    for wrong in [
+        &["run"][..],
+        &["run", "--seeds", "1", "--mutators", "5"],
+        &["run", "--seeds", "1", "--fault", "x"],
+        &[],
+    ] {
+        assert_eq!(gc_sim(wrong).0, Some(2), "{wrong:?}");
+    }
+}
