@@ -191,7 +191,10 @@ fn find(fault: Fault, seeds: u64) -> (String, bool) {
             let kind = story::kind(&found.failure);
             let healthy = Record { fault: None, ..found.record.clone() };
             if healthy.repeat(false).failure.is_some() {
-                return (format!("{} | | **fails without the fault, too**: {kind}", found.record.seed + 1), true);
+                return (
+                    format!("{} | | **fails without the fault, too**: {kind}", found.record.seed + 1),
+                    true,
+                );
             }
             // What ends in a panic or not at all has broken the heap's own tables: its neighbours may not come back.
             let whole = !kind.starts_with("panic") && !kind.starts_with("stuck");
