@@ -189,6 +189,13 @@ fn find(fault: Fault, seeds: u64) -> (String, bool) {
     match (&result.found, fault.harmless()) {
         (Some(found), _) => {
             let kind = story::kind(&found.failure);
+            let healthy = Record { fault: None, ..found.record.clone() };
+            if healthy.repeat(false).failure.is_some() {
+                return (
+                    format!("{} | | **fails without the fault, too**: {kind}", found.record.seed + 1),
+                    true,
+                );
+            }
             // What ends in a panic or not at all has broken the heap's own tables: its neighbours may not come back.
             let whole = !kind.starts_with("panic") && !kind.starts_with("stuck");
             let small = if whole { shrink::shrink(&found.record) } else { None };
