@@ -22,6 +22,10 @@ const SWEEP_PAGES: usize = 256;
 pub(crate) const NAP: Duration = Duration::from_millis(10);
 /// Shortest sleep between two givings-back, so that a wake-up for other work is not the rule.
 const LEAST_NAP: Duration = Duration::from_micros(100);
+/// Yields in vain before a marker that looks for work sleeps: somebody else has it all, or a `Lock` is held for long.
+const YIELDS: u32 = 64;
+/// Its sleep then: marking may have to wait so long for its end.
+const YIELD_NAP: Duration = Duration::from_micros(50);
 /// Longest sleep while a handshake is under way.
 const HANDSHAKE_NAP: Duration = Duration::from_millis(1);
 
@@ -120,6 +124,7 @@ impl Threads {
 fn collector_thread(shared: &Shared) {
     shared.queue.register(shared.collector.lock().marker().stealer());
     let mut before = thread_cpu_time();
+    let mut vain = 0;
     while !shared.driver.should_stop() {
         let (step, progress) = {
             let mut collector = shared.collector.lock();
@@ -133,7 +138,11 @@ fn collector_thread(shared: &Shared) {
         match step {
             Step::Worked => {}
             Step::AwaitMarkers if progress == Progress::More => {}
-            Step::AwaitMarkers => thread::yield_now(),
+            Step::AwaitMarkers => {
+                vain += 1;
+                yield_or_nap(vain);
+                continue;
+            }
             Step::AwaitMutators => thread::park_timeout(HANDSHAKE_NAP),
             Step::AwaitSweep => {
                 shared.driver.wake_sweeper();
@@ -141,7 +150,13 @@ fn collector_thread(shared: &Shared) {
             }
             Step::Idle => thread::park_timeout(NAP),
         }
+        vain = 0;
     }
+}
+
+/// What a marker does that has found nothing for the `vain`-th time in a row.
+fn yield_or_nap(vain: u32) {
+    if vain < YIELDS { thread::yield_now() } else { thread::park_timeout(YIELD_NAP) }
 }
 
 /// Marks while tracing is open.
@@ -150,6 +165,7 @@ fn marker_thread(shared: &Shared) {
     shared.queue.register(marker.stealer());
     let mut before = thread_cpu_time();
     let mut hungry = false;
+    let mut vain = 0;
     while !shared.driver.should_stop() {
         let open = shared.published.tracing() && shared.published.phase() == Phase::Mark;
         let progress = if open { marker.run(shared, tiny(BUDGET, 3)) } else { Progress::Empty };
@@ -161,8 +177,9 @@ fn marker_thread(shared: &Shared) {
             shared.queue.hungry(looking);
             hungry = looking;
         }
+        vain = if looking { vain + 1 } else { 0 };
         if looking {
-            thread::yield_now();
+            yield_or_nap(vain);
         } else if progress == Progress::Empty {
             thread::park_timeout(NAP);
         }

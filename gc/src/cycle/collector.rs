@@ -30,6 +30,16 @@ pub(crate) enum Step {
     Idle,
 }
 
+/// What a pass over the ephemeron tables came to.
+enum Ephemerons {
+    /// No value was white whose key is black.
+    Nothing,
+    /// Markers have something to do.
+    Found,
+    /// A table was locked: try again.
+    Locked,
+}
+
 enum State {
     Idle,
     /// 1: handshake 1 asked.
@@ -215,9 +225,17 @@ impl Collector {
             self.state = State::Mark;
             return Step::Worked;
         }
-        if self.ephemerons(shared) {
-            self.state = State::Mark;
-            return Step::Worked;
+        match self.ephemerons(shared) {
+            Ephemerons::Nothing => {}
+            Ephemerons::Found => {
+                self.state = State::Mark;
+                return Step::Worked;
+            }
+            // A mutator is in one of the tables: it will not be long, but there is nothing to do until then.
+            Ephemerons::Locked => {
+                self.state = State::Mark;
+                return Step::AwaitMutators;
+            }
         }
         if fault(Fault::NoRound) {
             return self.decide(shared);
@@ -228,15 +246,18 @@ impl Collector {
         self.enter(shared, State::Round { handshake, clean: 0 })
     }
 
-    /// Shades the values of ephemerons whose keys are black; whether that gave markers something to do, or has to be
-    /// tried again because a table was locked.
-    fn ephemerons(&mut self, shared: &Shared) -> bool {
+    /// Shades the values of ephemerons whose keys are black.
+    fn ephemerons(&mut self, shared: &Shared) -> Ephemerons {
         self.marker.tune(shared);
-        let more = shared.ephemerons.trace(shared, &mut self.marker);
+        let locked = shared.ephemerons.trace(shared, &mut self.marker);
         let found = self.marker.has_found();
         self.marker.hand_back(shared);
         self.marker.counters.flush(shared);
-        found || more
+        match found {
+            true => Ephemerons::Found,
+            false if locked => Ephemerons::Locked,
+            false => Ephemerons::Nothing,
+        }
     }
 
     fn ask_round(shared: &Shared) -> Handshake {
