@@ -43,7 +43,7 @@
  *   | LOCK(x)                   | fn start_writing         | handle/lock.rs       |
  *   | HELP(x), pop              | fn assist                | mutator/assist.rs    |
  *   | grey                      | struct GreyQueue         | mark/queue.rs        |
- *   | SCAN(x), v                | fn scan                  | mark/worker.rs       |
+ *   | SCAN(x), v                | fn scan                  | mark/scan.rs         |
  *   | scan < ROOTS              | struct RootCursor        | mark/roots.rs        |
  *   | dirty                     | dirty                    | heap/shared.rs       |
  *   | ask_round()               | fn ask_round             | cycle/collector.rs   |
