@@ -247,3 +247,35 @@ pub(crate) fn drive_inline(shared: &Shared, budget: usize) -> bool {
         Step::AwaitMutators | Step::Idle => false,
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::Heap;
+
+    #[test]
+    fn a_trigger_reached_as_a_cycle_began_starts_no_second_one() {
+        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let shared = heap.owner().shared();
+        let mut stepper = heap.stepper();
+        shared.driver.request_cycle(shared, Cause::Asked);
+        let _ = stepper.collector();
+        // A mutator saw phase Idle and the old trigger before the first phase was published.
+        shared.driver.trigger_reached(shared);
+        while stepper.step_any() != crate::StepOutcome::Idle {}
+        assert_eq!(shared.driver.completed(), 1);
+        assert!(!shared.driver.is_wanted());
+    }
+
+    #[test]
+    fn a_request_made_while_a_cycle_runs_starts_another() {
+        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let shared = heap.owner().shared();
+        let mut stepper = heap.stepper();
+        shared.driver.request_cycle(shared, Cause::Asked);
+        let _ = stepper.collector();
+        shared.driver.request_cycle(shared, Cause::Limit);
+        while stepper.step_any() != crate::StepOutcome::Idle {}
+        assert_eq!(shared.driver.completed(), 2);
+    }
+}

@@ -43,6 +43,11 @@ impl Survival {
         }
     }
 
+    /// The running cycle was given up: it teaches nothing.
+    pub fn abandon(&mut self) {
+        self.triggered = 0;
+    }
+
     /// Scan work in bytes expected of the running cycle: `share · scannable at its trigger`.
     pub fn expected(&self) -> u64 {
         (self.share * self.triggered as f64) as u64

@@ -362,6 +362,7 @@ impl Pacer {
     /// A cycle was given up: it teaches nothing, and what it marked counts for nothing.
     pub fn abandon_cycle(&mut self) {
         self.triggered = None;
+        self.survival.abandon();
     }
 
     /// `cpu/(wall·P)`: processor time in nanoseconds as a share of what all processors had; 0 when no time passed.

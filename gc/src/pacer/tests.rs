@@ -260,3 +260,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_heap_that_grows_is_paced_by_its_size() {
+    // Filled from nothing, everything alive: half of the way from trigger to goal is gone, and nothing has been marked.
+    let ratio = |kind| {
+        let mut pacer = Pacer::new(Settings { kind, ..settings() });
+        let start = CycleStart { live: 3 * MIB, scannable: 3 * MIB, ..CycleStart::default() };
+        pacer.start_cycle(&start).assist.work_per_byte
+    };
+    assert!(ratio(PacerKind::Reference) < 0.001);
+    assert_eq!(ratio(PacerKind::Greyset), 3.0);
+}
