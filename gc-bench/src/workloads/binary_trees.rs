@@ -2,7 +2,7 @@
 //! ones, built bottom-up from nodes of two pointers and counted. With several mutators each takes its share of the
 //! short-lived trees. An operation is one node built.
 //!
-//! Windows stay short, as in an interpreter that polls at calls and loops: what is deeper than [`WINDOW_DEPTH`] is built and
+//! Windows stay short, as in an interpreter that polls at calls and loops: what is deeper than `WINDOW_DEPTH` is built and
 //! counted in parts, with a safepoint after each.
 use crate::bench::{Bench, Budget, Outcome};
 use crate::failure::{Failure, expect_eq};
