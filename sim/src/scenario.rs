@@ -8,9 +8,19 @@ use crate::program::{Driver, Field, How, NONE, Op, Program};
 use crate::rng::Rng;
 use greyset_sync::Fault;
 
-/// What it is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scenario {
+macro_rules! scenarios {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What it is about.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Scenario {
+            $($(#[$doc])* $name,)*
+        }
+
+        const ALL: &[Scenario] = &[$(Scenario::$name),*];
+    };
+}
+
+scenarios! {
     /// A value is out of a slot and not shaded yet, while another mutator shades it and still holds it.
     InFlight,
     /// Loaded after T1 by one, taken out in mode Both by another.
@@ -47,24 +57,6 @@ use Scenario::{
     BothCut, BothStore, Bulk, Cell, DeadKey, Dropped, Final, InFlight, LeafKey, Parked, Queue, Table,
     Upgrade, WeakSet,
 };
-
-const ALL: [Scenario; 15] = [
-    InFlight,
-    BothCut,
-    BothStore,
-    Scenario::Between,
-    Upgrade,
-    WeakSet,
-    Cell,
-    Table,
-    DeadKey,
-    LeafKey,
-    Dropped,
-    Queue,
-    Bulk,
-    Final,
-    Parked,
-];
 
 /// Any of them.
 pub fn any(rng: &mut Rng) -> Scenario {

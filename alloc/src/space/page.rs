@@ -91,12 +91,6 @@ impl PageRef {
         self.word1 as u32
     }
 
-    /// The class as a number: an index into what is kept by class.
-    #[inline(always)]
-    pub fn class_number(self) -> usize {
-        self.class().0 as usize
-    }
-
     /// The span's flags.
     #[inline(always)]
     pub fn flags(self) -> SpanFlags {

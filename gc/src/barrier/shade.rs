@@ -81,10 +81,7 @@ impl Shade {
     /// Turns whatever is white in a row of colour bytes black: a cycle that cannot be trusted keeps everything.
     pub(crate) fn blacken(self, colours: &[AtomicU8]) {
         for byte in colours {
-            let old = byte.load(Relaxed);
-            if old & COLOUR_BITS == self.white {
-                byte.store(old ^ self.flip, Relaxed);
-            }
+            self.darken(byte);
         }
     }
 

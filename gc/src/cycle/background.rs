@@ -135,14 +135,11 @@ fn collector_thread(shared: &Shared) {
         let now = thread_cpu_time();
         charge(shared, now.saturating_sub(before));
         before = now;
+        vain = if step == Step::AwaitMarkers && progress == Progress::Empty { vain + 1 } else { 0 };
         match step {
             Step::Worked => {}
             Step::AwaitMarkers if progress == Progress::More => {}
-            Step::AwaitMarkers => {
-                vain += 1;
-                yield_or_nap(vain);
-                continue;
-            }
+            Step::AwaitMarkers => yield_or_nap(vain),
             Step::AwaitMutators => thread::park_timeout(HANDSHAKE_NAP),
             Step::AwaitSweep => {
                 shared.driver.wake_sweeper();
@@ -150,7 +147,6 @@ fn collector_thread(shared: &Shared) {
             }
             Step::Idle => thread::park_timeout(NAP),
         }
-        vain = 0;
     }
 }
 

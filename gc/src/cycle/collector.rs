@@ -31,7 +31,7 @@ pub(crate) enum Step {
 }
 
 /// What a pass over the ephemeron tables came to.
-enum Ephemerons {
+enum Pass {
     /// No value was white whose key is black.
     Nothing,
     /// Markers have something to do.
@@ -76,6 +76,11 @@ impl State {
     }
 }
 
+/// Whether the root table has been walked, no marker is busy and the queue is empty.
+fn nothing_grey(shared: &Shared) -> bool {
+    shared.root_cursor.is_done() && shared.queue.is_quiet()
+}
+
 /// The collector of a heap. Whoever holds its lock may step it.
 pub(crate) struct Collector {
     state: State,
@@ -115,19 +120,14 @@ impl Collector {
         let short = match &self.state {
             State::Both(_) | State::Deletion(_) | State::Round { .. } | State::Off(_) => true,
             State::Idle => !shared.roots.any_listed() && !shared.weaks.any_listed(),
-            State::Mark => self.is_marked(shared),
+            // At a glance only: the step itself looks closely.
+            State::Mark => {
+                nothing_grey(shared) && shared.ephemerons.is_empty() && !shared.queue.has_deferred()
+            }
             State::Clear(_) => is_trivial(shared) && !shared.config.verify,
             State::Sweep => shared.alloc.unswept_pages() == 0,
         };
         if short { self.step(shared) } else { Step::AwaitMarkers }
-    }
-
-    /// Whether it looks as if marking could end, at a glance.
-    fn is_marked(&self, shared: &Shared) -> bool {
-        shared.ephemerons.is_empty()
-            && !shared.queue.has_deferred()
-            && shared.root_cursor.is_done()
-            && shared.queue.is_quiet()
     }
 
     fn enter(&mut self, shared: &Shared, state: State) -> Step {
@@ -215,27 +215,9 @@ impl Collector {
     /// 3. Mark until stacks and queue are empty and ephemerons give nothing new. 4. Terminate.
     fn mark(&mut self, shared: &Shared) -> Step {
         self.pacing.revise(shared);
-        // Asked first: an object put off is grey, and only a busy marker puts one off.
-        if shared.queue.retry_deferred() || !shared.root_cursor.is_done() || !shared.queue.is_quiet() {
-            shared.driver.wake_markers();
+        if let Some(step) = self.goes_on(shared) {
             self.state = State::Mark;
-            return Step::AwaitMarkers;
-        }
-        if shared.queue.has_deferred() {
-            self.state = State::Mark;
-            return Step::Worked;
-        }
-        match self.ephemerons(shared) {
-            Ephemerons::Nothing => {}
-            Ephemerons::Found => {
-                self.state = State::Mark;
-                return Step::Worked;
-            }
-            // A mutator is in one of the tables: it will not be long, but there is nothing to do until then.
-            Ephemerons::Locked => {
-                self.state = State::Mark;
-                return Step::AwaitMutators;
-            }
+            return step;
         }
         if fault(Fault::NoRound) {
             return self.decide(shared);
@@ -246,17 +228,35 @@ impl Collector {
         self.enter(shared, State::Round { handshake, clean: 0 })
     }
 
+    /// What marking still has to do or to wait for, if anything.
+    fn goes_on(&mut self, shared: &Shared) -> Option<Step> {
+        // Asked first: an object put off is grey, and only a busy marker puts one off.
+        if shared.queue.retry_deferred() || !nothing_grey(shared) {
+            shared.driver.wake_markers();
+            return Some(Step::AwaitMarkers);
+        }
+        if shared.queue.has_deferred() {
+            return Some(Step::Worked);
+        }
+        match self.ephemerons(shared) {
+            Pass::Nothing => None,
+            Pass::Found => Some(Step::Worked),
+            // A mutator is in one of the tables: it will not be long, but there is nothing to do until then.
+            Pass::Locked => Some(Step::AwaitMutators),
+        }
+    }
+
     /// Shades the values of ephemerons whose keys are black.
-    fn ephemerons(&mut self, shared: &Shared) -> Ephemerons {
+    fn ephemerons(&mut self, shared: &Shared) -> Pass {
         self.marker.tune(shared);
         let locked = shared.ephemerons.trace(shared, &mut self.marker);
         let found = self.marker.has_found();
         self.marker.hand_back(shared);
         self.marker.counters.flush(shared);
         match found {
-            true => Ephemerons::Found,
-            false if locked => Ephemerons::Locked,
-            false => Ephemerons::Nothing,
+            true => Pass::Found,
+            false if locked => Pass::Locked,
+            false => Pass::Nothing,
         }
     }
 

@@ -31,6 +31,11 @@ pub(crate) struct DriverControl {
     tears_down: OnceLock<thread::ThreadId>,
 }
 
+/// A cause as it stands in `wanted`.
+const fn wanted_as(cause: Cause) -> u8 {
+    cause as u8 + 1
+}
+
 impl DriverControl {
     /// A driver nobody has asked yet; background threads start with the first cycle.
     pub(crate) fn new(kind: Driver) -> DriverControl {
@@ -70,7 +75,7 @@ impl DriverControl {
 
     /// A cycle is wanted because of `cause`; true if none was wanted before.
     fn want(&self, cause: Cause) -> bool {
-        self.wanted.fetch_max(cause as u8 + 1, Ordering::Relaxed) == 0
+        self.wanted.fetch_max(wanted_as(cause), Ordering::Relaxed) == 0
     }
 
     /// Asks for a cycle because of `cause`.
@@ -126,12 +131,9 @@ impl DriverControl {
         let wanted = self.wanted.swap(0, Ordering::Relaxed);
         // ORDERING: SeqCst, as in `request_full`.
         self.started.fetch_add(1, Ordering::SeqCst);
-        match wanted {
-            1 => Cause::Trigger,
-            2 => Cause::Limit,
-            // 0: `collect` has asked for one after the last had started.
-            _ => Cause::Asked,
-        }
+        // None of the two: `collect` has asked for one after the last had started.
+        let cause = [Cause::Trigger, Cause::Limit].into_iter().find(|&cause| wanted_as(cause) == wanted);
+        cause.unwrap_or(Cause::Asked)
     }
 
     /// Collector: a cycle is complete, everything is swept.
@@ -147,7 +149,7 @@ impl DriverControl {
         } else {
             // Forgets who reached the last trigger just when this cycle had begun: a second cycle at once would begin far
             // below its own.
-            let trigger = Cause::Trigger as u8 + 1;
+            let trigger = wanted_as(Cause::Trigger);
             let _ = self.wanted.compare_exchange(trigger, 0, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
@@ -253,13 +255,19 @@ mod tests {
     use super::*;
     use crate::Heap;
 
+    /// A heap whose first cycle has begun.
+    fn running() -> (Heap, crate::Stepper) {
+        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let mut stepper = heap.stepper();
+        heap.request_cycle();
+        let _ = stepper.collector();
+        (heap, stepper)
+    }
+
     #[test]
     fn a_trigger_reached_as_a_cycle_began_starts_no_second_one() {
-        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let (heap, mut stepper) = running();
         let shared = heap.owner().shared();
-        let mut stepper = heap.stepper();
-        shared.driver.request_cycle(shared, Cause::Asked);
-        let _ = stepper.collector();
         // A mutator saw phase Idle and the old trigger before the first phase was published.
         shared.driver.trigger_reached(shared);
         while stepper.step_any() != crate::StepOutcome::Idle {}
@@ -269,11 +277,8 @@ mod tests {
 
     #[test]
     fn a_request_made_while_a_cycle_runs_starts_another() {
-        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let (heap, mut stepper) = running();
         let shared = heap.owner().shared();
-        let mut stepper = heap.stepper();
-        shared.driver.request_cycle(shared, Cause::Asked);
-        let _ = stepper.collector();
         shared.driver.request_cycle(shared, Cause::Limit);
         while stepper.step_any() != crate::StepOutcome::Idle {}
         assert_eq!(shared.driver.completed(), 2);

@@ -41,6 +41,8 @@ impl Model {
     /// Takes a segment; returns which.
     fn take(&self) -> Option<usize> {
         let less = |n: usize| n.checked_sub(1);
+        // ORDERING: acquire pairs with the release in `mark`: what the segment holds is visible to who takes it. The release half
+        // carries that on to whoever takes the next one (and is acquired in `ask`).
         self.segments.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).ok()?;
         Some(self.taken.fetch_add(1, Ordering::Relaxed))
     }
@@ -53,6 +55,7 @@ impl Model {
             self.written[segment].with_mut(|value| unsafe { *value += 1 });
             self.alive.fetch_add(found, Ordering::Relaxed);
             for _ in 0..std::mem::take(&mut found) {
+                // ORDERING: release pairs with the acquires in `take` and `ask`.
                 self.segments.fetch_add(1, Ordering::Release);
             }
             // Scanned to the end.
@@ -62,6 +65,7 @@ impl Model {
     }
 
     fn ask(&self) {
+        // ORDERING: acquire pairs with the releases in `take` and `mark`.
         if self.activity.is_quiet(|| self.segments.load(Ordering::Acquire) == 0) {
             assert_eq!(self.alive.load(Ordering::Relaxed), 0, "quiet, though a segment is left");
             for written in &self.written {
@@ -80,6 +84,7 @@ fn loom_quiet_with_one_marker_that_finds_more() {
         let marker = thread::spawn(move || other.mark(1));
         model.ask();
         marker.join().expect("no panic");
+        // ORDERING: as in `ask`.
         assert!(model.activity.is_quiet(|| model.segments.load(Ordering::Acquire) == 0));
     });
 }

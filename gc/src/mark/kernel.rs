@@ -69,13 +69,13 @@ impl Kernels {
     /// The kernel for objects on pages like `page`, if it is at hand.
     #[inline(always)]
     pub(crate) fn of(&mut self, page: PageRef) -> Option<&mut Kernel> {
-        let kernel = &mut self.0[page.class_number() % KERNELS];
+        let kernel = &mut self.0[page.class().index() % KERNELS];
         (kernel.kind == page.kind()).then_some(kernel)
     }
 
     /// Puts a kernel in the place for pages like `page`; what was there is counted.
     pub(crate) fn put(&mut self, page: PageRef, kernel: Kernel, counters: &mut MarkCounters) {
-        let place = &mut self.0[page.class_number() % KERNELS];
+        let place = &mut self.0[page.class().index() % KERNELS];
         place.count(counters);
         *place = kernel;
     }

@@ -1,8 +1,8 @@
 //! The marker's loop, and how one object is scanned.
 //!
-//! Nothing here waits for memory if it can be helped: an object is fetched when it is popped and scanned [`RING`] objects
-//! later; the colour byte of a reference is fetched when the reference is met and tested [`MEETINGS`] references later. Both
-//! lists live in the frame of the loop and are empty outside of it (the two-stage prefetch of MMTk's and OCaml 5's markers).
+//! Nothing here waits for memory if it can be helped: the objects of a batch are fetched when they are popped and scanned a
+//! turn later; the colour bytes of the references met in a turn are fetched then and tested in the next one. Both lists live
+//! in the frame of the loop and are empty outside of it (the two-stage prefetch of MMTk's and OCaml 5's markers).
 
 use crate::barrier::Shaded;
 use crate::heap::Shared;

@@ -1,8 +1,7 @@
-//! The marker: one readable loop that turns grey objects black.
+//! The marker: the stack of grey objects, and where more come from.
 //!
-//! 1. Pop an address from the stack, prefetch the object, put it into the ring.
-//! 2. Take the oldest of the ring and scan it: for each reference, shade; what was white goes on the stack.
-//! 3. When stack and ring are empty: a chunk of the root table, the own deque, the global queue, another marker's deque.
+//! 1. Objects from the stack are scanned in batches (`scan`); what was white goes on the stack.
+//! 2. When the stack is empty: the own deque, a chunk of the root table, the global queue, another marker's deque.
 //!
 //! The stack is a segment of its own plus a deque of full ones that others steal from. Large arrays are scanned part by part:
 //! the rest goes back on the stack as an address with its lowest bit set. The same loop runs on marker threads, in
@@ -222,7 +221,7 @@ impl Marker {
         }
     }
 
-    /// Step 3: work from elsewhere. False when there is none.
+    /// Step 2: work from elsewhere. False when there is none.
     fn find_work(&mut self, shared: &Shared) -> bool {
         self.report_deferred(shared);
         if let Some(segment) = self.deque.pop() {
