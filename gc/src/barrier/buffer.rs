@@ -39,6 +39,27 @@ impl Segment {
         self.items.get(last).copied()
     }
 
+    /// Takes at most `most` addresses, those added last; none only if it is empty.
+    #[inline(always)]
+    pub(crate) fn pop_many(&mut self, most: usize) -> &[usize] {
+        let (len, left) = (self.len, self.len.saturating_sub(most));
+        self.len = left;
+        self.items.get(left..len).unwrap_or_default()
+    }
+
+    /// The places behind the addresses it holds: what is put into the first counts after [`Segment::grow`].
+    #[inline(always)]
+    pub(crate) fn room(&mut self) -> &mut [usize] {
+        self.items.get_mut(self.len..).unwrap_or_default()
+    }
+
+    /// The first `more` places of the room hold addresses now.
+    #[inline(always)]
+    pub(crate) fn grow(&mut self, more: usize) {
+        self.len += more;
+        debug_assert!(self.len <= SEGMENT_LEN);
+    }
+
     /// Moves the older half into a segment of its own, for somebody who has no work.
     pub(crate) fn split(&mut self) -> Box<Segment> {
         let mut half = Segment::new();
@@ -53,6 +74,11 @@ impl Segment {
     /// How many addresses it holds.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Whether it has no room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.len == SEGMENT_LEN
     }
 
     /// Whether it holds none.

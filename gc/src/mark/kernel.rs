@@ -18,34 +18,47 @@ pub(crate) fn type_of(class: &ClassInfo) -> &'static GcType {
     unsafe { &*info.cast::<GcType>() }
 }
 
-/// Room for offsets in a kernel: a power of two, so that an index is masked instead of checked.
-pub(crate) const OFFSETS: usize = Words::MAX.next_power_of_two();
-
 /// How objects of one class are scanned, copied to where the loop has it at hand.
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 pub(crate) struct Kernel {
     /// Class and flags of the pages ([`PageRef::kind`]); 0 for none.
     kind: u32,
-    /// Reference words, by their offsets.
-    pub(crate) words: usize,
+    /// How many pairs of reference words.
+    pairs: u8,
+    /// Whether there is one more.
+    odd: bool,
+    /// Offsets of the reference words in bytes: the pairs, and then the one more.
+    offsets: [[u16; 2]; PAIRS],
     /// Slot size in bytes.
     size: usize,
     /// Objects scanned with it and not counted yet.
     pub(crate) scanned: usize,
-    /// The first `words` are meant.
-    pub(crate) offsets: [u16; OFFSETS],
 }
+
+/// Room for pairs of offsets in a kernel: a power of two, so that an index is masked instead of checked.
+const PAIRS: usize = (Words::MAX / 2 + 1).next_power_of_two();
 
 impl Kernel {
     /// The kernel of no class.
-    const NONE: Kernel = Kernel { kind: 0, words: 0, size: 0, scanned: 0, offsets: [0; OFFSETS] };
+    const NONE: Kernel =
+        Kernel { kind: 0, pairs: 0, odd: false, offsets: [[0; 2]; PAIRS], size: 0, scanned: 0 };
 
     /// The kernel for objects of `size` bytes with these words, on pages like `page`.
     pub(crate) fn new(page: PageRef, size: usize, words: &Words) -> Kernel {
-        let mut offsets = [0; OFFSETS];
+        let mut offsets = [[0; 2]; PAIRS];
         let given = words.offsets();
-        offsets[..given.len()].copy_from_slice(given);
-        Kernel { kind: page.kind(), words: given.len(), size, scanned: 0, offsets }
+        offsets.as_flattened_mut()[..given.len()].copy_from_slice(given);
+        let (pairs, odd) = ((given.len() / 2) as u8, !given.len().is_multiple_of(2));
+        Kernel { kind: page.kind(), pairs, odd, offsets, size, scanned: 0 }
+    }
+
+    /// Offsets of the reference words in bytes: in pairs, and one more.
+    #[inline(always)]
+    pub(crate) fn offsets(&self) -> (&[[u16; 2]], Option<u16>) {
+        // The remainder changes nothing and spares a check.
+        let (pairs, rest) = self.offsets.split_at(self.pairs as usize % PAIRS);
+        (pairs, rest.first().filter(|_| self.odd).map(|pair| pair[0]))
     }
 
     /// Adds what it has scanned to the counters, and starts again from 0.

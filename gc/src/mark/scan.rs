@@ -4,10 +4,11 @@
 //! turn later; the colour bytes of the references met in a turn are fetched then and tested in the next one. Both lists live
 //! in the frame of the loop and are empty outside of it (the two-stage prefetch of MMTk's and OCaml 5's markers).
 
-use crate::barrier::Shaded;
+use crate::barrier::{Shade, Shaded};
 use crate::heap::Shared;
 use crate::mark::Marker;
-use crate::mark::kernel::{Kernel, OFFSETS, for_each_word, load_word, prefetch, type_of};
+use crate::mark::counters::MarkCounters;
+use crate::mark::kernel::{Kernel, for_each_word, load_word, prefetch, type_of};
 use crate::trace::{EdgeSink, EphemeronTable, GcType, Outcome, Purpose, Rows, Shape, Tracer, Words};
 use greyset_alloc::{SpanFlags, View};
 use greyset_sync::atomic::{AtomicU8, Ordering};
@@ -45,16 +46,11 @@ impl Marker {
         let mut held = self.fetch(&mut batch);
         let mut scanned = 0;
         while held > 0 || met.len > 0 {
-            let mut found = 0;
-            for &item in &batch[..held] {
-                point(Point::Scan);
-                found = self.scan(shared, view, item, &mut children, found);
-            }
+            let found = self.scan(shared, view, &batch[..held], &mut children);
             scanned += held;
             self.follow(view, &met);
-            met.len = 0;
             held = if scanned < limit { self.fetch(&mut batch) } else { 0 };
-            self.meet(view, &children[..found % ROOM], &mut met);
+            meet(view, &children[..found], &mut met);
             if shared.queue.anyone_hungry() {
                 self.share(shared);
             }
@@ -68,67 +64,70 @@ impl Marker {
     fn fetch(&mut self, batch: &mut [usize; BATCH]) -> usize {
         let mut held = 0;
         while held < tiny(BATCH, 1) {
-            let Some(item) = self.pop() else { break };
-            prefetch(item);
-            batch[held] = item;
-            held += 1;
+            let Some(items) = self.pop_many(tiny(BATCH, 1) - held) else { break };
+            for (place, &item) in batch[held..].iter_mut().zip(items) {
+                prefetch(item);
+                *place = item;
+            }
+            held += items.len();
         }
         held
     }
 
-    /// Adds the references of an object to `children`, behind the `found` first; returns how many there are then.
-    #[inline(always)]
+    /// Puts the references of a batch of objects into `children`; returns how many there are.
+    #[inline(never)]
     fn scan(
         &mut self,
         shared: &Shared,
         view: View<'_>,
-        item: usize,
+        batch: &[usize],
         children: &mut [usize; ROOM],
-        found: usize,
     ) -> usize {
-        let page = view.page(item);
-        if self.kernels.of(page).is_none() && !self.scan_slow(shared, item) {
-            return found;
-        }
-        let Some(kernel) = self.kernels.of(page) else { return found };
-        kernel.scanned += 1;
-        let mut found = found;
-        for at in 0..kernel.words {
-            let offset = kernel.offsets[at % OFFSETS];
-            // SAFETY: `item` is the base of a live object of the kernel's class: it was reached over a reference and shaded. The
-            // offsets name its reference words. (Rests of arrays have no kernel.)
-            let child = unsafe { load_word(item + offset as usize) };
-            // A null is overwritten by the next: whether there is one is anybody's guess, and a branch would be one.
-            children[found % ROOM] = child;
-            found += usize::from(child != 0);
+        let mut found = 0;
+        for &item in batch {
+            point(Point::Scan);
+            let page = view.page(item);
+            if self.kernels.of(page).is_none() && !self.scan_slow(shared, item) {
+                continue;
+            }
+            let Some(kernel) = self.kernels.of(page) else { continue };
+            kernel.scanned += 1;
+            let mut meet = |offset: u16| {
+                // SAFETY: `item` is the base of a live object of the kernel's class: it was reached over a reference and shaded.
+                // The offsets name its reference words. (Rests of arrays have no kernel.)
+                let child = unsafe { load_word(item + offset as usize) };
+                // SAFETY: a batch has at most `BATCH` objects of at most `Words::MAX` words each, and `ROOM` holds as many.
+                let place = unsafe { children.get_unchecked_mut(found) };
+                // A null is overwritten by the next: whether there is one is anybody's guess, and a branch would be one.
+                *place = child;
+                found += usize::from(child != 0);
+            };
+            let (pairs, last) = kernel.offsets();
+            for &[first, second] in pairs {
+                meet(first);
+                meet(second);
+            }
+            if let Some(last) = last {
+                meet(last);
+            }
         }
         found
-    }
-
-    /// Finds the colour bytes of the objects met and has them fetched.
-    #[inline(always)]
-    fn meet<'a>(&mut self, view: View<'a>, children: &[usize], met: &mut Met<'a>) {
-        for (at, &addr) in children.iter().enumerate() {
-            let page = view.page(addr);
-            let (colour, base) = view.locate(page, addr);
-            prefetch(std::ptr::from_ref(colour).addr());
-            let leaf = if page.flags().contains(SpanFlags::LEAF) { LEAF } else { 0 };
-            met.bases[at % ROOM] = base | leaf;
-            met.colours[at % ROOM] = colour;
-        }
-        met.len = children.len();
     }
 
     /// Marks what was met a turn ago.
     #[inline(always)]
     fn follow(&mut self, view: View<'_>, met: &Met<'_>) {
-        for (&base, &colour) in met.bases.iter().zip(&met.colours).take(met.len) {
-            if self.shade.darken(colour) {
-                match base & LEAF {
-                    0 => self.push(base),
-                    _ => self.count_leaf(view, base & !LEAF),
-                }
-            }
+        let (mut bases, mut colours) = (&met.bases[..met.len % ROOM], &met.colours[..met.len % ROOM]);
+        while !bases.is_empty() {
+            self.make_room();
+            let Marker { top, counters, shade, .. } = self;
+            let room = top.room();
+            let now = room.len().min(bases.len());
+            let (bases_now, colours_now);
+            (bases_now, bases) = bases.split_at(now);
+            (colours_now, colours) = colours.split_at(now);
+            let grey = darken_all(*shade, bases_now, colours_now, room, |leaf| count_leaf(counters, view, leaf));
+            top.grow(grey);
         }
     }
 
@@ -140,11 +139,6 @@ impl Marker {
             Shaded::Leaf { size } => self.counters.leaves(1, size),
             Shaded::Grey { base } => self.push(base),
         }
-    }
-
-    #[inline(always)]
-    fn count_leaf(&mut self, view: View<'_>, base: usize) {
-        self.counters.leaves(1, crate::barrier::size_of_object(view.space(), view.page(base)));
     }
 
     /// An object of a class that has no kernel at hand: true if it has one now and is to be scanned with it, false if it has
@@ -231,6 +225,53 @@ impl Marker {
             Err(_) => shared.trace_panicked.store(true, Ordering::Relaxed),
         }
     }
+}
+
+/// Finds the colour bytes of the objects met and has them fetched.
+#[inline(never)]
+fn meet<'a>(view: View<'a>, children: &[usize], met: &mut Met<'a>) {
+    met.len = children.len();
+    for ((&addr, base_of), colour_of) in children.iter().zip(&mut met.bases).zip(&mut met.colours) {
+        let page = view.page(addr);
+        let (colour, base) = view.locate(page, addr);
+        prefetch(std::ptr::from_ref(colour).addr());
+        let leaf = if page.flags().contains(SpanFlags::LEAF) { LEAF } else { 0 };
+        *base_of = base | leaf;
+        *colour_of = colour;
+    }
+}
+
+/// Darkens what is white, and puts what of it can hold references into `room`, which is long enough for all; returns how many
+/// those are. A function of its own, as are the other parts of a turn, so that each has the registers to itself.
+#[inline(never)]
+fn darken_all(
+    shade: Shade,
+    bases: &[usize],
+    colours: &[&AtomicU8],
+    room: &mut [usize],
+    mut leaf: impl FnMut(usize),
+) -> usize {
+    let mut grey = 0;
+    for (&base, &colour) in bases.iter().zip(colours) {
+        if !shade.darken(colour) {
+            continue;
+        }
+        if base & LEAF != 0 {
+            leaf(base & !LEAF);
+        } else {
+            debug_assert!(grey < room.len());
+            // SAFETY: of the references looked at so far, at most all but this one were grey, and `room` is as long as all.
+            let place = unsafe { room.get_unchecked_mut(grey) };
+            *place = base;
+            grey += 1;
+        }
+    }
+    grey
+}
+
+#[inline(always)]
+fn count_leaf(counters: &mut MarkCounters, view: View<'_>, base: usize) {
+    counters.leaves(1, crate::barrier::size_of_object(view.space(), view.page(base)));
 }
 
 impl Marker {

@@ -39,7 +39,7 @@ pub(crate) struct Assisted {
 
 /// A stack of grey objects and the loop that empties it.
 pub(crate) struct Marker {
-    top: Box<Segment>,
+    pub(super) top: Box<Segment>,
     deque: Worker<Box<Segment>>,
     #[allow(clippy::vec_box, reason = "segments travel boxed: 4 KiB each")]
     spare: Vec<Box<Segment>>,
@@ -249,16 +249,14 @@ impl Marker {
         }
     }
 
+    /// Takes at most `most` objects from the stack; `None` if it is empty.
     #[inline(always)]
-    pub(super) fn pop(&mut self) -> Option<usize> {
-        match self.top.pop() {
-            Some(item) => Some(item),
-            None => {
-                let segment = self.deque.pop()?;
-                self.recycle_top(segment);
-                self.top.pop()
-            }
+    pub(super) fn pop_many(&mut self, most: usize) -> Option<&[usize]> {
+        if self.top.is_empty() {
+            let segment = self.deque.pop()?;
+            self.recycle_top(segment);
         }
+        Some(self.top.pop_many(most))
     }
 
     #[inline(always)]
@@ -270,11 +268,24 @@ impl Marker {
 
     #[cold]
     fn push_slow(&mut self, item: usize) {
+        self.make_room();
+        let pushed = self.top.push(item);
+        debug_assert!(pushed, "there is room now");
+    }
+
+    /// Sees to it that the top segment is not full.
+    #[inline(always)]
+    pub(super) fn make_room(&mut self) {
+        if self.top.is_full() {
+            self.retire_full();
+        }
+    }
+
+    #[cold]
+    fn retire_full(&mut self) {
         let fresh = self.spare.pop().unwrap_or_else(Segment::new);
         let full = std::mem::replace(&mut self.top, fresh);
         self.deque.push(full);
-        let pushed = self.top.push(item);
-        debug_assert!(pushed, "a fresh segment has room");
     }
 
     /// Whether the stack holds anything.
