@@ -174,12 +174,13 @@ impl MHeap {
         for page in start.0..start.0 + span.pages() {
             let page = PageNo(page);
             take_page(pages, page)?;
-            let entry = space.page(space.page_addr(page));
-            let same = entry.start() == start
-                && entry.class() == span.class()
-                && entry.strip() == span.strip_no()
+            let addr = space.page_addr(page);
+            let entry = space.page(addr);
+            let same = entry.class() == span.class()
+                && entry.magic() == span.magic()
+                && entry.locate(addr).colour == span.strip_no().offset() + span.index_of(addr)
                 && entry.flags() == span.flags()
-                && space.span_id(start) == id;
+                && space.span_id(page) == id;
             if !same {
                 return Err(Corruption::PageEntry { page, span: id });
             }

@@ -6,7 +6,7 @@ use super::sweep::parity;
 use crate::error::OutOfMemory;
 use crate::pages::Row;
 use crate::span::{NewSpan, Place, Span, strip, strip_len};
-use crate::unit::{PAGE_SIZE, SpanClassId, SpanId};
+use crate::unit::{PAGE_SIZE, PageNo, SpanClassId, SpanId};
 use greyset_sync::atomic::Ordering;
 
 impl MHeap {
@@ -20,11 +20,12 @@ impl MHeap {
         let generation = self.sweeping.state().generation;
         let addr = self.space.page_addr(row.start);
         strip::init(self.space.strip(strip, strip_len(slots)), slots);
+        let bias = info.magic().bias(addr, strip);
         for page in row.start.0..row.end().0 {
+            self.space.set_span_id(PageNo(page), id);
             let entry = self.space.page_table().at(page as usize);
-            entry.set_span(row.start, info.magic(), strip, class, info.flags());
+            entry.set_span(info.magic(), bias, class, info.flags());
         }
-        self.space.set_span_id(row.start, id);
         self.span(id).set(NewSpan { id, addr, pages, class, strip, slots, generation }, info);
         self.sweeping.enter(parity(generation), pages);
         self.registry.central(class).spans.fetch_add(1, Ordering::Relaxed);

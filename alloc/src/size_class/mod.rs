@@ -15,7 +15,7 @@
 
 mod magic;
 
-pub(crate) use magic::Magic;
+pub(crate) use magic::{Located, Magic};
 
 use crate::unit::{PAGE_SIZE, pages_for};
 
@@ -174,6 +174,7 @@ const fn fitting_pages(slot: usize, wanted: usize) -> usize {
         let bytes = pages * PAGE_SIZE;
         if bytes >= slot && (bytes % slot) * 16 <= bytes {
             assert!(pages <= MAX_SPAN_PAGES && bytes / slot <= MAX_SLOTS);
+            assert!(Magic::of_slot(slot).is_exact(slot, bytes / slot));
             return pages;
         }
         pages += 1;

@@ -1,6 +1,7 @@
 //! Proofs over all classes: waste, coverage, exact division, and that the printed table is the real one.
 
 use super::*;
+use crate::unit::StripNo;
 use std::fmt::Write;
 
 fn classes() -> impl Iterator<Item = SizeClass> {
@@ -71,15 +72,22 @@ fn alignment_above_the_maximum_is_refused() {
 
 #[test]
 fn the_magic_index_is_exact_for_every_byte_of_every_span() {
+    // Far up in the address space and in the colour table, where sums and products wrap.
+    const START: usize = (1 << 47) - (1 << 20);
+    let strip = StripNo((1 << 29) - 512);
     for class in classes() {
         let (slot, magic) = (class.slot(), Magic::of_slot(class.slot()));
+        let bias = magic.bias(START, strip);
         let most = (0..3).map(|stage| class.span_pages(stage)).max().unwrap_or(0);
         let (mut index, mut left) = (0, slot);
         // One more than the last byte: the end of a run at the end of a span is an offset, too.
         for offset in 0..=most * PAGE_SIZE {
             assert_eq!(magic.index(offset), index, "byte {offset}, slots of {slot}");
+            let located = magic.locate(bias, START + offset);
+            assert_eq!(located.colour, strip.offset() + index, "byte {offset} of {slot}");
             if index < class.slots(most) {
-                assert_eq!(magic.index_and_first(offset), (index, left == slot), "byte {offset} of {slot}");
+                assert_eq!(located.is_first, left == slot, "byte {offset} of {slot}");
+                assert_eq!(magic.distance(bias, START + offset), slot - left, "byte {offset} of {slot}");
             }
             left -= 1;
             if left == 0 {
@@ -92,6 +100,8 @@ fn the_magic_index_is_exact_for_every_byte_of_every_span() {
 #[test]
 fn a_large_span_is_one_slot() {
     let magic = Magic::of_slot(0);
+    let located = magic.locate(magic.bias(1 << 45, StripNo(9)), (1 << 45) + (1 << 44));
+    assert_eq!(located, Located { colour: StripNo(9).offset(), is_first: false });
     assert_eq!(magic.index(0), 0);
     assert_eq!(magic.index(1 << 44), 0);
 }

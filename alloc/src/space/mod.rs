@@ -20,7 +20,9 @@ pub use view::View;
 use crate::colour::Colour;
 use crate::config::HugePages;
 use crate::os::{Os, Reservation};
+use crate::size_class::Magic;
 use crate::span::Span;
+use crate::type_info::SpanFlags;
 use crate::unit::{PAGE_SHIFT, PAGE_SIZE, PageNo, SpanClassId, SpanId, StripNo};
 use greyset_sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::io;
@@ -28,8 +30,8 @@ use std::ops::Range;
 
 /// The heap's base is aligned to this, so that huge pages fit.
 const BASE_ALIGN: usize = 2 << 20;
-/// Longest colour table: what a strip number of 32 bits can reach.
-const MAX_COLOURS: usize = (1 << 32) * StripNo::UNIT;
+/// Longest colour table: what fits above the fraction of a product ([`Magic`]). Enough for 128 GiB of the smallest slots.
+const MAX_COLOURS: usize = 1 << (u64::BITS - Magic::FRACTION);
 
 /// A heap's reserved addresses and its tables.
 ///
@@ -42,7 +44,7 @@ pub struct Space {
     pages: Table<PageEntry>,
     colours: Table<AtomicU8>,
     classes: Table<ClassInfo>,
-    /// For the first page of each span, its number.
+    /// For each page of a span, the span's number.
     span_of: Table<AtomicU32>,
     spans: Table<Span>,
     heap: Reservation,
@@ -134,16 +136,10 @@ impl Space {
         self.pages.at(addr.wrapping_sub(self.base) >> PAGE_SHIFT).read()
     }
 
-    /// Index of the object that contains `addr` in its span. One multiplication.
-    #[inline(always)]
-    pub fn index_of(&self, page: PageRef, addr: usize) -> usize {
-        page.magic().index(addr.wrapping_sub(self.page_addr(page.start())))
-    }
-
-    /// The colour byte of the object that contains `addr`, of which `page` is the page.
+    /// The colour byte of the object that contains `addr`, of which `page` is the page. One multiplication.
     #[inline(always)]
     pub fn colour_at(&self, page: PageRef, addr: usize) -> &AtomicU8 {
-        self.colours.at(page.strip().offset().wrapping_add(self.index_of(page, addr)))
+        self.colours.at(page.locate(addr).colour)
     }
 
     /// The class of the page's span.
@@ -158,17 +154,19 @@ impl Space {
         self.classes.at(class.index())
     }
 
-    /// First address of the object that contains `addr`, of which `page` is the page.
-    #[inline(always)]
+    /// First address of the object that contains `addr`, of which `page` is the page. A division.
+    #[inline]
     pub fn base_of(&self, page: PageRef, addr: usize) -> usize {
-        let start = self.page_addr(page.start());
-        start.wrapping_add(self.index_of(page, addr).wrapping_mul(self.class(page).slot()))
+        match page.flags().contains(SpanFlags::LARGE) {
+            false => addr.wrapping_sub(page.distance(addr)),
+            true => self.span_at(addr).addr(),
+        }
     }
 
-    /// The span of a page that is in use.
+    /// The span that contains `addr`, which is in a page in use.
     #[inline]
-    pub fn span(&self, page: PageRef) -> &Span {
-        self.span_by_id(self.span_id(page.start()))
+    pub fn span_at(&self, addr: usize) -> &Span {
+        self.span_by_id(self.span_id(self.page_no(addr)))
     }
 
     /// First address of the object that contains `addr`, and its span; `None` for an address outside the heap, in a free
@@ -183,21 +181,22 @@ impl Space {
         if !page.is_used() {
             return None;
         }
-        let span = self.span(page);
-        if self.index_of(page, addr) >= span.slots() {
+        let span = self.span_at(addr);
+        if span.index_of(addr) >= span.slots() {
             return None;
         }
         let colour = Colour::of(self.colour_at(page, addr).load(Relaxed));
         colour.is_live().then(|| (self.base_of(page, addr), span))
     }
 
-    /// Number of the span that starts at `start`.
-    pub(crate) fn span_id(&self, start: PageNo) -> SpanId {
-        SpanId(self.span_of.at(start.index()).load(Relaxed))
+    /// Number of the span that `page`, which is in use, belongs to.
+    pub(crate) fn span_id(&self, page: PageNo) -> SpanId {
+        SpanId(self.span_of.at(page.index()).load(Relaxed))
     }
 
-    pub(crate) fn set_span_id(&self, start: PageNo, id: SpanId) {
-        self.span_of.at(start.index()).store(id.0, Relaxed);
+    /// Makes a page part of a span.
+    pub(crate) fn set_span_id(&self, page: PageNo, id: SpanId) {
+        self.span_of.at(page.index()).store(id.0, Relaxed);
     }
 
     /// The span of this number.

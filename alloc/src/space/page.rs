@@ -3,30 +3,30 @@
 //! An entry is two words, each read with one relaxed load. For a page of a span:
 //!
 //! ```text
-//! word 0 = start page of the span (high 32 bits) | magic (low 32 bits)
-//! word 1 = strip (high 32 bits) | class (24 bits) | flags (8 bits)
+//! word 0 = class (24 bits) | flags (8 bits) | magic (low 32 bits)
+//! word 1 = bias of the span
 //! ```
 //!
 //! For the first and last page of a row of free pages, class 0 and a tag in the flags say so:
 //!
 //! ```text
-//! word 0 = next row in its list | previous row (first page only)
-//! word 1 = pages of the row (high 32 bits) | 0 | tag
+//! word 0 = 0 | tag | pages of the row (low 32 bits)
+//! word 1 = next row in its list (high 32 bits) | previous row (first page only)
 //! ```
 //!
 //! Every other free page has two zero words. Entries of free pages are touched under the page heap's lock only.
 
 use super::table::Zeroed;
-use crate::size_class::Magic;
+use crate::size_class::{Located, Magic};
 use crate::type_info::SpanFlags;
-use crate::unit::{PageNo, SpanClassId, StripNo};
+use crate::unit::SpanClassId;
 use greyset_sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A page's entry in the page table.
 ///
 /// # Invariants
 /// 1. For a page of a span both words describe that span from before its address is first handed out until it is freed.
-/// 2. The class in word 1 of any other page is 0.
+/// 2. The class in word 0 of any other page is 0.
 #[repr(C, align(16))]
 pub(crate) struct PageEntry {
     word0: AtomicU64,
@@ -54,47 +54,55 @@ pub(crate) enum Backing {
 
 const TAG_COMMITTED: u64 = 0x40;
 const TAG_RELEASED: u64 = 0x80;
-const CLASS_SHIFT: u32 = 8;
-const CLASS_MASK: u64 = (1 << 24) - 1;
+/// Class and flags are above this bit of word 0.
+const KIND_SHIFT: u32 = 32;
+/// The class is above this bit of word 0.
+const CLASS_SHIFT: u32 = KIND_SHIFT + 8;
 
 /// Most span classes a heap can have: what 24 bits can name.
 pub(crate) const MAX_CLASSES: usize = 1 << 24;
 
 impl PageRef {
-    /// First page of the span.
-    #[inline(always)]
-    pub fn start(self) -> PageNo {
-        PageNo((self.word0 >> 32) as u32)
-    }
-
     /// Multiplier that finds the object.
     #[inline(always)]
     pub(crate) fn magic(self) -> Magic {
         Magic(self.word0 as u32)
     }
 
-    /// The span's colour strip.
+    /// Where the colour byte of `addr` is, of which this is the page.
     #[inline(always)]
-    pub fn strip(self) -> StripNo {
-        StripNo((self.word1 >> 32) as u32)
+    pub(crate) fn locate(self, addr: usize) -> Located {
+        self.magic().locate(self.word1, addr)
+    }
+
+    /// How many bytes behind its object's first `addr` is; not for the object of a large span.
+    #[inline]
+    pub(crate) fn distance(self, addr: usize) -> usize {
+        self.magic().distance(self.word1, addr)
     }
 
     /// The span's class; [`SpanClassId::NONE`] for a free page.
     #[inline(always)]
     pub fn class(self) -> SpanClassId {
-        SpanClassId(((self.word1 >> CLASS_SHIFT) & CLASS_MASK) as u32)
+        SpanClassId((self.word0 >> CLASS_SHIFT) as u32)
     }
 
     /// Class and flags in one number, never 0 for a page of a span: equal for pages whose objects are alike.
     #[inline(always)]
     pub fn kind(self) -> u32 {
-        self.word1 as u32
+        (self.word0 >> KIND_SHIFT) as u32
+    }
+
+    /// The class in a [`PageRef::kind`].
+    #[inline(always)]
+    pub fn class_of_kind(kind: u32) -> SpanClassId {
+        SpanClassId(kind >> (CLASS_SHIFT - KIND_SHIFT))
     }
 
     /// The span's flags.
     #[inline(always)]
     pub fn flags(self) -> SpanFlags {
-        SpanFlags::from_bits_truncate(self.word1 as u8)
+        SpanFlags::from_bits_truncate((self.word0 >> KIND_SHIFT) as u8)
     }
 
     /// Whether the page belongs to a span.
@@ -108,8 +116,8 @@ impl PageRef {
         if self.is_used() {
             return None;
         }
-        let pages = (self.word1 >> 32) as u32;
-        match self.word1 & 0xff {
+        let pages = self.word0 as u32;
+        match (self.word0 >> KIND_SHIFT) & 0xff {
             TAG_COMMITTED => Some((Backing::Committed, pages)),
             TAG_RELEASED => Some((Backing::Released, pages)),
             _ => None,
@@ -129,26 +137,26 @@ impl PageEntry {
         PageRef { word0: self.word0.load(Relaxed), word1: self.word1.load(Relaxed) }
     }
 
-    /// Makes the page part of the span that starts at `start`.
+    /// Class and flags, as [`PageRef::kind`].
+    #[inline(always)]
+    pub(crate) fn kind(&self) -> u32 {
+        (self.word0.load(Relaxed) >> KIND_SHIFT) as u32
+    }
+
+    /// Makes the page part of a span with this [`Magic::bias`].
     #[inline]
-    pub(crate) fn set_span(
-        &self,
-        start: PageNo,
-        magic: Magic,
-        strip: StripNo,
-        class: SpanClassId,
-        flags: SpanFlags,
-    ) {
-        let class = u64::from(class.0) & CLASS_MASK;
-        self.word0.store(u64::from(start.0) << 32 | u64::from(magic.0), Relaxed);
-        self.word1.store(u64::from(strip.0) << 32 | class << CLASS_SHIFT | u64::from(flags.bits()), Relaxed);
+    pub(crate) fn set_span(&self, magic: Magic, bias: u64, class: SpanClassId, flags: SpanFlags) {
+        debug_assert!(class.index() < MAX_CLASSES);
+        let kind = u64::from(class.0) << CLASS_SHIFT | u64::from(flags.bits()) << KIND_SHIFT;
+        self.word0.store(kind | u64::from(magic.0), Relaxed);
+        self.word1.store(bias, Relaxed);
     }
 
     /// Makes the page a free one inside a row.
     #[inline]
     pub(crate) fn clear(&self) {
-        self.word1.store(0, Relaxed);
         self.word0.store(0, Relaxed);
+        self.word1.store(0, Relaxed);
     }
 
     /// Makes the page the first or last one of a row of free pages.
@@ -158,26 +166,27 @@ impl PageEntry {
             Backing::Committed => TAG_COMMITTED,
             Backing::Released => TAG_RELEASED,
         };
-        self.word1.store(u64::from(pages) << 32 | tag, Relaxed);
+        self.word0.store(tag << KIND_SHIFT | u64::from(pages), Relaxed);
     }
 
     /// Links of the row that begins here: next and previous first page.
     #[inline]
     pub(crate) fn links(&self) -> (u32, u32) {
-        let word0 = self.word0.load(Relaxed);
-        ((word0 >> 32) as u32, word0 as u32)
+        let word1 = self.word1.load(Relaxed);
+        ((word1 >> 32) as u32, word1 as u32)
     }
 
     /// Sets the links of the row that begins here.
     #[inline]
     pub(crate) fn set_links(&self, next: u32, previous: u32) {
-        self.word0.store(u64::from(next) << 32 | u64::from(previous), Relaxed);
+        self.word1.store(u64::from(next) << 32 | u64::from(previous), Relaxed);
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::unit::StripNo;
 
     fn blank() -> PageEntry {
         PageEntry { word0: AtomicU64::new(0), word1: AtomicU64::new(0) }
@@ -187,12 +196,15 @@ mod tests {
     fn what_is_set_is_read() {
         let entry = blank();
         let flags = SpanFlags::LEAF | SpanFlags::TINY;
-        entry.set_span(PageNo(u32::MAX), Magic(7), StripNo(u32::MAX), SpanClassId(0xff_ffff), flags);
+        let magic = Magic::of_slot(48);
+        let (start, strip) = ((1 << 47) - (1 << 16), StripNo((1 << 29) - 16));
+        entry.set_span(magic, magic.bias(start, strip), SpanClassId(0xff_ffff), flags);
         let page = entry.read();
-        assert_eq!(
-            (page.start(), page.magic(), page.strip()),
-            (PageNo(u32::MAX), Magic(7), StripNo(u32::MAX))
-        );
+        assert_eq!(page.magic(), magic);
+        assert_eq!(page.locate(start + 96), Located { colour: strip.offset() + 2, is_first: true });
+        assert_eq!(page.locate(start + 95), Located { colour: strip.offset() + 1, is_first: false });
+        assert_eq!((page.distance(start + 96), page.distance(start + 95)), (0, 47));
+        assert_eq!(page.kind(), entry.kind());
         assert_eq!((page.class(), page.flags()), (SpanClassId(0xff_ffff), flags));
         assert_eq!(page.free_row(), None);
     }

@@ -73,20 +73,19 @@ impl<'a> View<'a> {
         self.pages.at(addr.wrapping_sub(self.base) >> PAGE_SHIFT).read()
     }
 
-    /// As [`Space::colour_at`].
+    /// What [`PageRef::kind`] says of the page that contains `addr`: one relaxed load.
     #[inline(always)]
-    pub fn colour_at(self, page: PageRef, addr: usize) -> &'a AtomicU8 {
-        let offset = addr.wrapping_sub(self.base).wrapping_sub(page.start().offset());
-        self.colours.at(page.strip().offset().wrapping_add(page.magic().index(offset)))
+    pub fn kind(self, addr: usize) -> u32 {
+        debug_assert!(self.space.contains(addr), "{addr:#x} is not in this heap");
+        self.pages.at(addr.wrapping_sub(self.base) >> PAGE_SHIFT).kind()
     }
 
     /// Colour byte and first address of the object that contains `addr`, of which `page` is the page. One multiplication for
     /// an address that is an object's first, as most are.
     #[inline(always)]
     pub fn locate(self, page: PageRef, addr: usize) -> (&'a AtomicU8, usize) {
-        let offset = addr.wrapping_sub(self.base).wrapping_sub(page.start().offset());
-        let (index, is_first) = page.magic().index_and_first(offset);
-        let colour = self.colours.at(page.strip().offset().wrapping_add(index));
-        (colour, if is_first { addr } else { self.space.base_of(page, addr) })
+        let located = page.locate(addr);
+        let colour = self.colours.at(located.colour);
+        (colour, if located.is_first { addr } else { self.space.base_of(page, addr) })
     }
 }

@@ -181,7 +181,13 @@ impl Span {
     /// Index of the object that contains `addr`.
     #[inline]
     pub fn index_of(&self, addr: usize) -> usize {
-        Magic(self.magic.load(Relaxed)).index(addr.wrapping_sub(self.addr()))
+        self.magic().index(addr.wrapping_sub(self.addr()))
+    }
+
+    /// Multiplier that finds an object in it.
+    #[inline]
+    pub(crate) fn magic(&self) -> Magic {
+        Magic(self.magic.load(Relaxed))
     }
 
     /// Objects that were alive after the last sweep; 0 if it has not been swept yet.

@@ -23,7 +23,7 @@ fn some_heap() -> (MHeap, Vec<usize>) {
 }
 
 fn span_of(heap: &MHeap, addr: usize) -> &Span {
-    heap.space().span(heap.space().page(addr))
+    heap.space().span_at(addr)
 }
 
 fn entry(heap: &MHeap, addr: usize) -> &PageEntry {
@@ -39,8 +39,10 @@ fn a_wrong_page_entry() {
     let (heap, addrs) = some_heap();
     let (span, page) = (span_of(&heap, addrs[0]), heap.space().page(addrs[0]));
     let flags = page.flags() ^ SpanFlags::LEAF;
-    entry(&heap, addrs[0]).set_span(page.start(), page.magic(), page.strip(), page.class(), flags);
-    assert_eq!(found(&heap), Corruption::PageEntry { page: page.start(), span: span.id() });
+    let bias = page.magic().bias(span.addr(), span.strip_no());
+    entry(&heap, addrs[0]).set_span(page.magic(), bias, page.class(), flags);
+    let wrong = heap.space().page_no(span.addr());
+    assert_eq!(found(&heap), Corruption::PageEntry { page: wrong, span: span.id() });
 }
 
 #[test]
@@ -101,13 +103,8 @@ fn a_span_of_impossible_shape() {
     (shape.slots, shape.strip) = (span.slots() + 1, StripNo(span_of(&heap, addrs[199]).strip_no().0));
     span.set(shape, class);
     assert!(matches!(found(&heap), Corruption::PageEntry { .. }));
-    entry(&heap, start).set_span(
-        heap.space().page_no(start),
-        heap.space().page(start).magic(),
-        shape.strip,
-        shape.class,
-        span.flags(),
-    );
+    let magic = span.magic();
+    entry(&heap, start).set_span(magic, magic.bias(start, shape.strip), shape.class, span.flags());
     assert!(matches!(found(&heap), Corruption::StripTwice { .. }));
 }
 

@@ -59,7 +59,7 @@ impl Shade {
             return Shaded::Already;
         }
         if page.flags().contains(SpanFlags::LEAF) {
-            Shaded::Leaf { size: size_of_object(view.space(), page) }
+            Shaded::Leaf { size: size_of_object(view.space(), page, base) }
         } else {
             Shaded::Grey { base }
         }
@@ -100,11 +100,11 @@ impl Shade {
     }
 }
 
-/// Bytes of the slot that an object on this page has.
+/// Bytes of the slot that the object at `base`, on this page, has.
 #[inline(always)]
-pub(crate) fn size_of_object(space: &Space, page: PageRef) -> usize {
+pub(crate) fn size_of_object(space: &Space, page: PageRef, base: usize) -> usize {
     match space.class(page).slot() {
-        0 => space.span(page).object_bytes(),
+        0 => space.span_at(base).object_bytes(),
         slot => slot,
     }
 }

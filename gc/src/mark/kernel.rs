@@ -44,13 +44,13 @@ impl Kernel {
     const NONE: Kernel =
         Kernel { kind: 0, pairs: 0, odd: false, offsets: [[0; 2]; PAIRS], size: 0, scanned: 0 };
 
-    /// The kernel for objects of `size` bytes with these words, on pages like `page`.
-    pub(crate) fn new(page: PageRef, size: usize, words: &Words) -> Kernel {
+    /// The kernel for objects of `size` bytes with these words, on pages of this kind.
+    pub(crate) fn new(kind: u32, size: usize, words: &Words) -> Kernel {
         let mut offsets = [[0; 2]; PAIRS];
         let given = words.offsets();
         offsets.as_flattened_mut()[..given.len()].copy_from_slice(given);
         let (pairs, odd) = ((given.len() / 2) as u8, !given.len().is_multiple_of(2));
-        Kernel { kind: page.kind(), pairs, odd, offsets, size, scanned: 0 }
+        Kernel { kind, pairs, odd, offsets, size, scanned: 0 }
     }
 
     /// Offsets of the reference words in bytes: in pairs, and one more.
@@ -79,16 +79,22 @@ impl Kernels {
         Kernels([Kernel::NONE; KERNELS])
     }
 
-    /// The kernel for objects on pages like `page`, if it is at hand.
+    /// The kernel for objects on pages of this kind, if it is at hand.
     #[inline(always)]
-    pub(crate) fn of(&mut self, page: PageRef) -> Option<&mut Kernel> {
-        let kernel = &mut self.0[page.class().index() % KERNELS];
-        (kernel.kind == page.kind()).then_some(kernel)
+    pub(crate) fn of(&mut self, kind: u32) -> Option<&mut Kernel> {
+        let kernel = self.place(kind);
+        (kernel.kind == kind).then_some(kernel)
     }
 
-    /// Puts a kernel in the place for pages like `page`; what was there is counted.
-    pub(crate) fn put(&mut self, page: PageRef, kernel: Kernel, counters: &mut MarkCounters) {
-        let place = &mut self.0[page.class().index() % KERNELS];
+    /// Where the kernel for this kind is if it is at hand.
+    #[inline(always)]
+    fn place(&mut self, kind: u32) -> &mut Kernel {
+        &mut self.0[PageRef::class_of_kind(kind).index() % KERNELS]
+    }
+
+    /// Puts a kernel in its place; what was there is counted.
+    pub(crate) fn put(&mut self, kernel: Kernel, counters: &mut MarkCounters) {
+        let place = self.place(kernel.kind);
         place.count(counters);
         *place = kernel;
     }

@@ -86,11 +86,11 @@ impl Marker {
         let mut found = 0;
         for &item in batch {
             point(Point::Scan);
-            let page = view.page(item);
-            if self.kernels.of(page).is_none() && !self.scan_slow(shared, item) {
+            let kind = view.kind(item);
+            if self.kernels.of(kind).is_none() && !self.scan_slow(shared, item) {
                 continue;
             }
-            let Some(kernel) = self.kernels.of(page) else { continue };
+            let Some(kernel) = self.kernels.of(kind) else { continue };
             kernel.scanned += 1;
             let mut meet = |offset: u16| {
                 // SAFETY: `item` is the base of a live object of the kernel's class: it was reached over a reference and shaded.
@@ -152,9 +152,9 @@ impl Marker {
         }
         let page = view.page(item);
         let ty = type_of(view.space().class(page));
-        let size = crate::barrier::size_of_object(view.space(), page);
+        let size = crate::barrier::size_of_object(view.space(), page, item);
         if let Shape::Words(words) = &ty.shape {
-            self.kernels.put(page, Kernel::new(page, size, words), &mut self.counters);
+            self.kernels.put(Kernel::new(page.kind(), size, words), &mut self.counters);
             return true;
         }
         self.counters.scan_many(1, size);
@@ -271,7 +271,7 @@ fn darken_all(
 
 #[inline(always)]
 fn count_leaf(counters: &mut MarkCounters, view: View<'_>, base: usize) {
-    counters.leaves(1, crate::barrier::size_of_object(view.space(), view.page(base)));
+    counters.leaves(1, crate::barrier::size_of_object(view.space(), view.page(base), base));
 }
 
 impl Marker {
