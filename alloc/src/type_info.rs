@@ -12,8 +12,8 @@ bitflags! {
     /// What is the same for every object of a span, as far as marker and sweeper care.
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
     pub struct SpanFlags: u8 {
-        /// Objects hold no references: nothing to scan.
-        const LEAF = 1;
+        /// Objects hold no references: nothing to scan. The highest bit, next to the class in a page entry.
+        const LEAF = 1 << 7;
         /// The type has drop glue: only [`crate::Role::Background`] sweeps such spans.
         const DROP = 1 << 1;
         /// One object over [`crate::MAX_SMALL`] bytes, a span of its own.

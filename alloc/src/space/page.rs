@@ -3,14 +3,14 @@
 //! An entry is two words, each read with one relaxed load. For a page of a span:
 //!
 //! ```text
-//! word 0 = class (24 bits) | flags (8 bits) | magic (low 32 bits)
+//! word 0 = class (16 bits) | flags (8 bits) | 0 (8 bits) | magic (low 32 bits)
 //! word 1 = bias of the span
 //! ```
 //!
 //! For the first and last page of a row of free pages, class 0 and a tag in the flags say so:
 //!
 //! ```text
-//! word 0 = 0 | tag | pages of the row (low 32 bits)
+//! word 0 = 0 (16 bits) | tag (8 bits) | 0 (8 bits) | pages of the row (low 32 bits)
 //! word 1 = next row in its list (high 32 bits) | previous row (first page only)
 //! ```
 //!
@@ -52,17 +52,20 @@ pub(crate) enum Backing {
     Released,
 }
 
-const TAG_COMMITTED: u64 = 0x40;
-const TAG_RELEASED: u64 = 0x80;
-/// Class and flags are above this bit of word 0.
-const KIND_SHIFT: u32 = 32;
+const TAG_COMMITTED: u64 = 0x20;
+const TAG_RELEASED: u64 = 0x40;
+/// The flags are above this bit of word 0.
+const FLAGS_SHIFT: u32 = 40;
 /// The class is above this bit of word 0.
-const CLASS_SHIFT: u32 = KIND_SHIFT + 8;
+const CLASS_SHIFT: u32 = FLAGS_SHIFT + 8;
 
-/// Most span classes a heap can have: what 24 bits can name.
-pub(crate) const MAX_CLASSES: usize = 1 << 24;
+/// Most span classes a heap can have: what 16 bits can name. One is a type in slots of one size.
+pub(crate) const MAX_CLASSES: usize = 1 << (u64::BITS - CLASS_SHIFT);
 
 impl PageRef {
+    /// A tag has nothing below this bit.
+    pub const TAG_SHIFT: u32 = CLASS_SHIFT - 1;
+
     /// Multiplier that finds the object.
     #[inline(always)]
     pub(crate) fn magic(self) -> Magic {
@@ -87,22 +90,28 @@ impl PageRef {
         SpanClassId((self.word0 >> CLASS_SHIFT) as u32)
     }
 
-    /// Class and flags in one number, never 0 for a page of a span: equal for pages whose objects are alike.
+    /// Class, and whether it is one of leaves, in the bits from [`PageRef::TAG_SHIFT`] on.
     #[inline(always)]
-    pub fn kind(self) -> u32 {
-        (self.word0 >> KIND_SHIFT) as u32
+    pub fn tag(self) -> u64 {
+        self.word0 & (u64::MAX << PageRef::TAG_SHIFT)
     }
 
-    /// The class in a [`PageRef::kind`].
+    /// The class in a [`PageRef::tag`], whatever is in the bits below.
     #[inline(always)]
-    pub fn class_of_kind(kind: u32) -> SpanClassId {
-        SpanClassId(kind >> (CLASS_SHIFT - KIND_SHIFT))
+    pub fn class_of_tag(tag: u64) -> SpanClassId {
+        SpanClassId((tag >> CLASS_SHIFT) as u32)
+    }
+
+    /// Whether a [`PageRef::tag`] is that of a class of leaves.
+    #[inline(always)]
+    pub fn tag_is_leaf(tag: u64) -> bool {
+        tag & (u64::from(SpanFlags::LEAF.bits()) << FLAGS_SHIFT) != 0
     }
 
     /// The span's flags.
     #[inline(always)]
     pub fn flags(self) -> SpanFlags {
-        SpanFlags::from_bits_truncate((self.word0 >> KIND_SHIFT) as u8)
+        SpanFlags::from_bits_truncate((self.word0 >> FLAGS_SHIFT) as u8)
     }
 
     /// Whether the page belongs to a span.
@@ -117,7 +126,7 @@ impl PageRef {
             return None;
         }
         let pages = self.word0 as u32;
-        match (self.word0 >> KIND_SHIFT) & 0xff {
+        match (self.word0 >> FLAGS_SHIFT) & 0xff {
             TAG_COMMITTED => Some((Backing::Committed, pages)),
             TAG_RELEASED => Some((Backing::Released, pages)),
             _ => None,
@@ -137,18 +146,12 @@ impl PageEntry {
         PageRef { word0: self.word0.load(Relaxed), word1: self.word1.load(Relaxed) }
     }
 
-    /// Class and flags, as [`PageRef::kind`].
-    #[inline(always)]
-    pub(crate) fn kind(&self) -> u32 {
-        (self.word0.load(Relaxed) >> KIND_SHIFT) as u32
-    }
-
     /// Makes the page part of a span with this [`Magic::bias`].
     #[inline]
     pub(crate) fn set_span(&self, magic: Magic, bias: u64, class: SpanClassId, flags: SpanFlags) {
         debug_assert!(class.index() < MAX_CLASSES);
-        let kind = u64::from(class.0) << CLASS_SHIFT | u64::from(flags.bits()) << KIND_SHIFT;
-        self.word0.store(kind | u64::from(magic.0), Relaxed);
+        let (class, flags) = (u64::from(class.0) << CLASS_SHIFT, u64::from(flags.bits()) << FLAGS_SHIFT);
+        self.word0.store(class | flags | u64::from(magic.0), Relaxed);
         self.word1.store(bias, Relaxed);
     }
 
@@ -166,7 +169,7 @@ impl PageEntry {
             Backing::Committed => TAG_COMMITTED,
             Backing::Released => TAG_RELEASED,
         };
-        self.word0.store(tag << KIND_SHIFT | u64::from(pages), Relaxed);
+        self.word0.store(tag << FLAGS_SHIFT | u64::from(pages), Relaxed);
     }
 
     /// Links of the row that begins here: next and previous first page.
@@ -195,17 +198,18 @@ mod tests {
     #[test]
     fn what_is_set_is_read() {
         let entry = blank();
-        let flags = SpanFlags::LEAF | SpanFlags::TINY;
+        let flags = SpanFlags::all();
         let magic = Magic::of_slot(48);
         let (start, strip) = ((1 << 47) - (1 << 16), StripNo((1 << 29) - 16));
-        entry.set_span(magic, magic.bias(start, strip), SpanClassId(0xff_ffff), flags);
+        entry.set_span(magic, magic.bias(start, strip), SpanClassId(0xffff), flags);
         let page = entry.read();
         assert_eq!(page.magic(), magic);
         assert_eq!(page.locate(start + 96), Located { colour: strip.offset() + 2, is_first: true });
         assert_eq!(page.locate(start + 95), Located { colour: strip.offset() + 1, is_first: false });
         assert_eq!((page.distance(start + 96), page.distance(start + 95)), (0, 47));
-        assert_eq!(page.kind(), entry.kind());
-        assert_eq!((page.class(), page.flags()), (SpanClassId(0xff_ffff), flags));
+        assert_eq!(PageRef::class_of_tag(page.tag()), page.class());
+        assert!(PageRef::tag_is_leaf(page.tag()));
+        assert_eq!((page.class(), page.flags()), (SpanClassId(0xffff), flags));
         assert_eq!(page.free_row(), None);
     }
 

@@ -66,18 +66,17 @@ impl<'a> View<'a> {
         self.space
     }
 
+    /// As [`Space::base`].
+    #[inline(always)]
+    pub fn base(self) -> usize {
+        self.base
+    }
+
     /// As [`Space::page`].
     #[inline(always)]
     pub fn page(self, addr: usize) -> PageRef {
         debug_assert!(self.space.contains(addr), "{addr:#x} is not in this heap");
         self.pages.at(addr.wrapping_sub(self.base) >> PAGE_SHIFT).read()
-    }
-
-    /// What [`PageRef::kind`] says of the page that contains `addr`: one relaxed load.
-    #[inline(always)]
-    pub fn kind(self, addr: usize) -> u32 {
-        debug_assert!(self.space.contains(addr), "{addr:#x} is not in this heap");
-        self.pages.at(addr.wrapping_sub(self.base) >> PAGE_SHIFT).kind()
     }
 
     /// Colour byte and first address of the object that contains `addr`, of which `page` is the page. One multiplication for

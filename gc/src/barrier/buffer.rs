@@ -1,29 +1,30 @@
 //! Segments: fixed-size rows of grey objects, the currency between mutators, markers and the global queue.
 //!
-//! A segment holds base addresses of objects that are black and not scanned yet. It is owned by one thread at a time and
-//! changes hands whole.
+//! A segment is owned by one thread at a time and changes hands whole.
 
-/// Addresses in a segment. With the length word a segment is just under 4 KiB.
+use crate::barrier::Grey;
+
+/// Objects in a segment. With the length word a segment is just under 4 KiB.
 pub(crate) const SEGMENT_LEN: usize = if cfg!(loom) { 2 } else { 510 };
 
 /// A row of grey objects.
 pub(crate) struct Segment {
     len: usize,
-    items: [usize; SEGMENT_LEN],
+    items: [Grey; SEGMENT_LEN],
 }
 
 impl Segment {
     /// An empty segment on the Rust heap.
     pub(crate) fn new() -> Box<Segment> {
-        Box::new(Segment { len: 0, items: [0; SEGMENT_LEN] })
+        Box::new(Segment { len: 0, items: [Grey::NONE; SEGMENT_LEN] })
     }
 
-    /// Adds an address; false when full, and then nothing is added.
+    /// Adds an object; false when full, and then nothing is added.
     #[inline(always)]
-    pub(crate) fn push(&mut self, addr: usize) -> bool {
+    pub(crate) fn push(&mut self, item: Grey) -> bool {
         match self.items.get_mut(self.len) {
             Some(place) => {
-                *place = addr;
+                *place = item;
                 self.len += 1;
                 true
             }
@@ -31,29 +32,21 @@ impl Segment {
         }
     }
 
-    /// Takes the address added last.
+    /// Takes at most `most` objects, those added last; none only if it is empty.
     #[inline(always)]
-    pub(crate) fn pop(&mut self) -> Option<usize> {
-        let last = self.len.checked_sub(1)?;
-        self.len = last;
-        self.items.get(last).copied()
-    }
-
-    /// Takes at most `most` addresses, those added last; none only if it is empty.
-    #[inline(always)]
-    pub(crate) fn pop_many(&mut self, most: usize) -> &[usize] {
+    pub(crate) fn pop_many(&mut self, most: usize) -> &[Grey] {
         let (len, left) = (self.len, self.len.saturating_sub(most));
         self.len = left;
         self.items.get(left..len).unwrap_or_default()
     }
 
-    /// The places behind the addresses it holds: what is put into the first counts after [`Segment::grow`].
+    /// The places behind the objects it holds: what is put into the first counts after [`Segment::grow`].
     #[inline(always)]
-    pub(crate) fn room(&mut self) -> &mut [usize] {
+    pub(crate) fn room(&mut self) -> &mut [Grey] {
         self.items.get_mut(self.len..).unwrap_or_default()
     }
 
-    /// The first `more` places of the room hold addresses now.
+    /// The first `more` places of the room hold objects now.
     #[inline(always)]
     pub(crate) fn grow(&mut self, more: usize) {
         self.len += more;
@@ -71,7 +64,7 @@ impl Segment {
         half
     }
 
-    /// How many addresses it holds.
+    /// How many objects it holds.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -91,32 +84,32 @@ impl Segment {
 mod tests {
     use super::*;
 
-    #[test]
-    fn last_in_first_out_until_full() {
+    fn filled(items: usize) -> Box<Segment> {
         let mut segment = Segment::new();
-        for i in 0..SEGMENT_LEN {
-            assert!(segment.push(i + 1));
+        for number in 1..=items {
+            assert!(segment.push(Grey::numbered(number)));
         }
-        assert!(!segment.push(9));
-        assert_eq!(segment.len(), SEGMENT_LEN);
-        for i in (0..SEGMENT_LEN).rev() {
-            assert_eq!(segment.pop(), Some(i + 1));
-        }
-        assert_eq!(segment.pop(), None);
+        segment
     }
 
     #[test]
-    fn split_keeps_every_address_once() {
-        let mut segment = Segment::new();
-        for i in 1..=11 {
-            segment.push(i);
-        }
-        let mut half = segment.split();
-        let mut all = Vec::new();
-        while let Some(a) = half.pop().or_else(|| segment.pop()) {
-            all.push(a);
-        }
-        all.sort_unstable();
-        assert_eq!(all, (1..=11).collect::<Vec<_>>());
+    fn what_was_added_last_is_taken_first() {
+        let mut segment = filled(SEGMENT_LEN - 2);
+        assert_eq!(segment.room().len(), 2);
+        segment.room()[0] = Grey::numbered(SEGMENT_LEN - 1);
+        segment.grow(1);
+        assert!(segment.push(Grey::numbered(SEGMENT_LEN)) && segment.is_full());
+        assert!(!segment.push(Grey::NONE));
+        assert_eq!(segment.pop_many(2), [SEGMENT_LEN - 1, SEGMENT_LEN].map(Grey::numbered));
+        assert_eq!(segment.pop_many(SEGMENT_LEN).len(), SEGMENT_LEN - 2);
+        assert!(segment.is_empty() && segment.pop_many(1).is_empty());
+    }
+
+    #[test]
+    fn split_keeps_every_object_once() {
+        let mut segment = filled(11);
+        let half = segment.split().pop_many(11).to_vec();
+        assert_eq!(half, [1, 2, 3, 4, 5].map(Grey::numbered));
+        assert_eq!(segment.pop_many(11), [6, 7, 8, 9, 10, 11].map(Grey::numbered));
     }
 }

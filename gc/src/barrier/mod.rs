@@ -10,6 +10,7 @@
 //! (that is the answer to a handshake, `mutator/`) and never scans an object (that is `mark/`).
 
 mod buffer;
+mod grey;
 mod shade;
 #[cfg(all(test, loom))]
 mod shade_loom;
@@ -17,6 +18,7 @@ mod shade_loom;
 use greyset_sync::{Fault, fault};
 
 pub(crate) use buffer::{SEGMENT_LEN, Segment};
+pub(crate) use grey::Grey;
 pub(crate) use shade::{Shade, Shaded, size_of_object};
 
 /// What a mutator's slot writes do. Changed only by the answer to a handshake.

@@ -4,7 +4,8 @@
 //! its own grey buffer. Two threads that race shade the same object twice, which is harmless: this is why a relaxed byte
 //! store is enough and no locked instruction is needed (heap.md, "Colour bytes instead of bits").
 
-use greyset_alloc::{Colour, PageRef, Space, SpanFlags, View};
+use crate::barrier::Grey;
+use greyset_alloc::{Colour, Space, SpanClassId, SpanFlags, View};
 use greyset_sync::atomic::AtomicU8;
 use greyset_sync::atomic::Ordering::Relaxed;
 use greyset_sync::{Fault, Point, fault, point};
@@ -22,11 +23,8 @@ pub(crate) enum Shaded {
         /// Slot size in bytes.
         size: usize,
     },
-    /// It was white and is black now: `base` must go on a grey buffer. It is counted when it is scanned.
-    Grey {
-        /// Address of the object's first byte.
-        base: usize,
-    },
+    /// It was white and is black now, and must go on a grey buffer. It is counted when it is scanned.
+    Grey(Grey),
 }
 
 /// White and black of the running cycle, as bytes.
@@ -59,9 +57,9 @@ impl Shade {
             return Shaded::Already;
         }
         if page.flags().contains(SpanFlags::LEAF) {
-            Shaded::Leaf { size: size_of_object(view.space(), page, base) }
+            Shaded::Leaf { size: size_of_object(view.space(), page.class(), base) }
         } else {
-            Shaded::Grey { base }
+            Shaded::Grey(Grey::new(view, page, base))
         }
     }
 
@@ -100,10 +98,10 @@ impl Shade {
     }
 }
 
-/// Bytes of the slot that the object at `base`, on this page, has.
+/// Bytes of the slot that the object at `base`, of this class, has.
 #[inline(always)]
-pub(crate) fn size_of_object(space: &Space, page: PageRef, base: usize) -> usize {
-    match space.class(page).slot() {
+pub(crate) fn size_of_object(space: &Space, class: SpanClassId, base: usize) -> usize {
+    match space.class_info(class).slot() {
         0 => space.span_at(base).object_bytes(),
         slot => slot,
     }

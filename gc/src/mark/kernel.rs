@@ -5,7 +5,7 @@
 
 use crate::mark::counters::MarkCounters;
 use crate::trace::{GcType, Words};
-use greyset_alloc::{ClassInfo, PageRef};
+use greyset_alloc::{ClassInfo, SpanClassId};
 use greyset_sync::atomic::{AtomicUsize, Ordering};
 
 /// The type of the objects in a span class.
@@ -18,47 +18,42 @@ pub(crate) fn type_of(class: &ClassInfo) -> &'static GcType {
     unsafe { &*info.cast::<GcType>() }
 }
 
+/// Room for the offsets of a kernel: a power of two, so that an index is masked instead of checked.
+const OFFSETS: usize = (Words::MAX + 1).next_power_of_two();
+/// No heap has so many classes.
+const NO_CLASS: SpanClassId = SpanClassId(u32::MAX);
+
 /// How objects of one class are scanned, copied to where the loop has it at hand.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(crate) struct Kernel {
-    /// Class and flags of the pages ([`PageRef::kind`]); 0 for none.
-    kind: u32,
-    /// How many pairs of reference words.
-    pairs: u8,
-    /// Whether there is one more.
-    odd: bool,
-    /// Offsets of the reference words in bytes: the pairs, and then the one more.
-    offsets: [[u16; 2]; PAIRS],
+    class: SpanClassId,
+    /// How many reference words.
+    words: usize,
+    /// Their offsets in bytes: the first `words`.
+    offsets: [u16; OFFSETS],
     /// Slot size in bytes.
     size: usize,
     /// Objects scanned with it and not counted yet.
     pub(crate) scanned: usize,
 }
 
-/// Room for pairs of offsets in a kernel: a power of two, so that an index is masked instead of checked.
-const PAIRS: usize = (Words::MAX / 2 + 1).next_power_of_two();
-
 impl Kernel {
-    /// The kernel of no class.
-    const NONE: Kernel =
-        Kernel { kind: 0, pairs: 0, odd: false, offsets: [[0; 2]; PAIRS], size: 0, scanned: 0 };
+    /// The kernel of no class, not even of the one that stands for "none" ([`SpanClassId::NONE`]).
+    const NONE: Kernel = Kernel { class: NO_CLASS, words: 0, offsets: [0; OFFSETS], size: 0, scanned: 0 };
 
-    /// The kernel for objects of `size` bytes with these words, on pages of this kind.
-    pub(crate) fn new(kind: u32, size: usize, words: &Words) -> Kernel {
-        let mut offsets = [[0; 2]; PAIRS];
+    /// The kernel for objects of `size` bytes and this class, with these words.
+    pub(crate) fn new(class: SpanClassId, size: usize, words: &Words) -> Kernel {
+        let mut offsets = [0; OFFSETS];
         let given = words.offsets();
-        offsets.as_flattened_mut()[..given.len()].copy_from_slice(given);
-        let (pairs, odd) = ((given.len() / 2) as u8, !given.len().is_multiple_of(2));
-        Kernel { kind, pairs, odd, offsets, size, scanned: 0 }
+        offsets[..given.len()].copy_from_slice(given);
+        Kernel { class, words: given.len(), offsets, size, scanned: 0 }
     }
 
-    /// Offsets of the reference words in bytes: in pairs, and one more.
+    /// Offsets of the reference words, in bytes.
     #[inline(always)]
-    pub(crate) fn offsets(&self) -> (&[[u16; 2]], Option<u16>) {
-        // The remainder changes nothing and spares a check.
-        let (pairs, rest) = self.offsets.split_at(self.pairs as usize % PAIRS);
-        (pairs, rest.first().filter(|_| self.odd).map(|pair| pair[0]))
+    pub(crate) fn offsets(&self) -> &[u16] {
+        &self.offsets[..self.words % OFFSETS]
     }
 
     /// Adds what it has scanned to the counters, and starts again from 0.
@@ -79,22 +74,22 @@ impl Kernels {
         Kernels([Kernel::NONE; KERNELS])
     }
 
-    /// The kernel for objects on pages of this kind, if it is at hand.
+    /// The kernel for objects of this class, if it is at hand.
     #[inline(always)]
-    pub(crate) fn of(&mut self, kind: u32) -> Option<&mut Kernel> {
-        let kernel = self.place(kind);
-        (kernel.kind == kind).then_some(kernel)
+    pub(crate) fn of(&mut self, class: SpanClassId) -> Option<&mut Kernel> {
+        let kernel = self.place(class);
+        (kernel.class == class).then_some(kernel)
     }
 
-    /// Where the kernel for this kind is if it is at hand.
+    /// Where the kernel for this class is if it is at hand.
     #[inline(always)]
-    fn place(&mut self, kind: u32) -> &mut Kernel {
-        &mut self.0[PageRef::class_of_kind(kind).index() % KERNELS]
+    fn place(&mut self, class: SpanClassId) -> &mut Kernel {
+        &mut self.0[class.index() % KERNELS]
     }
 
     /// Puts a kernel in its place; what was there is counted.
     pub(crate) fn put(&mut self, kernel: Kernel, counters: &mut MarkCounters) {
-        let place = self.place(kernel.kind);
+        let place = self.place(kernel.class);
         place.count(counters);
         *place = kernel;
     }

@@ -8,7 +8,7 @@
 //! 1. A segment is in exactly one place: a mutator's buffer, a marker's hands, a marker's deque, or the injector.
 //! 2. A marker counts as busy (`activity`) from before it takes a segment until its hands and deque are empty.
 
-use crate::barrier::{SEGMENT_LEN, Segment};
+use crate::barrier::{Grey, SEGMENT_LEN, Segment};
 use crate::mark::activity::Activity;
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 use greyset_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,7 +27,7 @@ pub(crate) struct GreyQueue {
     /// Something was shaded that leaves no trace in the queue (a leaf, by an upgrade in Terminate): marking goes on.
     poked: AtomicBool,
     /// Objects whose lock was taken when a marker met them: scanned again later, as a whole.
-    deferred: Mutex<Vec<usize>>,
+    deferred: Mutex<Vec<Grey>>,
 }
 
 impl GreyQueue {
@@ -119,7 +119,7 @@ impl GreyQueue {
     }
 
     /// Puts objects off whose lock is taken. Called by a marker while it counts as busy.
-    pub(crate) fn defer(&self, objects: &mut Vec<usize>) {
+    pub(crate) fn defer(&self, objects: &mut Vec<Grey>) {
         self.deferred.lock().append(objects);
     }
 
@@ -180,7 +180,7 @@ mod tests {
     fn segment(of: &[usize]) -> Box<Segment> {
         let mut segment = Segment::new();
         for &a in of {
-            assert!(segment.push(a));
+            assert!(segment.push(Grey::numbered(a)));
         }
         segment
     }

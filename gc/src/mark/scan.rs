@@ -4,13 +4,12 @@
 //! turn later; the colour bytes of the references met in a turn are fetched then and tested in the next one. Both lists live
 //! in the frame of the loop and are empty outside of it (the two-stage prefetch of MMTk's and OCaml 5's markers).
 
-use crate::barrier::{Shade, Shaded};
+use crate::barrier::{Grey, Shade, Shaded, size_of_object};
 use crate::heap::Shared;
 use crate::mark::Marker;
-use crate::mark::counters::MarkCounters;
 use crate::mark::kernel::{Kernel, for_each_word, load_word, prefetch, type_of};
 use crate::trace::{EdgeSink, EphemeronTable, GcType, Outcome, Purpose, Rows, Shape, Tracer, Words};
-use greyset_alloc::{SpanFlags, View};
+use greyset_alloc::View;
 use greyset_sync::atomic::{AtomicU8, Ordering};
 use greyset_sync::{Point, point, tiny};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,16 +21,28 @@ const BATCH: usize = 32;
 const ROOM: usize = (BATCH * Words::MAX).next_power_of_two();
 /// Elements of an array scanned at a time.
 const ROWS_AT_ONCE: usize = 1024;
-/// Tag of an address that stands for the rest of an array.
-const REST: usize = 1;
-/// Tag of a reference met that leads to an object without references.
-const LEAF: usize = 1;
 
-/// References met, each with what it leads to: the object, tagged [`LEAF`] if it is one, and its colour byte.
+/// References met, each with what it leads to: the object and its colour byte.
 struct Met<'a> {
-    bases: [usize; ROOM],
+    objects: [Grey; ROOM],
     colours: [&'a AtomicU8; ROOM],
     len: usize,
+}
+
+/// Objects taken from the stack.
+struct Batch {
+    objects: [Grey; BATCH],
+    len: usize,
+}
+
+impl Batch {
+    fn new() -> Batch {
+        Batch { objects: [Grey::NONE; BATCH], len: 0 }
+    }
+
+    fn objects(&self) -> &[Grey] {
+        &self.objects[..self.len]
+    }
 }
 
 impl Marker {
@@ -40,38 +51,43 @@ impl Marker {
     pub(super) fn drain(&mut self, shared: &Shared, limit: usize) -> usize {
         let view = shared.space().view();
         let none = AtomicU8::new(0);
-        let mut met = Met { bases: [0; ROOM], colours: [&none; ROOM], len: 0 };
-        let mut children = [0; ROOM];
-        let mut batch = [0; BATCH];
-        let mut held = self.fetch(&mut batch);
-        let mut scanned = 0;
-        while held > 0 || met.len > 0 {
-            let found = self.scan(shared, view, &batch[..held], &mut children);
-            scanned += held;
-            self.follow(view, &met);
-            held = if scanned < limit { self.fetch(&mut batch) } else { 0 };
+        let mut met = Met { objects: [Grey::NONE; ROOM], colours: [&none; ROOM], len: 0 };
+        let (mut children, mut leaves) = ([0; ROOM], [Grey::NONE; ROOM]);
+        let (mut now, mut next) = (Batch::new(), Batch::new());
+        let mut taken = 0;
+        loop {
+            next.len = 0;
+            if taken < limit {
+                self.fetch(view, &mut next);
+            }
+            taken += next.len;
+            if now.len + next.len + met.len == 0 {
+                break;
+            }
+            let found = self.scan(shared, view, now.objects(), &mut children);
+            self.follow(view, &met, &mut leaves);
             meet(view, &children[..found], &mut met);
+            std::mem::swap(&mut now, &mut next);
             if shared.queue.anyone_hungry() {
                 self.share(shared);
             }
         }
         self.kernels.count(&mut self.counters);
-        scanned
+        taken
     }
 
-    /// Takes a batch from the stack and has its objects fetched; returns how many.
+    /// Takes a batch from the stack and has its objects fetched.
     #[inline(always)]
-    fn fetch(&mut self, batch: &mut [usize; BATCH]) -> usize {
-        let mut held = 0;
-        while held < tiny(BATCH, 1) {
-            let Some(items) = self.pop_many(tiny(BATCH, 1) - held) else { break };
-            for (place, &item) in batch[held..].iter_mut().zip(items) {
-                prefetch(item);
+    fn fetch(&mut self, view: View<'_>, batch: &mut Batch) {
+        let most = tiny(BATCH, 1);
+        while batch.len < most {
+            let Some(items) = self.pop_many(most - batch.len) else { break };
+            for (place, &item) in batch.objects[batch.len..].iter_mut().zip(items) {
+                prefetch(item.addr(view));
                 *place = item;
             }
-            held += items.len();
+            batch.len += items.len();
         }
-        held
     }
 
     /// Puts the references of a batch of objects into `children`; returns how many there are.
@@ -80,35 +96,34 @@ impl Marker {
         &mut self,
         shared: &Shared,
         view: View<'_>,
-        batch: &[usize],
+        batch: &[Grey],
         children: &mut [usize; ROOM],
     ) -> usize {
         let mut found = 0;
         for &item in batch {
             point(Point::Scan);
-            let kind = view.kind(item);
-            if self.kernels.of(kind).is_none() && !self.scan_slow(shared, item) {
+            if self.kernels.of(item.class()).is_none() && !self.scan_slow(shared, item) {
                 continue;
             }
-            let Some(kernel) = self.kernels.of(kind) else { continue };
+            let Some(kernel) = self.kernels.of(item.class()) else { continue };
             kernel.scanned += 1;
+            let base = item.addr(view);
             let mut meet = |offset: u16| {
-                // SAFETY: `item` is the base of a live object of the kernel's class: it was reached over a reference and shaded.
+                // SAFETY: `base` is that of a live object of the kernel's class: it was reached over a reference and shaded.
                 // The offsets name its reference words. (Rests of arrays have no kernel.)
-                let child = unsafe { load_word(item + offset as usize) };
+                let child = unsafe { load_word(base + offset as usize) };
                 // SAFETY: a batch has at most `BATCH` objects of at most `Words::MAX` words each, and `ROOM` holds as many.
                 let place = unsafe { children.get_unchecked_mut(found) };
                 // A null is overwritten by the next: whether there is one is anybody's guess, and a branch would be one.
                 *place = child;
                 found += usize::from(child != 0);
             };
-            let (pairs, last) = kernel.offsets();
-            for &[first, second] in pairs {
-                meet(first);
-                meet(second);
-            }
-            if let Some(last) = last {
-                meet(last);
+            match *kernel.offsets() {
+                [first, second] => {
+                    meet(first);
+                    meet(second);
+                }
+                ref any => any.iter().copied().for_each(meet),
             }
         }
         found
@@ -116,18 +131,21 @@ impl Marker {
 
     /// Marks what was met a turn ago.
     #[inline(always)]
-    fn follow(&mut self, view: View<'_>, met: &Met<'_>) {
-        let (mut bases, mut colours) = (&met.bases[..met.len % ROOM], &met.colours[..met.len % ROOM]);
-        while !bases.is_empty() {
+    fn follow(&mut self, view: View<'_>, met: &Met<'_>, leaves: &mut [Grey; ROOM]) {
+        let (mut objects, mut colours) = (&met.objects[..met.len % ROOM], &met.colours[..met.len % ROOM]);
+        while !objects.is_empty() {
             self.make_room();
-            let Marker { top, counters, shade, .. } = self;
-            let room = top.room();
-            let now = room.len().min(bases.len());
-            let (bases_now, colours_now);
-            (bases_now, bases) = bases.split_at(now);
+            let room = self.top.room();
+            let now = room.len().min(objects.len());
+            let (objects_now, colours_now);
+            (objects_now, objects) = objects.split_at(now);
             (colours_now, colours) = colours.split_at(now);
-            let grey = darken_all(*shade, bases_now, colours_now, room, |leaf| count_leaf(counters, view, leaf));
-            top.grow(grey);
+            let (grey, leaf) = darken_all(self.shade, objects_now, colours_now, room, leaves);
+            self.top.grow(grey);
+            for leaf in leaves.iter().take(leaf) {
+                let size = size_of_object(view.space(), leaf.class(), leaf.addr(view));
+                self.counters.leaves(1, size);
+            }
         }
     }
 
@@ -137,30 +155,30 @@ impl Marker {
         match self.shade.shade(view, addr) {
             Shaded::Already => {}
             Shaded::Leaf { size } => self.counters.leaves(1, size),
-            Shaded::Grey { base } => self.push(base),
+            Shaded::Grey(grey) => self.push(grey),
         }
     }
 
     /// An object of a class that has no kernel at hand: true if it has one now and is to be scanned with it, false if it has
     /// been scanned.
     #[inline(never)]
-    fn scan_slow(&mut self, shared: &Shared, item: usize) -> bool {
+    fn scan_slow(&mut self, shared: &Shared, item: Grey) -> bool {
         let view = shared.space().view();
-        if item & REST != 0 {
-            self.scan_rest(shared, view, item & !REST);
+        if let Some(row) = item.as_rest(view) {
+            self.scan_rest(shared, view, row);
             return false;
         }
-        let page = view.page(item);
-        let ty = type_of(view.space().class(page));
-        let size = crate::barrier::size_of_object(view.space(), page, item);
+        let (class, base) = (item.class(), item.addr(view));
+        let ty = type_of(view.space().class_info(class));
+        let size = size_of_object(view.space(), class, base);
         if let Shape::Words(words) = &ty.shape {
-            self.kernels.put(Kernel::new(page.kind(), size, words), &mut self.counters);
+            self.kernels.put(Kernel::new(class, size, words), &mut self.counters);
             return true;
         }
         self.counters.scan_many(1, size);
         match &ty.shape {
             Shape::Leaf | Shape::Words(_) => {}
-            Shape::Rows(rows) => self.scan_rows(shared, view, ty, rows, item, 0),
+            Shape::Rows(rows) => self.scan_rows(shared, ty, rows, item, 0),
             Shape::Call => self.call(shared, ty, item, 0..0),
         }
         false
@@ -174,25 +192,19 @@ impl Marker {
         let ty = type_of(view.space().class(page));
         if let Shape::Rows(rows) = &ty.shape {
             let first = (at - base - rows.header as usize) / rows.stride as usize;
-            self.scan_rows(shared, view, ty, rows, base, first);
+            self.scan_rows(shared, ty, rows, Grey::new(view, page, base), first);
         }
     }
 
-    fn scan_rows(
-        &mut self,
-        shared: &Shared,
-        view: View<'_>,
-        ty: &'static GcType,
-        rows: &Rows,
-        base: usize,
-        first: usize,
-    ) {
+    fn scan_rows(&mut self, shared: &Shared, ty: &'static GcType, rows: &Rows, item: Grey, first: usize) {
+        let view = shared.space().view();
+        let base = item.addr(view);
         // SAFETY: the first word of an array object is its length, written before the object is reachable.
         let len = unsafe { load_word(base) };
         let end = len.min(first + ROWS_AT_ONCE);
         let address = |row: usize| base + rows.header as usize + row * rows.stride as usize;
         if end < len {
-            self.push(address(end) | REST);
+            self.push(Grey::rest(view, address(end)));
         }
         match &rows.words {
             Some(words) => {
@@ -201,14 +213,15 @@ impl Marker {
                     unsafe { for_each_word(words, address(row), |child| self.mark(view, child)) };
                 }
             }
-            None => self.call(shared, ty, base, first..end),
+            None => self.call(shared, ty, item, first..end),
         }
     }
 
     /// Runs the type's own `trace`. A panic in it gives the cycle up; a taken lock puts the object off.
     #[inline(never)]
-    fn call(&mut self, shared: &Shared, ty: &'static GcType, base: usize, rows: std::ops::Range<usize>) {
+    fn call(&mut self, shared: &Shared, ty: &'static GcType, item: Grey, rows: std::ops::Range<usize>) {
         let purpose = Purpose::Mark { cycle: self.cycle };
+        let base = item.addr(shared.space().view());
         let mut sink = MarkSink { marker: self, shared };
         let traced = catch_unwind(AssertUnwindSafe(|| {
             Tracer::run(&mut sink, purpose, |tracer| {
@@ -220,7 +233,7 @@ impl Marker {
         }));
         match traced {
             Ok(Outcome::Complete) => {}
-            Ok(Outcome::Deferred) => self.deferred.push(base),
+            Ok(Outcome::Deferred) => self.deferred.push(item),
             // ORDERING: none needed: read under the cycle lock after the markers went idle (SeqCst in `GreyQueue`).
             Err(_) => shared.trace_panicked.store(true, Ordering::Relaxed),
         }
@@ -231,47 +244,44 @@ impl Marker {
 #[inline(never)]
 fn meet<'a>(view: View<'a>, children: &[usize], met: &mut Met<'a>) {
     met.len = children.len();
-    for ((&addr, base_of), colour_of) in children.iter().zip(&mut met.bases).zip(&mut met.colours) {
+    for ((&addr, object), colour) in children.iter().zip(&mut met.objects).zip(&mut met.colours) {
         let page = view.page(addr);
-        let (colour, base) = view.locate(page, addr);
-        prefetch(std::ptr::from_ref(colour).addr());
-        let leaf = if page.flags().contains(SpanFlags::LEAF) { LEAF } else { 0 };
-        *base_of = base | leaf;
-        *colour_of = colour;
+        let (byte, base) = view.locate(page, addr);
+        prefetch(std::ptr::from_ref(byte).addr());
+        *object = Grey::new(view, page, base);
+        *colour = byte;
     }
 }
 
-/// Darkens what is white, and puts what of it can hold references into `room`, which is long enough for all; returns how many
-/// those are. A function of its own, as are the other parts of a turn, so that each has the registers to itself.
+/// Darkens what is white. What of it can hold references goes into `room`, what cannot into `leaves`; returns how many went
+/// where. A function of its own, as are the other parts of a turn, so that each has the registers to itself.
+///
+/// `room` is at least as long as `objects`.
 #[inline(never)]
 fn darken_all(
     shade: Shade,
-    bases: &[usize],
+    objects: &[Grey],
     colours: &[&AtomicU8],
-    room: &mut [usize],
-    mut leaf: impl FnMut(usize),
-) -> usize {
-    let mut grey = 0;
-    for (&base, &colour) in bases.iter().zip(colours) {
+    room: &mut [Grey],
+    leaves: &mut [Grey; ROOM],
+) -> (usize, usize) {
+    assert!(objects.len() <= room.len().min(ROOM));
+    let (mut grey, mut leaf) = (0, 0);
+    for (&object, &colour) in objects.iter().zip(colours) {
         if !shade.darken(colour) {
             continue;
         }
-        if base & LEAF != 0 {
-            leaf(base & !LEAF);
-        } else {
-            debug_assert!(grey < room.len());
-            // SAFETY: of the references looked at so far, at most all but this one were grey, and `room` is as long as all.
-            let place = unsafe { room.get_unchecked_mut(grey) };
-            *place = base;
-            grey += 1;
-        }
+        // Put into both, and counted in one: a branch would be anybody's guess.
+        // SAFETY: of the objects before this one at most all were grey, and `room` is as long as all (asserted).
+        let place = unsafe { room.get_unchecked_mut(grey) };
+        *place = object;
+        // SAFETY: likewise, of leaves.
+        let place = unsafe { leaves.get_unchecked_mut(leaf) };
+        *place = object;
+        leaf += usize::from(object.is_leaf());
+        grey += usize::from(!object.is_leaf());
     }
-    grey
-}
-
-#[inline(always)]
-fn count_leaf(counters: &mut MarkCounters, view: View<'_>, base: usize) {
-    counters.leaves(1, crate::barrier::size_of_object(view.space(), view.page(base), base));
+    (grey, leaf)
 }
 
 impl Marker {

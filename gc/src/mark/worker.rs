@@ -7,7 +7,7 @@
 //! the rest goes back on the stack as an address with its lowest bit set. The same loop runs on marker threads, in
 //! assists and under the stepping driver; it never waits and never changes a phase.
 
-use crate::barrier::{Segment, Shade};
+use crate::barrier::{Grey, Segment, Shade};
 use crate::heap::Shared;
 use crate::mark::counters::MarkCounters;
 use crate::mark::kernel::Kernels;
@@ -49,7 +49,7 @@ pub(crate) struct Marker {
     pub(super) cycle: u32,
     /// What it did since the last flush.
     pub(crate) counters: MarkCounters,
-    pub(super) deferred: Vec<usize>,
+    pub(super) deferred: Vec<Grey>,
 }
 
 impl Marker {
@@ -251,7 +251,7 @@ impl Marker {
 
     /// Takes at most `most` objects from the stack; `None` if it is empty.
     #[inline(always)]
-    pub(super) fn pop_many(&mut self, most: usize) -> Option<&[usize]> {
+    pub(super) fn pop_many(&mut self, most: usize) -> Option<&[Grey]> {
         if self.top.is_empty() {
             let segment = self.deque.pop()?;
             self.recycle_top(segment);
@@ -260,14 +260,14 @@ impl Marker {
     }
 
     #[inline(always)]
-    pub(super) fn push(&mut self, item: usize) {
+    pub(super) fn push(&mut self, item: Grey) {
         if !self.top.push(item) {
             self.push_slow(item);
         }
     }
 
     #[cold]
-    fn push_slow(&mut self, item: usize) {
+    fn push_slow(&mut self, item: Grey) {
         self.make_room();
         let pushed = self.top.push(item);
         debug_assert!(pushed, "there is room now");

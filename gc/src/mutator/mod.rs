@@ -20,7 +20,7 @@ pub use handle::MutatorHandle;
 pub(crate) use list::{Mutators, Record};
 pub(crate) use word::Asked;
 
-use crate::barrier::{Mode, SEGMENT_LEN, Segment, Shade, Shaded};
+use crate::barrier::{Grey, Mode, SEGMENT_LEN, Segment, Shade, Shaded};
 use crate::handle::{Gc, Open, Stamp};
 use crate::heap::{Owner, Shared};
 use crate::mark::Marker;
@@ -124,7 +124,7 @@ impl Mutator {
                 // Nothing to scan, but a key of an ephemeron may have become black: the running round is not clean.
                 self.worked.set(!fault(Fault::LeafSilent));
             }
-            Shaded::Grey { base } => self.push_grey(base),
+            Shaded::Grey(grey) => self.push_grey(grey),
         }
     }
 
@@ -147,15 +147,15 @@ impl Mutator {
         pace.marked_bytes.fetch_add(size as u64, Relaxed);
     }
 
-    fn push_grey(&self, base: usize) {
+    fn push_grey(&self, grey: Grey) {
         point(Point::ShadePush);
         if fault(Fault::BlackThenQueue) && self.shared().published.phase() == crate::cycle::Phase::Terminate {
             let mut one = Segment::new();
-            one.push(base);
+            one.push(grey);
             return self.shared().queue.push(one);
         }
         let mut buffer = self.buffer.borrow_mut();
-        let pushed = buffer.push(base);
+        let pushed = buffer.push(grey);
         debug_assert!(pushed, "a buffer is handed over when it becomes full");
         if buffer.len() >= tiny(SEGMENT_LEN, 2) {
             let full = std::mem::replace(&mut *buffer, Segment::new());

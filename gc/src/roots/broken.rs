@@ -58,9 +58,9 @@ mod simulated {
             return;
         }
         let shade = Shade::new(shared.published.white());
-        if let Shaded::Grey { base } = shade.shade(shared.space().view(), addr) {
+        if let Shaded::Grey(grey) = shade.shade(shared.space().view(), addr) {
             let mut segment = Segment::new();
-            segment.push(base);
+            segment.push(grey);
             shared.queue.push(segment);
         }
     }
