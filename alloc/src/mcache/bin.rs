@@ -5,7 +5,7 @@
 
 use super::Refilled;
 use crate::colour::Colour;
-use crate::mheap::MHeap;
+use crate::mheap::{HandedOut, MHeap};
 use crate::size_class::SizeClass;
 use crate::span::Span;
 use crate::span::strip::{self, Finder};
@@ -109,6 +109,32 @@ pub(crate) struct Bin {
     class: Cell<SpanClassId>,
 }
 
+/// The same bin, of whose contents the compiler knows nothing: what is added to `next` then is added in memory, by one
+/// instruction.
+///
+/// A processor that renames memory (Intel's since Golden Cove) follows a row of such additions without waiting for its store
+/// buffer, which it does between a store and the load of the next allocation when the sum comes from a register: 1.2 ns an
+/// allocation instead of 2.4 in a loop of nothing else.
+#[inline(always)]
+#[cfg_attr(
+    all(target_arch = "x86_64", not(miri)),
+    expect(clippy::pointers_in_nomem_asm_block, reason = "the pointer is only passed through")
+)]
+pub(super) fn forget(bin: &Bin) -> &Bin {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        let mut pointer = std::ptr::from_ref(bin);
+        // SAFETY: no instruction at all; the pointer comes out as it went in.
+        unsafe {
+            std::arch::asm!("/* {0} */", inout(reg) pointer, options(pure, nomem, nostack, preserves_flags));
+        }
+        // SAFETY: the pointer is that of `bin`, borrowed for as long.
+        unsafe { &*pointer }
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    bin
+}
+
 impl Bin {
     pub(crate) const fn new(key: Key) -> Bin {
         Bin {
@@ -121,17 +147,18 @@ impl Bin {
         }
     }
 
-    /// Takes `step` bytes from the run.
+    /// Takes `step` bytes, at least 1, from the run.
     #[inline(always)]
     pub(crate) fn bump(&self, step: usize) -> Option<NonNull<u8>> {
+        assert!(step > 0); // at compile time, for a type of fixed size
         let next = self.next.get();
-        let after = next.wrapping_add(step);
-        if after > self.limit.get() {
+        if next.wrapping_add(step) > self.limit.get() {
             return None;
         }
-        self.next.set(after);
-        // Null only if `after <= limit` with both null, which a step of at least 1 rules out.
-        NonNull::new(next)
+        let next_again = &forget(self).next;
+        next_again.set(next_again.get().wrapping_add(step));
+        // SAFETY: were `next` null, so would `limit` be (invariant 1), and the sum would be above it.
+        Some(unsafe { NonNull::new_unchecked(next) })
     }
 
     /// Takes `step` bytes from the run at a multiple of `align`, a power of two.
@@ -181,13 +208,15 @@ impl Bin {
     }
 
     /// Starts allocating in a span that belongs to the cache.
-    pub(crate) fn adopt(&self, heap: &MHeap, id: SpanId) {
+    pub(crate) fn adopt(&self, heap: &MHeap, span: HandedOut) {
         debug_assert!(!self.has_span());
-        let start = heap.space().pointer(heap.span(id).addr());
+        let HandedOut { id, is_empty } = span;
+        let span = heap.span(id);
+        let start = heap.space().pointer(span.addr());
         self.span.set(id);
         self.next.set(start);
         self.limit.set(start);
-        self.rest.set(Finder::START);
+        self.rest.set(if is_empty { Finder::of_empty(span.slots()) } else { Finder::START });
     }
 
     /// A slot of the run, or the first of the span's next run if this one is used up; `None` if the span is, too. For bins

@@ -102,7 +102,7 @@ impl Cache {
     /// `None`: [`Cache::refill`]. Not for tiny types. About eight instructions.
     #[inline(always)]
     pub fn bump(&self, info: &'static TypeInfo, bin: usize, slot: usize) -> Option<NonNull<u8>> {
-        let bin = &self.bins[bin % BINS];
+        let bin = bin::forget(&self.bins[bin % BINS]);
         if bin.key.get() != Key::fixed(info) {
             return None;
         }

@@ -21,27 +21,40 @@ const SWEEP_TRIES: usize = 16;
 /// Up to the first number of spans a class gets the shortest ones, up to the second the middle ones.
 const STAGE_ENDS: [u32; 2] = [4, 12];
 
+/// A span for a cache.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HandedOut {
+    pub(crate) id: SpanId,
+    /// Whether all of its slots are Free.
+    pub(crate) is_empty: bool,
+}
+
 impl MHeap {
     /// A span of `class` with at least one Free slot; it belongs to the caller.
-    pub(crate) fn hand_out(&self, class: SpanClassId, reclaim: &dyn Reclaim) -> Result<SpanId, OutOfMemory> {
+    pub(crate) fn hand_out(
+        &self,
+        class: SpanClassId,
+        reclaim: &dyn Reclaim,
+    ) -> Result<HandedOut, OutOfMemory> {
         point(Point::SpanHandOut);
         let central = self.registry.central(class);
         if fault(Fault::HandedOutUnswept)
             && let Some(id) = central.partial[self.sweeping.state().old_parity()].pop(&self.space)
         {
             self.span(id).set_place(Place::Cached);
-            return Ok(id);
+            return Ok(HandedOut { id, is_empty: false });
         }
-        let found = central.partial[self.sweeping.state().parity()].pop(&self.space).or_else(|| {
+        let partial = central.partial[self.sweeping.state().parity()].pop(&self.space);
+        let found = partial.map(|id| HandedOut { id, is_empty: false }).or_else(|| {
             let barred = self.space.class_info(class).flags().contains(SpanFlags::DROP);
             if barred { None } else { self.sweep_for(class, SWEEP_TRIES, reclaim) }
         });
         match found {
-            Some(id) => {
-                self.span(id).set_place(Place::Cached);
-                Ok(id)
+            Some(found) => {
+                self.span(found.id).set_place(Place::Cached);
+                Ok(found)
             }
-            None => self.grow(class),
+            None => self.grow(class).map(|id| HandedOut { id, is_empty: true }),
         }
     }
 

@@ -14,6 +14,7 @@ mod spans;
 mod supply;
 pub(crate) mod sweep;
 
+pub(crate) use hand_out::HandedOut;
 pub use supply::ReleaseProgress;
 
 use crate::colour::Colour;

@@ -17,11 +17,12 @@
 //! Lazy sweeping on allocation is R. J. M. Hughes's ("A semi-incremental garbage collection algorithm", 1982).
 
 use super::MHeap;
+use super::hand_out::HandedOut;
 use crate::colour::Colour;
 use crate::span::strip::{self, Swept};
 use crate::span::{DeadSlots, Place, Span};
 use crate::type_info::SpanFlags;
-use crate::unit::{SpanClassId, SpanId};
+use crate::unit::SpanClassId;
 use greyset_sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{CachePadded, Fault, Point, fault, point, thread};
 use std::mem::ManuallyDrop;
@@ -263,15 +264,15 @@ impl<'a> Claim<'a> {
         }
     }
 
-    /// White becomes Free; the span is of the new generation.
-    fn sweep(&self) -> Swept {
+    /// White becomes Free; the span is of the new generation. `reused`: the span is kept even if none of its slots stays.
+    fn sweep(&self, reused: bool) -> Swept {
         if fault(Fault::SweepKeepsOne) {
             let white = |byte: &&AtomicU8| Colour::of(byte.load(Ordering::Relaxed)) == self.state.white;
             if let Some(byte) = self.span.colours(&self.heap.space).iter().find(white) {
                 byte.store(self.state.white.other().byte(), Ordering::Relaxed);
             }
         }
-        let swept = strip::sweep(self.span.strip(&self.heap.space), self.state.white);
+        let swept = strip::sweep(self.span.strip(&self.heap.space), self.state.white, reused);
         self.span.set_swept(self.state.generation, swept.live);
         swept
     }
@@ -294,18 +295,18 @@ impl<'a> Claim<'a> {
     }
 
     /// Sweeps the span and keeps it if it has Free slots.
-    fn keep(self) -> Option<SpanId> {
+    fn keep(self) -> Option<HandedOut> {
         let claim = ManuallyDrop::new(self);
-        let (swept, id) = (claim.sweep(), claim.span.id());
+        let (swept, id) = (claim.sweep(true), claim.span.id());
         let has_room = swept.live < claim.span.slots();
         claim.settle(swept, has_room);
-        has_room.then_some(id)
+        has_room.then_some(HandedOut { id, is_empty: swept.live == 0 })
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.settle(self.sweep(), false);
+        self.settle(self.sweep(false), false);
     }
 }
 
@@ -405,7 +406,7 @@ impl MHeap {
         class: SpanClassId,
         tries: usize,
         reclaim: &dyn Reclaim,
-    ) -> Option<SpanId> {
+    ) -> Option<HandedOut> {
         let state = self.sweeping.state();
         for _ in 0..tries {
             if !state.open {
@@ -413,8 +414,8 @@ impl MHeap {
             }
             let claim = self.claim_of(class, state)?;
             claim.show(reclaim);
-            if let Some(id) = claim.keep() {
-                return Some(id);
+            if let Some(kept) = claim.keep() {
+                return Some(kept);
             }
         }
         None

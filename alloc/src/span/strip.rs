@@ -53,15 +53,30 @@ pub(crate) struct Finder {
     free: u64,
     /// The word to look at next; the mask is of the one before.
     next_word: u32,
+    /// Slots from this one on are known to be Free, without a look,
+    known: u32,
+    /// up to this one.
+    known_end: u32,
 }
 
 impl Finder {
     /// Has passed nothing.
-    pub(crate) const START: Finder = Finder { free: 0, next_word: 0 };
+    pub(crate) const START: Finder = Finder { free: 0, next_word: 0, known: 0, known_end: 0 };
+
+    /// Has passed nothing of a strip whose `slots` slots are all Free.
+    pub(crate) const fn of_empty(slots: usize) -> Finder {
+        Finder { free: 0, next_word: u32::MAX, known: 0, known_end: slots as u32 }
+    }
 
     /// The next row of Free slots, cut to `most` slots; what is cut off is the next row.
     #[inline]
     pub(crate) fn next_run(&mut self, strip: &[AtomicU8], most: usize) -> Option<Range<usize>> {
+        if self.known < self.known_end {
+            let start = self.known as usize;
+            let end = (self.known_end as usize).min(start + most);
+            self.known = end as u32;
+            return Some(start..end);
+        }
         while self.free == 0 {
             if self.next_word as usize >= words(strip) {
                 return None;
@@ -139,10 +154,13 @@ pub(crate) struct Swept {
 }
 
 /// Turns white into Free and counts the others. Writes no byte of a slot that stays, so a flag that its owner sets
-/// meanwhile is not lost.
-pub(crate) fn sweep(strip: &[AtomicU8], white: Colour) -> Swept {
-    let mut swept = Swept::default();
-    for word in 0..words(strip) {
+/// meanwhile is not lost. Where no slot stays and `reused` is false, the colours may stay as they are: nobody will look.
+pub(crate) fn sweep(strip: &[AtomicU8], white: Colour, reused: bool) -> Swept {
+    // Most spans of most programs are dead from the first slot on; as long as that goes on nothing has to be told apart.
+    let dead_words = (0..words(strip)).take_while(|&word| mask(strip, word, white) == u64::MAX).count();
+    let dead = dead_words * WORD;
+    let mut swept = Swept { live: 0, freed: dead };
+    for word in dead_words..words(strip) {
         let [mut dead, live] = masks(strip, word, [white, white.other()]);
         swept.live += live.count_ones() as usize;
         swept.freed += dead.count_ones() as usize;
@@ -159,6 +177,9 @@ pub(crate) fn sweep(strip: &[AtomicU8], white: Colour) -> Swept {
                 here &= here - 1;
             }
         }
+    }
+    if reused || swept.live > 0 {
+        fill(&strip[..dead], Colour::FREE.byte());
     }
     swept
 }
@@ -246,17 +267,22 @@ mod tests {
         }
 
         #[test]
-        fn sweeping_frees_white_and_nothing_else(bytes in strips(), a_is_white: bool) {
+        fn sweeping_frees_white_and_nothing_else(bytes in strips(), dead_words in 0usize..3, a_is_white: bool) {
             let white = if a_is_white { Colour::A } else { Colour::B };
+            let dead = vec![white.byte(); dead_words * WORD];
+            let bytes = [dead, bytes].concat();
             let strip = strip_of(&bytes);
             let dead: Vec<usize> = Coloured::new(&strip, white).collect();
             let wanted: Vec<usize> = (0..bytes.len()).filter(|&i| Colour::of(bytes[i]) == white).collect();
             prop_assert_eq!(&dead, &wanted);
-            let swept = sweep(&strip, white);
+            let swept = sweep(&strip, white, true);
             let after: Vec<u8> = bytes.iter().map(|&b| if Colour::of(b) == white { 0 } else { b }).collect();
             prop_assert_eq!(bytes_of(&strip), after);
             prop_assert_eq!(swept.freed, wanted.len());
             prop_assert_eq!(swept.live, count(&strip, white.other()));
+            let given_up = strip_of(&bytes);
+            prop_assert_eq!(sweep(&given_up, white, false), swept);
+            prop_assert!(swept.live == 0 || bytes_of(&given_up) == bytes_of(&strip));
         }
 
         #[test]
@@ -266,6 +292,16 @@ mod tests {
             let wanted: Vec<u8> = (0..128).map(|i| if (start..start + len).contains(&i) { byte } else { 7 }).collect();
             prop_assert_eq!(bytes_of(&strip), wanted);
         }
+    }
+
+    #[test]
+    fn runs_of_an_empty_strip_need_no_look() {
+        let guarded = strip_of(&[Colour::GUARD.byte(); 16]);
+        let mut finder = Finder::of_empty(10);
+        assert_eq!(finder.next_run(&guarded, 4), Some(0..4));
+        assert!(finder.has_more(&guarded));
+        assert_eq!(finder.next_run(&guarded, 100), Some(4..10));
+        assert_eq!(finder.next_run(&guarded, 100), None);
     }
 
     #[test]
