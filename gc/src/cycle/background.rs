@@ -26,8 +26,9 @@ const LEAST_NAP: Duration = Duration::from_micros(100);
 const YIELDS: u32 = 64;
 /// Its sleep then: marking may have to wait so long for its end.
 const YIELD_NAP: Duration = Duration::from_micros(50);
-/// Longest sleep while a handshake is under way.
-const HANDSHAKE_NAP: Duration = Duration::from_millis(1);
+/// First and longest sleep while a handshake is under way. Nobody is woken from it: the call takes longer than all the rest of an
+/// answer, and a mutator would pay for it.
+const DOZES: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(1)];
 
 /// The threads of one heap.
 pub(crate) struct Threads {
@@ -124,10 +125,14 @@ impl Threads {
 fn collector_thread(shared: &Shared) {
     shared.queue.register(shared.collector.lock().marker().stealer());
     let mut before = thread_cpu_time();
-    let mut vain = 0;
+    let (mut vain, mut doze) = (0, DOZES[0]);
     while !shared.driver.should_stop() {
         let (step, progress) = {
-            let mut collector = shared.collector.lock();
+            // A mutator that holds it takes a short step. To wait for it would make that mutator wake this thread.
+            let Some(mut collector) = shared.collector.try_lock() else {
+                shared.driver.doze(DOZES[0]);
+                continue;
+            };
             let step = collector.step(shared);
             let marks = step == Step::AwaitMarkers;
             (step, if marks { collector.mark_some(shared, tiny(BUDGET, 3)) } else { Progress::Empty })
@@ -136,14 +141,20 @@ fn collector_thread(shared: &Shared) {
         charge(shared, now.saturating_sub(before));
         before = now;
         vain = if step == Step::AwaitMarkers && progress == Progress::Empty { vain + 1 } else { 0 };
+        if step != Step::AwaitMutators {
+            doze = DOZES[0];
+        }
         match step {
             Step::Worked => {}
             Step::AwaitMarkers if progress == Progress::More => {}
             Step::AwaitMarkers => yield_or_nap(vain),
-            Step::AwaitMutators => thread::park_timeout(HANDSHAKE_NAP),
+            Step::AwaitMutators => {
+                shared.driver.doze(doze);
+                doze = (2 * doze).min(DOZES[1]);
+            }
             Step::AwaitSweep => {
                 shared.driver.wake_sweeper();
-                thread::park_timeout(HANDSHAKE_NAP);
+                thread::park_timeout(DOZES[1]);
             }
             Step::Idle => thread::park_timeout(NAP),
         }

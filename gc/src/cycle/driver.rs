@@ -10,6 +10,7 @@ use crate::stats::Cause;
 use greyset_sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use greyset_sync::{Condvar, Mutex, Rank, thread};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// What the driver's threads and those who wait for cycles agree on.
 pub(crate) struct DriverControl {
@@ -24,6 +25,8 @@ pub(crate) struct DriverControl {
     /// The background driver could not start its threads; mutators step instead.
     fallback: AtomicBool,
     abandoned: AtomicBool,
+    /// The collector thread looks by itself soon.
+    dozing: AtomicBool,
     waiting: Mutex<()>,
     done: Condvar,
     threads: OnceLock<background::Threads>,
@@ -48,6 +51,7 @@ impl DriverControl {
             shutdown: AtomicBool::new(false),
             fallback: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
+            dozing: AtomicBool::new(false),
             waiting: Mutex::new(Rank::Driver, ()),
             done: Condvar::new(),
             threads: OnceLock::new(),
@@ -65,12 +69,10 @@ impl DriverControl {
         self.kind == Driver::Stepping
     }
 
-    /// A mutator has reached the trigger: it takes the first step at its next safepoint, and if that is long in coming, the
-    /// collector thread looks by itself within [`background::NAP`].
+    /// A mutator has reached the trigger. It takes the first step itself, at its next safepoint; the collector thread, which will have
+    /// to mark, is woken now, while there is time.
     pub(crate) fn trigger_reached(&self, shared: &Shared) {
-        if self.want(Cause::Trigger) && self.kind == Driver::Background {
-            self.start_threads(shared);
-        }
+        self.request_cycle(shared, Cause::Trigger);
     }
 
     /// A cycle is wanted because of `cause`; true if none was wanted before.
@@ -164,17 +166,27 @@ impl DriverControl {
     pub(crate) fn wait_for(&self, target: u64) {
         let mut guard = self.waiting.lock();
         while self.completed() < target && !self.is_shut_down() {
-            let (back, _) = self.done.wait_timeout(guard, std::time::Duration::from_millis(50));
+            let (back, _) = self.done.wait_timeout(guard, Duration::from_millis(50));
             guard = back;
             self.wake();
         }
     }
 
-    /// Wakes the collector thread, if there is one.
+    /// Wakes the collector thread, if there is one and it does not look by itself soon. A futex call at most.
     pub(crate) fn wake(&self) {
-        if let Some(threads) = self.threads.get() {
+        // ORDERING: none needed: who takes it for dozing when it has just ceased to costs it one sleep.
+        if !self.dozing.load(Ordering::Relaxed)
+            && let Some(threads) = self.threads.get()
+        {
             threads.wake_collector();
         }
+    }
+
+    /// The collector thread: sleeps for `time`, and nobody wakes it.
+    pub(crate) fn doze(&self, time: Duration) {
+        self.dozing.store(true, Ordering::Relaxed);
+        thread::park_timeout(time);
+        self.dozing.store(false, Ordering::Relaxed);
     }
 
     /// Tells the markers that there is work.
