@@ -1,6 +1,7 @@
-//! The command line: `run`, `list`, or nothing for the tour. Every error is one line and an exit code.
+//! The command line: `run`, `list`, `simulate`, or nothing for the tour. Every error is one line and an exit code.
 use crate::bench::{Bench, quiet_panics};
 use crate::failure::Failure;
+use crate::lab::simulate::Simulate;
 use crate::latency;
 use crate::machine;
 use crate::options::Common;
@@ -32,6 +33,8 @@ enum Command {
     Run(Run),
     /// Lists the workloads and their parameters.
     List,
+    /// Runs a described program through the pacer: what every cycle would do.
+    Simulate(Simulate),
 }
 
 #[derive(clap::Args)]
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Some(Command::Run(run)) => run.carry_out(),
+        Some(Command::Simulate(simulate)) => simulate.carry_out(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,5 @@
+//! The laboratory: the pacer's own code on programs that are described, recorded or searched through, not run.
+
+mod plot;
+mod scenario;
+pub mod simulate;
