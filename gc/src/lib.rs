@@ -32,10 +32,11 @@ pub use handle::{
 };
 pub use heap::Heap;
 pub use mutator::{Mutator, MutatorHandle};
+pub use pacer::PacerKind;
 pub use roots::{Root, Weak};
 pub use stats::{
     Cause, Census, CensusRow, CollectorCpu, CycleReport, Event, EventSink, GctraceSink, HandshakeKind,
-    Histogram, HistogramSnapshot, LimitKind, Phase, PhaseTimes, Stats, TracingSink, process_cpu_time,
+    Histogram, HistogramSnapshot, LimitKind, Phase, PhaseTimes, Stats, Thrash, TracingSink, process_cpu_time,
     thread_cpu_time, trace_line,
 };
 pub use sweep::{Cleanup, FinalizerQueue};

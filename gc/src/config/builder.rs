@@ -8,7 +8,8 @@ use super::size::{Limit, Period};
 use super::value::{Driver, Gogc, HugePages, number, switch};
 use super::{ByteSize, Config, Machine, check, environment};
 use crate::error::{ConfigError, Origin};
-use crate::stats::{EventSink, Sinks};
+use crate::pacer::PacerKind;
+use crate::stats::{EventSink, OnThrash, Sinks, Thrash};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub(crate) struct Values {
     pub(crate) min_heap: Option<Given<ByteSize>>,
     pub(crate) workers: Option<Given<usize>>,
     pub(crate) cpu_share: Option<Given<u32>>,
+    pub(crate) cpu_limit: Option<Given<u32>>,
+    pub(crate) pacer: Option<Given<PacerKind>>,
     pub(crate) release_cpu: Option<Given<u32>>,
     pub(crate) assist_max: Option<Given<Period>>,
     pub(crate) driver: Option<Given<Driver>>,
@@ -75,6 +78,8 @@ impl Values {
             Setting::MinHeap => put(&mut self.min_heap, s, text, origin, text.parse().ok()),
             Setting::Workers => put(&mut self.workers, s, text, origin, number(text)),
             Setting::CpuShare => put(&mut self.cpu_share, s, text, origin, number(text)),
+            Setting::CpuLimit => put(&mut self.cpu_limit, s, text, origin, number(text)),
+            Setting::Pacer => put(&mut self.pacer, s, text, origin, text.parse().ok()),
             Setting::ReleaseCpu => put(&mut self.release_cpu, s, text, origin, number(text)),
             Setting::AssistMax => put(&mut self.assist_max, s, text, origin, text.parse().ok()),
             Setting::Driver => put(&mut self.driver, s, text, origin, text.parse().ok()),
@@ -127,6 +132,13 @@ impl HeapBuilder {
         self
     }
 
+    /// A soft limit from the container's: 90 % of the memory its control groups allow (version 1 or 2), read when the heap is
+    /// built. Off where they set none.
+    pub fn memory_limit_auto(mut self) -> HeapBuilder {
+        self.values.memory_limit = program(Limit::Auto);
+        self
+    }
+
     /// No soft limit, even when there is a hard one.
     pub fn memory_limit_off(mut self) -> HeapBuilder {
         self.values.memory_limit = program(Limit::Off);
@@ -169,6 +181,19 @@ impl HeapBuilder {
     /// Share of all processors that marking may use while a cycle runs, in percent, 1 to 90; default 25.
     pub fn cpu_share(mut self, percent: u32) -> HeapBuilder {
         self.values.cpu_share = program(percent);
+        self
+    }
+
+    /// Most of the program's processor time that collection may take for long, in percent, 1 to 99; default 50. Beyond it
+    /// allocations are charged no marking and cycles wait, so that the heap may pass the soft limit.
+    pub fn cpu_limit(mut self, percent: u32) -> HeapBuilder {
+        self.values.cpu_limit = program(percent);
+        self
+    }
+
+    /// Whose pacer decides when to collect: Go's published one, or what greyset made of it; default [`PacerKind::Greyset`].
+    pub fn pacer(mut self, kind: PacerKind) -> HeapBuilder {
+        self.values.pacer = program(kind);
         self
     }
 
@@ -229,6 +254,14 @@ impl HeapBuilder {
     /// Sends the heap's events to `sink`, besides those sinks that are there already.
     pub fn sink(mut self, sink: Arc<dyn EventSink>) -> HeapBuilder {
         self.sinks.push(sink);
+        self
+    }
+
+    /// Calls `f` each time the program begins to thrash: what is live leaves no room below the memory limit, or collection has
+    /// used up its [`cpu_limit`](HeapBuilder::cpu_limit). As an [`EventSink`], it must be quick and not use the heap: set a
+    /// flag that makes the program drop what it can do without.
+    pub fn on_thrash(mut self, f: impl Fn(&Thrash) + Send + Sync + 'static) -> HeapBuilder {
+        self.sinks.push(Arc::new(OnThrash(f)));
         self
     }
 

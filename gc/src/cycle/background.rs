@@ -8,6 +8,7 @@ use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
 use crate::pacer::release::ReleasePacer;
 use crate::stats::cpu::thread_cpu_time;
+use crate::sweep::GaveBack;
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{Mutex, Rank, thread, tiny};
 use std::io;
@@ -207,8 +208,9 @@ fn sweeper_thread(shared: &Shared) {
         let gave = shared.sweep.give_back(shared);
         let rested = shared.stats.clock.nanos();
         let sleep = match gave {
-            true => Duration::from_nanos(release.sleep_after(rested - timer, slept)).max(LEAST_NAP),
-            false => NAP,
+            GaveBack::Urgent => continue,
+            GaveBack::Some => Duration::from_nanos(release.sleep_after(rested - timer, slept)).max(LEAST_NAP),
+            GaveBack::Nothing => NAP,
         };
         thread::park_timeout(sleep);
         slept = shared.stats.clock.nanos() - rested;

@@ -83,13 +83,38 @@ impl Heap {
         Ok(())
     }
 
+    /// Changes the soft limit, in bytes; `None` is none. In force at once: the next goal, and the trigger of the next cycle,
+    /// follow from it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use greyset::{ByteSize, Heap};
+    /// let heap = Heap::builder().build()?;
+    /// heap.set_memory_limit(Some("64MiB".parse::<ByteSize>()?.bytes()))?;
+    /// assert_eq!(heap.stats().memory_limit, Some(64 << 20));
+    /// heap.set_memory_limit(None)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When it is above the hard limit, or out of range.
+    pub fn set_memory_limit(&self, bytes: Option<u64>) -> Result<(), ConfigError> {
+        let shared = self.owner.shared();
+        let mut collector = shared.collector.lock();
+        crate::config::check::limits(bytes, shared.alloc.limit())?;
+        collector.set_memory_limit(shared, bytes);
+        Ok(())
+    }
+
     /// Changes the hard limit, in bytes; `None` is none. In force with the next run taken.
     ///
     /// # Errors
     /// When it is below the soft limit, or out of range.
     pub fn set_hard_limit(&self, bytes: Option<u64>) -> Result<(), ConfigError> {
         let shared = self.owner.shared();
-        crate::config::check::limits(shared.config.memory_limit, bytes)?;
+        let _collector = shared.collector.lock();
+        crate::config::check::limits(shared.memory_limit(), bytes)?;
         shared.alloc.set_limit(bytes);
         Ok(())
     }

@@ -271,6 +271,15 @@ impl Pacer {
         Targets { trigger, goal, limited: limited && self.settings.memory_limit.is_some() }
     }
 
+    /// Whether what is live, with `tables` bytes of tables and buffers and nothing else, leaves room below the memory limit: if
+    /// not, each cycle is followed by another at once.
+    pub fn has_room(&self, tables: u64) -> bool {
+        let held =
+            MemoryUse { mapped: self.marked.saturating_add(tables), heap_free: 0, heap_alloc: self.marked };
+        let limit = self.settings.memory_limit.unwrap_or(NO_LIMIT);
+        memory_limit::limit_goal(limit, &held, self.marked) > self.marked
+    }
+
     /// Changes settings, at any time, with the live heap as it is now and whether sweeping is done; the answer counts at
     /// once, for a running cycle too.
     pub fn set(&mut self, settings: Settings, live: u64, swept: bool, memory: &MemoryUse) -> Targets {

@@ -92,6 +92,22 @@ fn another_share_moves_the_trigger() {
 }
 
 #[test]
+fn room_below_the_limit() {
+    let room = |limit, marked, tables| {
+        let mut pacer = Pacer::new(Settings { memory_limit: limit, ..settings() });
+        let _ = cycle(&mut pacer, 0, marked, |_| {});
+        pacer.has_room(tables)
+    };
+    assert!(room(None, 1 << 40, 1 << 40));
+    // 3 % of the limit, at least 1 MiB, stay free.
+    assert!(room(Some(100 * MIB), 97 * MIB - 1, 0) && !room(Some(100 * MIB), 97 * MIB + 100, 0));
+    assert!(
+        room(Some(100 * MIB), 87 * MIB - 1, 10 * MIB) && !room(Some(100 * MIB), 87 * MIB + MIB, 10 * MIB)
+    );
+    assert!(!room(Some(100 * MIB), 200 * MIB, 0) && !room(Some(100 * MIB), 5 * MIB, 200 * MIB));
+}
+
+#[test]
 fn settings_count_at_once() {
     let mut pacer = Pacer::new(settings());
     let _ = cycle(&mut pacer, 0, 10 * MIB, |c| c.swept = true);

@@ -53,6 +53,8 @@ pub struct Stats {
     pub mutators: usize,
     /// Allocations refused under the hard limit.
     pub limit_failures: u64,
+    /// Times the program was found to thrash ([`Event::Thrash`](crate::Event::Thrash)).
+    pub thrashes: u64,
     /// Panics in destructors, caught.
     pub drop_panics: u64,
     /// Cycles given up because a `trace` function panicked.
@@ -121,8 +123,8 @@ impl fmt::Display for Stats {
         writeln!(f, "safepoints {}", self.safepoints)?;
         writeln!(
             f,
-            "trouble    {} allocations refused, {} drop panics, {} trace panics, {} watchdog reports",
-            self.limit_failures, self.drop_panics, self.trace_panics, self.watchdogs
+            "trouble    {} allocations refused, {} times thrashing, {} drop panics, {} trace panics, {} watchdog reports",
+            self.limit_failures, self.thrashes, self.drop_panics, self.trace_panics, self.watchdogs
         )
     }
 }

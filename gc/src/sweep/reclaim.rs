@@ -1,6 +1,7 @@
 //! What happens to dead slots before they become Free: drop glue, with panics caught and counted.
 
 use crate::heap::Shared;
+use crate::pacer::release::ReleaseGoal;
 use crate::stats::Event;
 use crate::stats::cpu::thread_cpu_time;
 use greyset_alloc::{DeadSlots, PAGE_SIZE, Reclaim, Role, Span};
@@ -11,6 +12,18 @@ use std::time::Duration;
 
 /// Pages given back in one call at most: half a MiB, some 50 µs of system time.
 const RELEASE_PAGES: usize = 64;
+
+/// What became of a call of [`SweepState::give_back`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum GaveBack {
+    /// There was nothing to give back.
+    Nothing,
+    /// There may be more, at its pace.
+    Some,
+    /// The heap holds more than its soft limit: go on at once.
+    Urgent,
+}
 
 /// The sweep's own counters.
 pub(crate) struct SweepState {
@@ -42,22 +55,29 @@ impl SweepState {
         progress.pages > 0 || cleanups
     }
 
-    /// Gives free pages beyond what the pacer keeps back to the system, at most [`RELEASE_PAGES`] a call. Returns whether
-    /// anything was given back.
-    pub(crate) fn give_back(&self, shared: &Shared) -> bool {
-        let keep = shared.pace.keep.load(Ordering::Relaxed);
+    /// Gives free pages beyond what the pacer keeps back to the system, at most [`RELEASE_PAGES`] a call.
+    pub(crate) fn give_back(&self, shared: &Shared) -> GaveBack {
+        let keep = ReleaseGoal {
+            heap: shared.pace.keep.load(Ordering::Relaxed),
+            total: shared.pace.keep_total.load(Ordering::Relaxed),
+        };
         let stats = shared.alloc.stats();
-        let excess = stats.committed.saturating_sub(keep) / PAGE_SIZE as u64;
+        let excess = keep.excess(stats.committed, stats.in_use) / PAGE_SIZE as u64;
         let pages = usize::try_from(excess).unwrap_or(usize::MAX).min(stats.pages_free).min(RELEASE_PAGES);
         if pages == 0 {
-            return false;
+            return GaveBack::Nothing;
         }
         let progress = shared.alloc.release(pages);
         if progress.pages > 0 {
             let bytes = (progress.pages * PAGE_SIZE) as u64;
             shared.emit(&Event::Released { bytes, duration: Duration::ZERO });
         }
-        progress.pages > 0
+        let over = shared.memory_limit().is_some_and(|limit| stats.in_use > limit);
+        match progress.is_nothing() {
+            true => GaveBack::Nothing,
+            false if over => GaveBack::Urgent,
+            false => GaveBack::Some,
+        }
     }
 
     /// Gives all free pages back; returns how many bytes.

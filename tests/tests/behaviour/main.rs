@@ -11,5 +11,6 @@ mod limits;
 mod many;
 mod parking;
 mod sizes;
+mod soft_limit;
 mod stats;
 mod trace_panics;
