@@ -27,8 +27,8 @@ pub use error::{AllocError, ConfigError, HeapError, Origin, OutOfMemory, Stated}
 
 pub use greyset_derive::Trace;
 pub use handle::{
-    Array, ArraySlot, Bytes, Erased, Gc, Lock, LockGuard, Nan, NanView, ReadGuard, Ret, Slot, Static, Str,
-    Tagged, TaggedView, WeakMap, Word, WordKey, WordSlot,
+    Array, ArraySlot, Bytes, Charged, Edit, Erased, Gc, Lock, LockGuard, Nan, NanView, OwnedBytes, ReadGuard,
+    Ret, Slot, Static, Str, Tagged, TaggedView, WeakMap, Word, WordKey, WordSlot,
 };
 pub use heap::Heap;
 pub use mutator::{Mutator, MutatorHandle};

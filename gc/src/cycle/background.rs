@@ -204,12 +204,15 @@ fn sweeper_thread(shared: &Shared) {
         if more {
             continue;
         }
-        let timer = shared.stats.clock.nanos();
+        let timer = thread_cpu_time();
         let gave = shared.sweep.give_back(shared);
+        let worked = thread_cpu_time().saturating_sub(timer);
         let rested = shared.stats.clock.nanos();
         let sleep = match gave {
             GaveBack::Urgent => continue,
-            GaveBack::Some => Duration::from_nanos(release.sleep_after(rested - timer, slept)).max(LEAST_NAP),
+            GaveBack::Some => {
+                Duration::from_nanos(release.sleep_after(worked.as_nanos() as u64, slept)).max(LEAST_NAP)
+            }
             GaveBack::Nothing => NAP,
         };
         thread::park_timeout(sleep);

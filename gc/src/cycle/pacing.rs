@@ -40,6 +40,8 @@ pub(crate) struct Pacing {
     scannable: f64,
     report: Option<Box<CycleReport>>,
     limiting: Limiting,
+    /// External bytes when the last cycle ended.
+    external: u64,
     /// The memory limit decided the goal when it was last set.
     limited: bool,
 }
@@ -68,6 +70,7 @@ impl Pacing {
             scannable: 1.0,
             report: None,
             limiting: Limiting::new(processors, config.cpu_limit),
+            external: 0,
             limited: false,
         }
     }
@@ -223,7 +226,7 @@ impl Pacing {
     }
 
     fn scannable_of(&self, live: u64) -> u64 {
-        (live as f64 * self.scannable) as u64
+        (live.saturating_sub(self.external) as f64 * self.scannable) as u64
     }
 
     /// 5. Marking is over.
@@ -244,7 +247,9 @@ impl Pacing {
         let pace = &shared.pace;
         let fresh = pace.allocated.load(Relaxed).saturating_sub(self.start.allocated_at_t2);
         let marked = pace.marked_bytes.load(Relaxed);
-        let live = marked + fresh;
+        let external = shared.external();
+        let live = marked + fresh + external;
+        self.external = external;
         let before = pace.live.load(Relaxed);
         shared.account_correction(before, live);
         pace.last_live.store(live, Relaxed);
@@ -303,8 +308,24 @@ impl Pacing {
         }
     }
 
+    /// What dead objects were charged with has come off: they are swept.
+    fn correct_external(&mut self, shared: &Shared) {
+        let external = shared.external();
+        if external == self.external {
+            return;
+        }
+        let last_live = shared.pace.last_live.load(Relaxed);
+        let live = (last_live + external).saturating_sub(self.external);
+        self.external = external;
+        shared.pace.last_live.store(live, Relaxed);
+        let memory = memory(shared);
+        let targets = self.pacer.correct_marked(live, &memory);
+        self.aim(shared, &targets, &memory);
+    }
+
     /// 7. Every span is swept: the cycle is over.
     pub(crate) fn sweep_done(&mut self, shared: &Shared) {
+        self.correct_external(shared);
         let now = self.clock.elapsed();
         let cycle = u64::from(shared.published.cycle());
         let freed = self.start.heap_end.saturating_sub(shared.pace.last_live.load(Relaxed));

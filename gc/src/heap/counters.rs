@@ -70,6 +70,7 @@ pub(crate) fn stats(shared: &Shared) -> Stats {
         handshakes: counters.handshakes.snapshot(),
         safepoints: counters.safepoints.snapshot(),
         mapped_bytes: memory.committed + memory.metadata + shared.table_bytes(),
+        external_bytes: memory.external,
         released_bytes: memory.released,
         metadata_bytes: memory.metadata + shared.table_bytes(),
         memory_limit: shared.memory_limit(),

@@ -1,6 +1,7 @@
 //! `Heap`: making one, its statistics, its end.
 
 mod counters;
+mod external;
 mod owner;
 mod shared;
 
@@ -117,6 +118,13 @@ impl Heap {
         crate::config::check::limits(shared.memory_limit(), bytes)?;
         shared.alloc.set_limit(bytes);
         Ok(())
+    }
+
+    /// Adds `bytes` to what the program holds outside of the heap on behalf of its objects, or takes off. It counts as live
+    /// data does: in the goal, the trigger and both limits. What is added by hand is to be taken off by hand; it never goes
+    /// below zero. For what an object owns, [`Charged`](crate::Charged) does so by itself.
+    pub fn adjust_external(&self, bytes: i64) {
+        self.owner.shared().adjust_external(bytes);
     }
 
     /// Gives free memory back to the system now; returns how many bytes.

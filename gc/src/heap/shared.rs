@@ -7,6 +7,7 @@ use crate::config::{Config, HugePages};
 use crate::cycle::{Collector, DriverControl, Pacing, Published};
 use crate::error::HeapError;
 use crate::heap::Counters;
+use crate::heap::external::ByHand;
 use crate::mark::{GreyQueue, RootCursor};
 use crate::mutator::Mutators;
 use crate::roots::EntryTable;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Weak};
 
 /// What the pacer and the statistics are told, and what the pacer answers, as words everybody may read.
 pub(crate) struct Pace {
-    /// Bytes marked last cycle plus bytes allocated since: the live heap as the pacer sees it.
+    /// Bytes marked last cycle, bytes allocated since, and external bytes: the live heap as the pacer sees it.
     pub(crate) live: CachePadded<AtomicU64>,
     /// Bytes ever taken in runs, less what flushes gave back.
     pub(crate) allocated: AtomicU64,
@@ -124,6 +125,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) sweep: SweepState,
     pub(crate) pace: Pace,
+    /// External bytes that the program has reported itself.
+    pub(crate) by_hand: ByHand,
     pub(crate) collector: Mutex<Collector>,
     pub(crate) driver: DriverControl,
     pub(crate) stats: Counters,
@@ -177,6 +180,7 @@ impl Shared {
             registry: Registry::new(),
             sweep: SweepState::new(),
             pace,
+            by_hand: ByHand::new(),
             collector: Mutex::new(Rank::Collector, Collector::new(pacing)),
             driver: DriverControl::new(config.driver),
             stats: Counters::new(),

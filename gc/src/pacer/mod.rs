@@ -288,6 +288,14 @@ impl Pacer {
         self.targets(memory)
     }
 
+    /// Sweeping is done, and has shown that of what the last cycle found alive `marked` bytes are left: external bytes of dead
+    /// objects come off only when those are swept.
+    pub fn correct_marked(&mut self, marked: u64, memory: &MemoryUse) -> Targets {
+        self.marked = marked;
+        self.commit(marked, true);
+        self.targets(memory)
+    }
+
     /// [`set`](Pacer::set) for GOGC alone.
     pub fn set_gogc(&mut self, gogc: Gogc, live: u64, swept: bool, memory: &MemoryUse) -> Targets {
         self.set(Settings { gogc, ..self.settings }, live, swept, memory)

@@ -108,6 +108,15 @@ fn room_below_the_limit() {
 }
 
 #[test]
+fn what_sweeping_takes_off_counts_at_once() {
+    let mut pacer = Pacer::new(settings());
+    assert_eq!(cycle(&mut pacer, 0, 100 * MIB, |_| {}).targets.goal, 202 * MIB);
+    let corrected = pacer.correct_marked(10 * MIB, &NONE);
+    assert_eq!((corrected.goal, pacer.marked()), (22 * MIB, 10 * MIB));
+    assert!(corrected.trigger < 22 * MIB);
+}
+
+#[test]
 fn settings_count_at_once() {
     let mut pacer = Pacer::new(settings());
     let _ = cycle(&mut pacer, 0, 10 * MIB, |c| c.swept = true);

@@ -63,16 +63,21 @@ impl SweepState {
         };
         let stats = shared.alloc.stats();
         let excess = keep.excess(stats.committed, stats.in_use) / PAGE_SIZE as u64;
+        let over = shared.memory_limit().is_some_and(|limit| stats.in_use > limit);
+        if shared.config.release_cpu == 0 && !over {
+            return GaveBack::Nothing;
+        }
         let pages = usize::try_from(excess).unwrap_or(usize::MAX).min(stats.pages_free).min(RELEASE_PAGES);
         if pages == 0 {
             return GaveBack::Nothing;
         }
+        let timer = shared.stats.clock.nanos();
         let progress = shared.alloc.release(pages);
         if progress.pages > 0 {
             let bytes = (progress.pages * PAGE_SIZE) as u64;
-            shared.emit(&Event::Released { bytes, duration: Duration::ZERO });
+            let duration = Duration::from_nanos(shared.stats.clock.nanos() - timer);
+            shared.emit(&Event::Released { bytes, duration });
         }
-        let over = shared.memory_limit().is_some_and(|limit| stats.in_use > limit);
         match progress.is_nothing() {
             true => GaveBack::Nothing,
             false if over => GaveBack::Urgent,
@@ -143,5 +148,60 @@ impl Reclaim for Reclaimer<'_> {
             // refers to them, and the slots become Free only after this call.
             unsafe { self.state.drop_value(self.shared, slot.ptr, glue, info.name) };
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{Driver, Heap, HeapBuilder, StepOutcome};
+
+    const MIB: u64 = 1 << 20;
+
+    /// A heap with 64 MiB of free pages and a goal of 4 MiB.
+    fn after_a_peak(builder: HeapBuilder) -> Heap {
+        let heap = builder.driver(Driver::Stepping).build().expect("a heap");
+        let mut stepper = heap.stepper();
+        let kept: Vec<_> =
+            heap.mutator().enter(|m| (0..64).map(|_| m.alloc_bytes(&[1; MIB as usize]).root(m)).collect());
+        drop(kept);
+        for _ in 0..2 {
+            heap.request_cycle();
+            while stepper.step_any() != StepOutcome::Idle {}
+        }
+        heap
+    }
+
+    #[test]
+    fn free_pages_go_back_in_bounded_pieces_until_what_is_kept() {
+        let heap = after_a_peak(Heap::builder());
+        let shared = heap.owner().shared();
+        let (mut calls, mut before) = (0, heap.stats().mapped_bytes);
+        assert!(before > 64 * MIB);
+        while shared.sweep.give_back(shared) == GaveBack::Some {
+            let now = heap.stats().mapped_bytes;
+            assert!(now < before && before - now <= (2 * RELEASE_PAGES * PAGE_SIZE) as u64, "{before} {now}");
+            (calls, before) = (calls + 1, now);
+        }
+        assert!(calls > 60 && before < 4 * MIB, "{calls} calls, {before} left");
+        assert!(heap.release_free_memory() <= 4 * MIB);
+    }
+
+    #[test]
+    fn never_is_never_but_above_the_limit() {
+        let heap = after_a_peak(Heap::builder().set("release_cpu", "0").expect("a setting"));
+        let shared = heap.owner().shared();
+        assert_eq!(shared.sweep.give_back(shared), GaveBack::Nothing);
+        heap.set_memory_limit(Some(16 * MIB)).expect("a limit");
+        while shared.sweep.give_back(shared) == GaveBack::Urgent {}
+        let mapped = heap.stats().mapped_bytes;
+        assert!((15 * MIB..=16 * MIB).contains(&mapped), "{mapped}");
+    }
+
+    #[test]
+    fn at_once_when_asked() {
+        let heap = after_a_peak(Heap::builder());
+        assert!(heap.release_free_memory() >= 64 * MIB);
+        assert!(heap.stats().mapped_bytes < 2 * MIB, "{}", heap.stats());
     }
 }

@@ -4,6 +4,7 @@ mod common;
 mod drop_panics;
 mod ends;
 mod events;
+mod external;
 mod finalizers;
 mod forgotten;
 mod fresh_slots;
