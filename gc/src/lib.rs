@@ -30,7 +30,7 @@ pub use handle::{
     Array, ArraySlot, Bytes, Charged, Edit, Erased, Gc, Lock, LockGuard, Nan, NanView, OwnedBytes, ReadGuard,
     Ret, Slot, Static, Str, Tagged, TaggedView, WeakMap, Word, WordKey, WordSlot,
 };
-pub use heap::Heap;
+pub use heap::{Budget, BudgetMember, Heap};
 pub use mutator::{Mutator, MutatorHandle};
 pub use pacer::PacerKind;
 pub use roots::{Root, Weak};

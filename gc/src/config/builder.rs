@@ -8,6 +8,7 @@ use super::size::{Limit, Period};
 use super::value::{Driver, Gogc, HugePages, number, switch};
 use super::{ByteSize, Config, Machine, check, environment};
 use crate::error::{ConfigError, Origin};
+use crate::heap::BudgetMember;
 use crate::pacer::PacerKind;
 use crate::stats::{EventSink, OnThrash, Sinks, Thrash};
 use std::sync::Arc;
@@ -104,6 +105,7 @@ impl Values {
 pub struct HeapBuilder {
     values: Values,
     sinks: Sinks,
+    budget: Option<BudgetMember>,
     ignore_environment: bool,
 }
 
@@ -257,6 +259,13 @@ impl HeapBuilder {
         self
     }
 
+    /// Makes the heap one of those that share a [`Budget`](crate::Budget), which then sets its soft limit, again and again; a
+    /// `memory_limit` is the most it gets.
+    pub fn budget(mut self, member: BudgetMember) -> HeapBuilder {
+        self.budget = Some(member);
+        self
+    }
+
     /// Calls `f` each time the program begins to thrash: what is live leaves no room below the memory limit, or collection has
     /// used up its [`cpu_limit`](HeapBuilder::cpu_limit). As an [`EventSink`], it must be quick and not use the heap: set a
     /// flag that makes the program drop what it can do without.
@@ -313,6 +322,6 @@ impl HeapBuilder {
         if !self.ignore_environment {
             environment::overlay(&mut values, variables)?;
         }
-        Ok(Config { sinks: self.sinks, ..check::config(values, machine)? })
+        Ok(Config { sinks: self.sinks, budget: self.budget, ..check::config(values, machine)? })
     }
 }

@@ -198,6 +198,7 @@ pub(crate) fn config(values: Values, machine: Machine) -> Result<Config, ConfigE
         trace: values.trace.is_some_and(|given| given.value),
         verify: values.verify.is_some_and(|given| given.value),
         name: name(values.name)?,
+        budget: None,
         sinks: Sinks::default(),
     })
 }

@@ -29,6 +29,7 @@ pub use builder::HeapBuilder;
 pub use size::{ByteSize, Limit, Period};
 pub use value::{Driver, Gogc, HugePages, ValueError};
 
+use crate::heap::BudgetMember;
 use crate::pacer::PacerKind;
 use crate::stats::{GctraceSink, Sinks, TracingSink};
 use std::sync::Arc;
@@ -71,6 +72,8 @@ pub(crate) struct Config {
     pub(crate) verify: bool,
     /// Name in events and of threads.
     pub(crate) name: Option<String>,
+    /// Its place in a budget of several heaps.
+    pub(crate) budget: Option<BudgetMember>,
     /// Subscribers the program added.
     pub(crate) sinks: Sinks,
 }

@@ -43,6 +43,7 @@ fn defaults() {
         trace: false,
         verify: false,
         name: None,
+        budget: None,
         sinks: Sinks::default(),
     };
     assert_eq!(resolve(new(), &[]), Ok(expected));
@@ -142,6 +143,7 @@ fn the_environment_overrides_the_program() {
         trace: true,
         verify: true,
         name: Some("mine".into()),
+        budget: None,
         sinks: Sinks::default(),
     };
     assert_eq!(resolve(program, &ALL), Ok(expected));

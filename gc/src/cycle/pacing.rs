@@ -26,6 +26,14 @@ struct Start {
     heap_end: u64,
 }
 
+/// When the heap last reported to its budget.
+#[derive(Clone, Copy, Default, Debug)]
+struct Reported {
+    at: Duration,
+    /// Bytes ever allocated by then.
+    allocated: u64,
+}
+
 /// Pacer, clocks and the report of the running cycle.
 pub(crate) struct Pacing {
     pacer: Pacer,
@@ -40,6 +48,7 @@ pub(crate) struct Pacing {
     scannable: f64,
     report: Option<Box<CycleReport>>,
     limiting: Limiting,
+    reported: Reported,
     /// External bytes when the last cycle ended.
     external: u64,
     /// The memory limit decided the goal when it was last set.
@@ -70,6 +79,7 @@ impl Pacing {
             scannable: 1.0,
             report: None,
             limiting: Limiting::new(processors, config.cpu_limit),
+            reported: Reported::default(),
             external: 0,
             limited: false,
         }
@@ -90,7 +100,35 @@ impl Pacing {
     pub(crate) fn set_memory_limit(&mut self, shared: &Shared, memory_limit: Option<u64>) {
         shared.pace.memory_limit.store(memory_limit.unwrap_or(u64::MAX), Relaxed);
         self.set(shared, Settings { memory_limit, ..*self.pacer.settings() });
-        self.limiting.found_room(true);
+        self.limiting.found_room(self.pacer.has_room(shared.alloc.stats().metadata + shared.table_bytes()));
+    }
+
+    /// Takes over the heap's share of its budget, if that has changed.
+    fn adopt_share(&mut self, shared: &Shared) {
+        if let Some(membership) = &shared.membership
+            && self.pacer.settings().memory_limit != Some(membership.share())
+        {
+            self.set_memory_limit(shared, Some(membership.share()));
+        }
+    }
+
+    /// Tells the budget what the cycle has shown.
+    fn report_to_budget(&mut self, shared: &Shared, live: u64) {
+        let Some(membership) = &shared.membership else { return };
+        let pace = &shared.pace;
+        let (at, allocated) = (self.clock.elapsed(), pace.allocated.load(Relaxed));
+        let seconds = at.saturating_sub(self.reported.at).as_secs_f64().max(1e-6);
+        let marking = cpu(shared).mark + cpu(shared).assist;
+        let marking = marking.saturating_sub(self.start.cpu.mark + self.start.cpu.assist).as_secs_f64();
+        let held = live + shared.alloc.stats().metadata + shared.table_bytes();
+        membership.report(
+            held,
+            allocated.saturating_sub(self.reported.allocated) as f64 / seconds,
+            // Too short a time measures nothing.
+            if marking > 1e-5 { pace.marked_bytes.load(Relaxed) as f64 / marking } else { 0.0 },
+        );
+        self.reported = Reported { at, allocated };
+        self.adopt_share(shared);
     }
 
     fn set(&mut self, shared: &Shared, settings: Settings) {
@@ -124,7 +162,11 @@ impl Pacing {
 
     /// Looks at the clocks and at the memory held, if that is due: outside of a cycle, too, they change.
     pub(crate) fn look(&mut self, shared: &Shared) {
-        if self.refresh(shared) && self.pacer.settings().memory_limit.is_some() {
+        if !self.refresh(shared) {
+            return;
+        }
+        self.adopt_share(shared);
+        if self.pacer.settings().memory_limit.is_some() {
             let memory = memory(shared);
             let targets = self.pacer.targets(&memory);
             self.aim(shared, &targets, &memory);
@@ -275,6 +317,7 @@ impl Pacing {
         let Targets { trigger, .. } = outputs.targets;
         self.limiting.found_room(self.pacer.has_room(stats.metadata + shared.table_bytes()));
         self.aim(shared, &outputs.targets, &memory);
+        self.report_to_budget(shared, live);
         self.tell_of_thrashing(shared);
         let unswept = shared.alloc.unswept_pages() as u64;
         pace.set_sweep_ratio(SweepPace::new(trigger, live, unswept, 0).pages_per_byte());
@@ -382,9 +425,9 @@ fn memory_of(shared: &Shared, stats: &greyset_alloc::AllocStats) -> MemoryUse {
     MemoryUse {
         mapped: mapped - over,
         heap_free: pages(stats.pages_free) - over,
-        // What is dead and not swept is in unswept pages, with some of what is alive.
-        heap_alloc: (shared.pace.live.load(Relaxed) + pages(stats.pages_unswept))
-            .min(pages(stats.pages_used) + stats.external),
+        // With what is dead and not swept, and with the free slots of spans: the next objects go there. Were these taken for
+        // overhead, a heap full of holes would have its goal where it is already, and collect without end.
+        heap_alloc: pages(stats.pages_used) + stats.external,
     }
 }
 

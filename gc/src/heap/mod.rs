@@ -1,10 +1,12 @@
 //! `Heap`: making one, its statistics, its end.
 
+mod budget;
 mod counters;
 mod external;
 mod owner;
 mod shared;
 
+pub use budget::{Budget, BudgetMember};
 pub(crate) use counters::Counters;
 pub(crate) use owner::Owner;
 pub(crate) use shared::Shared;
@@ -85,7 +87,7 @@ impl Heap {
     }
 
     /// Changes the soft limit, in bytes; `None` is none. In force at once: the next goal, and the trigger of the next cycle,
-    /// follow from it.
+    /// follow from it. With a [`Budget`] it is the most the heap gets of that.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -104,7 +106,10 @@ impl Heap {
         let shared = self.owner.shared();
         let mut collector = shared.collector.lock();
         crate::config::check::limits(bytes, shared.alloc.limit())?;
-        collector.set_memory_limit(shared, bytes);
+        match &shared.membership {
+            Some(membership) => membership.set_ceiling(bytes),
+            None => collector.set_memory_limit(shared, bytes),
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use crate::config::{Config, HugePages};
 use crate::cycle::{Collector, DriverControl, Pacing, Published};
 use crate::error::HeapError;
 use crate::heap::Counters;
+use crate::heap::budget::Membership;
 use crate::heap::external::ByHand;
 use crate::mark::{GreyQueue, RootCursor};
 use crate::mutator::Mutators;
@@ -125,6 +126,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) sweep: SweepState,
     pub(crate) pace: Pace,
+    /// Its place in a budget of several heaps.
+    pub(crate) membership: Option<Membership>,
     /// External bytes that the program has reported itself.
     pub(crate) by_hand: ByHand,
     pub(crate) collector: Mutex<Collector>,
@@ -159,8 +162,12 @@ impl Shared {
     }
 
     /// A new heap.
-    pub(crate) fn build(config: Config) -> Result<Arc<Shared>, HeapError> {
+    pub(crate) fn build(mut config: Config) -> Result<Arc<Shared>, HeapError> {
         let alloc = MHeap::new(&alloc_config(&config), Box::new(RealOs)).map_err(refused)?;
+        let membership = config.budget.as_ref().map(|member| member.join(config.memory_limit));
+        if let Some(membership) = &membership {
+            config.memory_limit = Some(membership.share());
+        }
         let pacing = Pacing::new(&config);
         let (goal, trigger) = pacing.first();
         let pace = Pace::new(trigger, goal);
@@ -180,6 +187,7 @@ impl Shared {
             registry: Registry::new(),
             sweep: SweepState::new(),
             pace,
+            membership,
             by_hand: ByHand::new(),
             collector: Mutex::new(Rank::Collector, Collector::new(pacing)),
             driver: DriverControl::new(config.driver),

@@ -15,6 +15,7 @@
 //! | `assist` | what does an allocation owe while marking runs? |
 //! | `cpu_limiter` | has collection taken too much processor time? |
 //! | `sweep` | how much is to be swept before a span is taken? |
+//! | `budget` | how is one limit split among many heaps? |
 //! | `release` | how much memory is kept, how fast is the rest given back? |
 //!
 //! [`Pacer`] puts the first eight together over the life of a heap:
@@ -29,6 +30,7 @@
 //! arithmetic saturates, in the order written; floating point is never fused.
 
 pub mod assist;
+pub mod budget;
 pub mod cons_mark;
 pub mod cpu_limiter;
 pub mod expected;
