@@ -80,6 +80,19 @@ fn the_other_pacer_differs() {
 }
 
 #[test]
+fn both_pacers_side_by_side() {
+    let compare = |file: &str| {
+        let args = ["compare", &here("scenarios/Steady.toml"), file];
+        Command::new(env!("CARGO_BIN_EXE_gc-bench")).args(args).output().expect("gc-bench starts")
+    };
+    let text = String::from_utf8(compare(&here("scenarios/StepAlloc.toml")).stdout).expect("text");
+    let rows = text.lines().skip(2).map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+    let names = rows.map(|row| [row[1], row[2]].join(" ")).collect::<Vec<_>>();
+    assert_eq!(names, ["Steady reference", "Steady greyset", "StepAlloc reference", "StepAlloc greyset"]);
+    assert_eq!(compare("/nowhere.toml").status.code(), Some(2));
+}
+
+#[test]
 fn a_plot_is_drawn() {
     let folder = Folder::new("plot");
     let plot = folder.file("out.svg");

@@ -98,7 +98,10 @@ impl Simulate {
 }
 
 /// The cycles of a scenario under a pacer.
-fn run(scenario: &Scenario, kind: Kind) -> Result<Vec<Row>, greyset::pacer::harness::ScenarioError> {
+pub(super) fn run(
+    scenario: &Scenario,
+    kind: Kind,
+) -> Result<Vec<Row>, greyset::pacer::harness::ScenarioError> {
     scenario.run_with(Settings { kind: kind.into(), ..scenario.settings() })
 }
 

@@ -14,7 +14,8 @@ use std::str::FromStr;
 pub enum PacerKind {
     /// Go's, to the last digit of the recorded data.
     Reference,
-    /// With what greyset does differently: the work expected follows the size of the heap.
+    /// With what greyset does differently: the work expected follows the size of the heap, and a goal from the memory limit is
+    /// never stretched.
     #[default]
     Greyset,
 }

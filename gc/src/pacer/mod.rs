@@ -337,9 +337,10 @@ impl Pacer {
     /// What allocations owe from now on; asked whenever live heap or scan work have changed much. Outside of a cycle the
     /// answer means nothing.
     pub fn revise(&self, now: &Progress) -> AssistRatio {
+        let goal = self.heap_goal(&now.memory);
         let standing = assist::Standing {
             triggered: self.triggered.unwrap_or(now.live),
-            goal: self.heap_goal(&now.memory).bytes,
+            goal: goal.bytes,
             live: now.live,
             done: now.done,
             expected: match self.settings.kind {
@@ -348,7 +349,10 @@ impl Pacer {
             },
             worst: now.scannable.saturating_add(now.mutator_roots).saturating_add(self.heap_roots),
         };
-        assist::ratio(self.settings.gogc, &standing)
+        // A goal that the memory limit decides is not to be stretched: it would be passed by as much as growth allows, and
+        // with GOGC off that is no bound at all.
+        let fixed = goal.limited && self.settings.kind == PacerKind::Greyset;
+        assist::ratio(if fixed { Gogc::Percent(0) } else { self.settings.gogc }, &standing)
     }
 
     /// Marking has ended: learns from the cycle and answers goal and trigger of the next one.

@@ -108,6 +108,38 @@ fn room_below_the_limit() {
 }
 
 #[test]
+fn a_goal_from_the_memory_limit_is_not_stretched() {
+    // Twice the work that was expected is done; half of the way to the goal is left.
+    let ratio = |kind, gogc| {
+        let mut pacer = Pacer::new(Settings { kind, gogc, memory_limit: Some(100 * MIB), ..settings() });
+        let _ = cycle(&mut pacer, 0, 20 * MIB, |c| (c.heap_work, c.marked) = (MIB, 20 * MIB));
+        pacer.start_cycle(&CycleStart {
+            live: 80 * MIB,
+            scannable: 2 * MIB,
+            memory: NONE,
+            ..CycleStart::default()
+        });
+        let now = Progress { live: 88 * MIB, scannable: 80 * MIB, done: 10 * MIB, ..Progress::default() };
+        pacer.revise(&now).work_per_byte
+    };
+    let work = (71 * MIB) as f64; // 80 scannable and 1 of roots less 10
+    let off = |kind| ratio(kind, Gogc::Off);
+    let room = pacer_room();
+    assert!(
+        (off(PacerKind::Greyset) - (work - MIB as f64) / room).abs() < 0.5,
+        "{}",
+        off(PacerKind::Greyset)
+    );
+    assert!(off(PacerKind::Reference) < off(PacerKind::Greyset) / 10.0, "{}", off(PacerKind::Reference));
+    assert!(ratio(PacerKind::Reference, Gogc::Percent(1000)) < off(PacerKind::Greyset) / 2.0);
+}
+
+/// From 88 MiB to what a limit of 100 MiB leaves, in bytes.
+fn pacer_room() -> f64 {
+    (memory_limit::limit_goal(100 * MIB, &NONE, 0) - 88 * MIB) as f64
+}
+
+#[test]
 fn what_sweeping_takes_off_counts_at_once() {
     let mut pacer = Pacer::new(settings());
     assert_eq!(cycle(&mut pacer, 0, 100 * MIB, |_| {}).targets.goal, 202 * MIB);
