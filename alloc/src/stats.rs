@@ -23,7 +23,9 @@ pub struct AllocStats {
     pub metadata: u64,
     /// What the client reported as external.
     pub external: u64,
-    /// What counts against the limit: committed, metadata, external.
+    /// What the client reported as tables of its own.
+    pub client: u64,
+    /// What counts against the limit: committed, metadata, external, client.
     pub in_use: u64,
     /// The limit, if there is one.
     pub limit: Option<u64>,
@@ -67,6 +69,7 @@ impl MHeap {
     pub fn stats(&self) -> AllocStats {
         let (heap, metadata) = self.page_stats();
         let external = self.external().load(greyset_sync::atomic::Ordering::Relaxed);
+        let client = self.client_tables().load(greyset_sync::atomic::Ordering::Relaxed);
         let committed = (heap.resident * PAGE_SIZE) as u64;
         AllocStats {
             reserve_asked: self.asked(),
@@ -75,7 +78,8 @@ impl MHeap {
             released: (heap.released * PAGE_SIZE) as u64,
             metadata,
             external,
-            in_use: committed + metadata + external,
+            client,
+            in_use: committed + metadata + external + client,
             limit: self.limit(),
             pages_used: heap.used,
             pages_free: heap.free,

@@ -1,6 +1,8 @@
-//! The command line: `run`, `list`, or nothing for the tour. Every error is one line and an exit code.
+//! The command line: `run`, `list`, `simulate`, `compare`, or nothing for the tour. Every error is one line and an exit code.
 use crate::bench::{Bench, quiet_panics};
 use crate::failure::Failure;
+use crate::lab::compare::Compare;
+use crate::lab::simulate::Simulate;
 use crate::latency;
 use crate::machine;
 use crate::options::Common;
@@ -32,6 +34,10 @@ enum Command {
     Run(Run),
     /// Lists the workloads and their parameters.
     List,
+    /// Runs a described program through the pacer: what every cycle would do.
+    Simulate(Simulate),
+    /// Runs described programs through both pacers and compares them.
+    Compare(Compare),
 }
 
 #[derive(clap::Args)]
@@ -58,6 +64,8 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Some(Command::Run(run)) => run.carry_out(),
+        Some(Command::Simulate(simulate)) => simulate.carry_out(),
+        Some(Command::Compare(compare)) => compare.carry_out(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,6 +9,7 @@
 pub mod bench;
 pub mod cli;
 pub mod failure;
+pub mod lab;
 pub mod latency;
 pub mod machine;
 pub mod options;

@@ -27,15 +27,16 @@ pub use error::{AllocError, ConfigError, HeapError, Origin, OutOfMemory, Stated}
 
 pub use greyset_derive::Trace;
 pub use handle::{
-    Array, ArraySlot, Bytes, Erased, Gc, Lock, LockGuard, Nan, NanView, ReadGuard, Ret, Slot, Static, Str,
-    Tagged, TaggedView, WeakMap, Word, WordKey, WordSlot,
+    Array, ArraySlot, Bytes, Charged, Edit, Erased, Gc, Lock, LockGuard, Nan, NanView, OwnedBytes, ReadGuard,
+    Ret, Slot, Static, Str, Tagged, TaggedView, WeakMap, Word, WordKey, WordSlot,
 };
-pub use heap::Heap;
+pub use heap::{Budget, BudgetMember, Heap};
 pub use mutator::{Mutator, MutatorHandle};
+pub use pacer::PacerKind;
 pub use roots::{Root, Weak};
 pub use stats::{
     Cause, Census, CensusRow, CollectorCpu, CycleReport, Event, EventSink, GctraceSink, HandshakeKind,
-    Histogram, HistogramSnapshot, LimitKind, Phase, PhaseTimes, Stats, TracingSink, process_cpu_time,
+    Histogram, HistogramSnapshot, LimitKind, Phase, PhaseTimes, Stats, Thrash, TracingSink, process_cpu_time,
     thread_cpu_time, trace_line,
 };
 pub use sweep::{Cleanup, FinalizerQueue};

@@ -51,7 +51,10 @@ pub struct MHeap {
     known_spans: AtomicU32,
     /// Bytes; `u64::MAX` for none.
     limit: AtomicU64,
+    /// Bytes; `u64::MAX` for none.
+    soft_limit: AtomicU64,
     external: AtomicU64,
+    client: AtomicU64,
     asked: u64,
     identity: Arc<()>,
 }
@@ -90,7 +93,9 @@ impl MHeap {
             pages: Mutex::new(Rank::Pages, state),
             known_spans: AtomicU32::new(0),
             limit: AtomicU64::new(config.limit.unwrap_or(u64::MAX)),
+            soft_limit: AtomicU64::new(u64::MAX),
             external: AtomicU64::new(0),
+            client: AtomicU64::new(0),
             asked: config.reserve,
             identity: Arc::new(()),
             space,
@@ -113,6 +118,11 @@ impl MHeap {
     /// Bytes outside the heap that its objects keep alive, as the client reports them; count against the limit.
     pub fn external(&self) -> &AtomicU64 {
         &self.external
+    }
+
+    /// Bytes of the client's own tables and buffers for this heap, as it says from time to time; count against the limit.
+    pub fn client_tables(&self) -> &AtomicU64 {
+        &self.client
     }
 
     /// Calls `f` with every span in use, in order of their numbers. For a heap at rest; while others work, spans that come

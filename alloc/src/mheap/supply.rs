@@ -1,7 +1,7 @@
 //! The supply of pages: taken under the memory limit, given back to the system.
 //!
 //! What counts against the limit is what the process holds because of this heap: pages with memory behind them (used or
-//! free), the touched parts of the tables, and what the client reported as external. Memory is asked of the system only
+//! free), the touched parts of the tables, and what the client reported as external and as tables of its own. Memory is asked of the system only
 //! where a request needs pages without memory; when that would break the limit, free pages with memory are released
 //! first, and only then does the request fail.
 //!
@@ -56,8 +56,8 @@ pub(crate) struct PageStats {
     pub(crate) spans: usize,
 }
 
-/// Most pages given back with one call of the system (8 MiB), so that it is never busy with one for long.
-const RELEASE_STEP: usize = 1024;
+/// Most pages given back with one call of the system (half a MiB), so that it is never busy with one for long.
+const RELEASE_STEP: usize = 64;
 
 /// Bytes of tables that come with a page.
 const PER_PAGE: usize = size_of::<PageEntry>() + size_of::<u32>();
@@ -82,10 +82,16 @@ impl PageState {
 }
 
 impl MHeap {
-    /// Sets the most bytes the heap may hold: committed pages, tables in use, and what [`MHeap::external`] says. `None`: no
+    /// Sets the most bytes the heap may hold: committed pages, tables in use, and what [`MHeap::external`] and
+    /// [`MHeap::client_tables`] say. `None`: no
     /// limit. Takes effect with the next page that is committed; pages the heap holds already are not taken from it.
     pub fn set_limit(&self, bytes: Option<u64>) {
         self.limit.store(bytes.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Sets the bytes above which free pages are given back before others are committed, a few at a time; nothing fails.
+    pub fn set_soft_limit(&self, bytes: Option<u64>) {
+        self.soft_limit.store(bytes.unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Bytes that count against the limit.
@@ -138,15 +144,33 @@ impl MHeap {
         (state.heap.resident() * PAGE_SIZE) as u64
             + self.metadata_locked(state)
             + self.external.load(Ordering::Relaxed)
+            + self.client.load(Ordering::Relaxed)
     }
 
     pub(super) fn metadata_locked(&self, state: &PageState) -> u64 {
         state.metadata(self.known_spans.load(Ordering::Relaxed), self.registry.count())
     }
 
+    /// Gives a few free pages back if `pages` more would pass the soft limit.
+    fn ease(&self, pages: u32) {
+        let soft = self.soft_limit.load(Ordering::Relaxed);
+        if soft == u64::MAX {
+            return;
+        }
+        let state = self.pages.lock();
+        let fresh = state.heap.plan(self.space.page_table(), pages).map_or(0, |plan| plan.fresh);
+        let wanted = self.in_use_locked(&state).saturating_add(most_added(fresh));
+        drop(state);
+        if fresh > 0 && wanted > soft {
+            let over = (wanted - soft).div_ceil(PAGE_SIZE as u64).min(RELEASE_STEP as u64);
+            let _ = self.release(over as usize);
+        }
+    }
+
     /// Pages, a strip of `strip_len` colour bytes, and a number for a span.
     pub(super) fn take_parts(&self, pages: u32, strip_len: usize) -> Result<Parts, OutOfMemory> {
         let table = self.space.page_table();
+        self.ease(pages);
         let mut released_all = false;
         loop {
             let mut state = self.pages.lock();
@@ -240,7 +264,7 @@ impl MHeap {
     }
 
     /// Gives up to `max_pages` free pages back to the system, highest addresses first, and up to as many idle pieces of the
-    /// colour table. Cost: a call of the system for each row of free pages, at most 8 MiB each, and each piece of 4 KiB.
+    /// colour table. Cost: a call of the system for each row of free pages, at most half a MiB each, and each piece of 4 KiB.
     pub fn release(&self, max_pages: usize) -> ReleaseProgress {
         let mut progress = ReleaseProgress::default();
         progress.error = self.release_pages(max_pages, &mut progress.pages).err();

@@ -259,6 +259,29 @@ fn at_the_limit_free_pages_make_way() {
 }
 
 #[test]
+fn above_the_soft_limit_free_pages_make_way_a_few_at_a_time() {
+    let (heap, _) = heap_of(Config { reserve: Config::MIN_RESERVE, ..Config::default() });
+    let small = fill_heap(&heap, &NODE64, 6 << 20);
+    small.iter().filter(|addr| *addr >> 20 & 1 == 0).for_each(|&addr| mark(&heap, addr, B));
+    sweep_all(&heap, A, &Counting::default());
+    let free = heap.stats().pages_free;
+    let cache = Cache::new(&heap);
+    heap.set_soft_limit(Some(1 << 20));
+    // Nothing fails, and what is given back is bounded.
+    let large = cache.large(&heap, &ARRAY, 4 << 20, B).expect("a soft limit refuses nothing");
+    assert_eq!((large.bytes, free - heap.stats().pages_free), (4 << 20, 64));
+    heap.set_soft_limit(None);
+    let _ = cache.large(&heap, &ARRAY, 2 << 20, B).expect("room");
+    assert_eq!(free - heap.stats().pages_free, 64);
+    heap.client_tables().store(1 << 20, Relaxed);
+    let stats = heap.stats();
+    assert_eq!(stats.in_use, stats.committed + stats.metadata + (1 << 20));
+    assert_eq!(heap.in_use(), stats.in_use);
+    cache.flush(&heap);
+    heap.verify().expect("sound");
+}
+
+#[test]
 fn mixed_neighbours_serve_a_large_value_when_the_reservation_is_full() {
     let (heap, _) = heap();
     let cache = Cache::new(&heap);

@@ -8,7 +8,9 @@ use super::size::{Limit, Period};
 use super::value::{Driver, Gogc, HugePages, number, switch};
 use super::{ByteSize, Config, Machine, check, environment};
 use crate::error::{ConfigError, Origin};
-use crate::stats::{EventSink, Sinks};
+use crate::heap::BudgetMember;
+use crate::pacer::PacerKind;
+use crate::stats::{EventSink, OnThrash, Sinks, Thrash};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +35,8 @@ pub(crate) struct Values {
     pub(crate) min_heap: Option<Given<ByteSize>>,
     pub(crate) workers: Option<Given<usize>>,
     pub(crate) cpu_share: Option<Given<u32>>,
+    pub(crate) cpu_limit: Option<Given<u32>>,
+    pub(crate) pacer: Option<Given<PacerKind>>,
     pub(crate) release_cpu: Option<Given<u32>>,
     pub(crate) assist_max: Option<Given<Period>>,
     pub(crate) driver: Option<Given<Driver>>,
@@ -75,6 +79,8 @@ impl Values {
             Setting::MinHeap => put(&mut self.min_heap, s, text, origin, text.parse().ok()),
             Setting::Workers => put(&mut self.workers, s, text, origin, number(text)),
             Setting::CpuShare => put(&mut self.cpu_share, s, text, origin, number(text)),
+            Setting::CpuLimit => put(&mut self.cpu_limit, s, text, origin, number(text)),
+            Setting::Pacer => put(&mut self.pacer, s, text, origin, text.parse().ok()),
             Setting::ReleaseCpu => put(&mut self.release_cpu, s, text, origin, number(text)),
             Setting::AssistMax => put(&mut self.assist_max, s, text, origin, text.parse().ok()),
             Setting::Driver => put(&mut self.driver, s, text, origin, text.parse().ok()),
@@ -99,6 +105,7 @@ impl Values {
 pub struct HeapBuilder {
     values: Values,
     sinks: Sinks,
+    budget: Option<BudgetMember>,
     ignore_environment: bool,
 }
 
@@ -124,6 +131,13 @@ impl HeapBuilder {
     /// its share of CPU. Default: off; with a hard limit, 95 % of that.
     pub fn memory_limit(mut self, bytes: u64) -> HeapBuilder {
         self.values.memory_limit = program(Some(bytes).into());
+        self
+    }
+
+    /// A soft limit from the container's: 90 % of the memory its control groups allow (version 1 or 2), read when the heap is
+    /// built. Off where they set none.
+    pub fn memory_limit_auto(mut self) -> HeapBuilder {
+        self.values.memory_limit = program(Limit::Auto);
         self
     }
 
@@ -169,6 +183,19 @@ impl HeapBuilder {
     /// Share of all processors that marking may use while a cycle runs, in percent, 1 to 90; default 25.
     pub fn cpu_share(mut self, percent: u32) -> HeapBuilder {
         self.values.cpu_share = program(percent);
+        self
+    }
+
+    /// Most of the program's processor time that collection may take for long, in percent, 1 to 99; default 50. Beyond it
+    /// allocations are charged no marking and cycles wait, so that the heap may pass the soft limit.
+    pub fn cpu_limit(mut self, percent: u32) -> HeapBuilder {
+        self.values.cpu_limit = program(percent);
+        self
+    }
+
+    /// Whose pacer decides when to collect: Go's published one, or what greyset made of it; default [`PacerKind::Greyset`].
+    pub fn pacer(mut self, kind: PacerKind) -> HeapBuilder {
+        self.values.pacer = program(kind);
         self
     }
 
@@ -232,6 +259,21 @@ impl HeapBuilder {
         self
     }
 
+    /// Makes the heap one of those that share a [`Budget`](crate::Budget), which then sets its soft limit, again and again; a
+    /// `memory_limit` is the most it gets.
+    pub fn budget(mut self, member: BudgetMember) -> HeapBuilder {
+        self.budget = Some(member);
+        self
+    }
+
+    /// Calls `f` each time the program begins to thrash: what is live leaves no room below the memory limit, or collection has
+    /// used up its [`cpu_limit`](HeapBuilder::cpu_limit). As an [`EventSink`], it must be quick and not use the heap: set a
+    /// flag that makes the program drop what it can do without.
+    pub fn on_thrash(mut self, f: impl Fn(&Thrash) + Send + Sync + 'static) -> HeapBuilder {
+        self.sinks.push(Arc::new(OnThrash(f)));
+        self
+    }
+
     /// Gives the setting of that name a value as text, in the form of its environment variable: `set("gogc", "off")`.
     /// For programs that read settings from files of their own.
     ///
@@ -280,6 +322,6 @@ impl HeapBuilder {
         if !self.ignore_environment {
             environment::overlay(&mut values, variables)?;
         }
-        Ok(Config { sinks: self.sinks, ..check::config(values, machine)? })
+        Ok(Config { sinks: self.sinks, budget: self.budget, ..check::config(values, machine)? })
     }
 }

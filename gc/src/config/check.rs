@@ -24,6 +24,7 @@ const RESERVE: RangeInclusive<u64> = 16 * MIB..=16 * TIB;
 const MIN_HEAP: RangeInclusive<u64> = 64 * KIB..=TIB;
 const WORKERS: RangeInclusive<usize> = 1..=256;
 const CPU_SHARE: RangeInclusive<u32> = 1..=90;
+const CPU_LIMIT: RangeInclusive<u32> = 1..=99;
 const RELEASE_CPU: RangeInclusive<u32> = 0..=50;
 const ASSIST_MAX: RangeInclusive<Duration> = Duration::from_micros(1)..=Duration::from_secs(1);
 const WATCHDOG: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
@@ -95,6 +96,13 @@ fn order(
     }
 }
 
+/// The soft limit that `auto` means: 90 % of the container's, because the heap is not all a program holds; `soft`, what
+/// would be without it, when that is less.
+fn of_container(container: Option<u64>, soft: Limit) -> Limit {
+    let share = container.map(|bytes| (bytes / 10 * 9).clamp(*LIMIT.start(), *LIMIT.end()));
+    share.into_iter().chain(soft.bytes()).min().into()
+}
+
 /// Sizes checked in one another's light: soft limit, hard limit, reservation, smallest heap.
 struct Sizes {
     memory_limit: Option<u64>,
@@ -107,11 +115,16 @@ impl Sizes {
     fn check(values: &Values, machine: Machine) -> Result<Sizes, ConfigError> {
         let size = |given: Given<ByteSize>| Given { value: Limit::Bytes(given.value), origin: given.origin };
         let in_range = |range: RangeInclusive<u64>| move |size: &ByteSize| range.contains(&size.bytes());
-        let hard = pick(Setting::HardLimit, values.hard_limit, Limit::Off, limit_allowed)?;
+        let hard = pick(Setting::HardLimit, values.hard_limit, Limit::Off, |limit| {
+            *limit != Limit::Auto && limit_allowed(limit)
+        })?;
         let hard_bytes = hard.value.bytes();
         // Without a soft limit of its own, a hard-limited heap would meet the hard one with its garbage uncollected.
         let soft: Limit = hard_bytes.map(|bytes| (bytes / 20 * 19).max(*LIMIT.start())).into();
-        let memory = pick(Setting::MemoryLimit, values.memory_limit, soft, limit_allowed)?;
+        let mut memory = pick(Setting::MemoryLimit, values.memory_limit, soft, limit_allowed)?;
+        if memory.value == Limit::Auto {
+            memory.value = of_container((machine.container)(), soft);
+        }
         let most = machine.memory.unwrap_or(0).saturating_mul(4).max(64 * GIB);
         let most = most.max(hard_bytes.unwrap_or(0).saturating_mul(2)).min(*RESERVE.end());
         let default = ByteSize::new(most.next_power_of_two());
@@ -162,6 +175,7 @@ pub(crate) fn config(values: Values, machine: Machine) -> Result<Config, ConfigE
     let sizes = Sizes::check(&values, machine)?;
     let workers = pick(Setting::Workers, values.workers, workers, |n| WORKERS.contains(n))?.value;
     let cpu_share = pick(Setting::CpuShare, values.cpu_share, 25, |share| CPU_SHARE.contains(share))?.value;
+    let cpu_limit = pick(Setting::CpuLimit, values.cpu_limit, 50, |share| CPU_LIMIT.contains(share))?.value;
     let release_cpu =
         pick(Setting::ReleaseCpu, values.release_cpu, 1, |share| RELEASE_CPU.contains(share))?.value;
     let assist_max =
@@ -174,6 +188,8 @@ pub(crate) fn config(values: Values, machine: Machine) -> Result<Config, ConfigE
         min_heap: sizes.min_heap,
         workers,
         cpu_share,
+        cpu_limit,
+        pacer: values.pacer.map(|given| given.value).unwrap_or_default(),
         release_cpu,
         assist_max: assist_max.duration(),
         driver: values.driver.map(|given| given.value).unwrap_or_default(),
@@ -182,6 +198,7 @@ pub(crate) fn config(values: Values, machine: Machine) -> Result<Config, ConfigE
         trace: values.trace.is_some_and(|given| given.value),
         verify: values.verify.is_some_and(|given| given.value),
         name: name(values.name)?,
+        budget: None,
         sinks: Sinks::default(),
     })
 }

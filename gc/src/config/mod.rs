@@ -11,11 +11,13 @@
 //! | `builder` | what the program wants |
 //! | `environment` | the variables laid over it |
 //! | `check` | ranges, contradictions, defaults |
+//! | `container` | the memory limit of control groups |
 //!
-//! Never here: files, command lines, global state.
+//! Never here: files (but those of control groups, when asked), command lines, global state.
 
 mod builder;
 pub(crate) mod check;
+mod container;
 mod environment;
 mod setting;
 mod size;
@@ -27,6 +29,8 @@ pub use builder::HeapBuilder;
 pub use size::{ByteSize, Limit, Period};
 pub use value::{Driver, Gogc, HugePages, ValueError};
 
+use crate::heap::BudgetMember;
+use crate::pacer::PacerKind;
 use crate::stats::{GctraceSink, Sinks, TracingSink};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +52,10 @@ pub(crate) struct Config {
     pub(crate) workers: usize,
     /// Percent of all processors for marking while a cycle runs.
     pub(crate) cpu_share: u32,
+    /// Percent of the program's CPU that collection may take for long.
+    pub(crate) cpu_limit: u32,
+    /// Whose pacer.
+    pub(crate) pacer: PacerKind,
     /// Percent of one processor for giving back; 0 is never.
     pub(crate) release_cpu: u32,
     /// Most marking work charged to one allocation.
@@ -64,6 +72,8 @@ pub(crate) struct Config {
     pub(crate) verify: bool,
     /// Name in events and of threads.
     pub(crate) name: Option<String>,
+    /// Its place in a budget of several heaps.
+    pub(crate) budget: Option<BudgetMember>,
     /// Subscribers the program added.
     pub(crate) sinks: Sinks,
 }
@@ -89,19 +99,22 @@ impl Config {
 }
 
 /// What defaults depend on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine {
     /// Processors this process may use, at least 1.
     pub(crate) parallelism: usize,
     /// Physical memory in bytes, where the system tells.
     pub(crate) memory: Option<u64>,
+    /// Reads the container's memory limit in bytes; asked only when the setting says `auto`.
+    pub(crate) container: fn() -> Option<u64>,
 }
 
 impl Machine {
     /// The machine this runs on.
     pub(crate) fn this() -> Machine {
         let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Machine { parallelism, memory: physical_memory() }
+        let container = || container::memory_limit(std::path::Path::new("/"));
+        Machine { parallelism, memory: physical_memory(), container }
     }
 }
 

@@ -12,6 +12,8 @@ pub(crate) enum Setting {
     MinHeap,
     Workers,
     CpuShare,
+    CpuLimit,
+    Pacer,
     ReleaseCpu,
     AssistMax,
     Driver,
@@ -40,14 +42,16 @@ macro_rules! rows {
 }
 
 /// All settings. The ranges named here are those that `check` enforces; a test compares the two.
-pub(crate) static ROWS: [Row; 15] = rows! {
+pub(crate) static ROWS: [Row; 17] = rows! {
     Gogc "gogc" Some("GREYSET_GOGC"), "a percentage from 1 to 100000, or off";
-    MemoryLimit "memory_limit" Some("GREYSET_MEMORY_LIMIT"), "a size from 1MiB to 16TiB, or off";
+    MemoryLimit "memory_limit" Some("GREYSET_MEMORY_LIMIT"), "a size from 1MiB to 16TiB, off or auto";
     HardLimit "hard_limit" Some("GREYSET_HARD_LIMIT"), "a size from 1MiB to 16TiB, or off";
     Reserve "reserve" Some("GREYSET_RESERVE"), "a size from 16MiB to 16TiB";
     MinHeap "min_heap" Some("GREYSET_MIN_HEAP"), "a size from 64KiB to 1TiB";
     Workers "workers" Some("GREYSET_WORKERS"), "a number of threads from 1 to 256";
     CpuShare "cpu_share" Some("GREYSET_CPU_SHARE"), "a percentage from 1 to 90";
+    CpuLimit "cpu_limit" Some("GREYSET_CPU_LIMIT"), "a percentage from 1 to 99";
+    Pacer "pacer" Some("GREYSET_PACER"), "greyset or reference";
     ReleaseCpu "release_cpu" Some("GREYSET_RELEASE_CPU"), "a percentage from 0 to 50";
     AssistMax "assist_max" Some("GREYSET_ASSIST_MAX"), "a duration from 1us to 1s";
     Driver "driver" Some("GREYSET_DRIVER"), "background, inline or stepping";

@@ -135,20 +135,22 @@ impl FromStr for ByteSize {
     }
 }
 
-/// A limit on memory: a [`ByteSize`], or `off`.
+/// A limit on memory: a [`ByteSize`], `off`, or `auto`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Limit {
     /// No limit.
     Off,
     /// At most this much.
     Bytes(ByteSize),
+    /// 90 % of what the container may use (control groups, version 1 or 2); off where there is no such limit.
+    Auto,
 }
 
 impl Limit {
-    /// The limit in bytes; `None` when off.
+    /// The limit in bytes; `None` when off, or not known yet.
     pub const fn bytes(self) -> Option<u64> {
         match self {
-            Limit::Off => None,
+            Limit::Off | Limit::Auto => None,
             Limit::Bytes(size) => Some(size.0),
         }
     }
@@ -164,6 +166,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Limit::Off => f.pad("off"),
+            Limit::Auto => f.pad("auto"),
             Limit::Bytes(size) => size.fmt(f),
         }
     }
@@ -173,7 +176,12 @@ impl FromStr for Limit {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Limit, ValueError> {
-        if text.eq_ignore_ascii_case("off") { Ok(Limit::Off) } else { text.parse().map(Limit::Bytes) }
+        let is = |word: &str| text.eq_ignore_ascii_case(word);
+        match text {
+            _ if is("off") => Ok(Limit::Off),
+            _ if is("auto") => Ok(Limit::Auto),
+            _ => text.parse().map(Limit::Bytes),
+        }
     }
 }
 
@@ -296,6 +304,8 @@ mod tests {
     #[test]
     fn limits_and_periods() {
         assert_eq!("OFF".parse(), Ok(Limit::Off));
+        assert_eq!("auto".parse(), Ok(Limit::Auto));
+        assert_eq!((Limit::Auto.to_string().as_str(), Limit::Auto.bytes()), ("auto", None));
         assert_eq!("1K".parse(), Ok(Limit::Bytes(ByteSize(1024))));
         assert_eq!(Limit::from(None).to_string(), "off");
         assert!("none".parse::<Limit>().is_err());

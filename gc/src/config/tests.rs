@@ -5,7 +5,7 @@ use super::*;
 use crate::error::{ConfigError, Origin};
 use std::ffi::OsString;
 
-const MACHINE: Machine = Machine { parallelism: 6, memory: Some(8 << 30) };
+const MACHINE: Machine = Machine { parallelism: 6, memory: Some(8 << 30), container: || None };
 
 fn resolve(builder: HeapBuilder, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let variables: Vec<_> = variables.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))).collect();
@@ -33,6 +33,8 @@ fn defaults() {
         min_heap: 4 << 20,
         workers: 2,
         cpu_share: 25,
+        cpu_limit: 50,
+        pacer: PacerKind::Greyset,
         release_cpu: 1,
         assist_max: Duration::from_micros(50),
         driver: Driver::Background,
@@ -41,6 +43,7 @@ fn defaults() {
         trace: false,
         verify: false,
         name: None,
+        budget: None,
         sinks: Sinks::default(),
     };
     assert_eq!(resolve(new(), &[]), Ok(expected));
@@ -48,7 +51,9 @@ fn defaults() {
 
 #[test]
 fn defaults_follow_the_machine_and_the_hard_limit() {
-    let on = |parallelism, memory| new().resolve_in(std::iter::empty(), Machine { parallelism, memory });
+    let on = |parallelism, memory| {
+        new().resolve_in(std::iter::empty(), Machine { parallelism, memory, ..MACHINE })
+    };
     assert_eq!(on(1, None).map(|c| (c.workers, c.reserve)), Ok((1, 64 << 30)));
     assert_eq!(on(9, Some(48 << 30)).map(|c| (c.workers, c.reserve)), Ok((3, 256 << 30)));
     assert_eq!(on(4096, Some(64 << 40)).map(|c| (c.workers, c.reserve)), Ok((256, 16 << 40)));
@@ -61,14 +66,30 @@ fn defaults_follow_the_machine_and_the_hard_limit() {
 }
 
 #[test]
+fn auto_is_nine_tenths_of_the_container() {
+    let on = |builder: HeapBuilder, container| {
+        let machine = Machine { container, ..MACHINE };
+        builder.resolve_in(std::iter::empty(), machine).map(|c| c.memory_limit)
+    };
+    assert_eq!(on(new().memory_limit_auto(), || Some(1000 << 20)), Ok(Some(900 << 20)));
+    assert_eq!(on(new().memory_limit_auto(), || None), Ok(None));
+    assert_eq!(on(new().memory_limit_auto(), || Some(1)), Ok(Some(1 << 20)));
+    assert_eq!(on(new(), || Some(1000 << 20)), Ok(None));
+    // Never above what a hard limit leaves.
+    assert_eq!(on(new().memory_limit_auto().hard_limit(100 << 20), || Some(1000 << 20)), Ok(Some(95 << 20)));
+    assert_eq!(on(new().memory_limit_auto().hard_limit(100 << 20), || None), Ok(Some(95 << 20)));
+}
+
+#[test]
 fn this_machine_has_processors() {
     assert!(Machine::this().parallelism >= 1);
     #[cfg(target_os = "linux")]
     assert!(Machine::this().memory.is_some_and(|bytes| bytes > 1 << 20));
 }
 
-const ALL: [(&str, &str); 14] = [
+const ALL: [(&str, &str); 16] = [
     ("GREYSET_ASSIST_MAX", "100us"),
+    ("GREYSET_CPU_LIMIT", "40"),
     ("GREYSET_CPU_SHARE", "30"),
     ("GREYSET_DRIVER", "inline"),
     ("GREYSET_GOGC", "off"),
@@ -76,6 +97,7 @@ const ALL: [(&str, &str); 14] = [
     ("GREYSET_HUGE_PAGES", "advise"),
     ("GREYSET_MEMORY_LIMIT", "1.5GiB"),
     ("GREYSET_MIN_HEAP", "8MiB"),
+    ("GREYSET_PACER", "reference"),
     ("GREYSET_RELEASE_CPU", "0"),
     ("GREYSET_RESERVE", "1TiB"),
     ("GREYSET_TRACE", "1"),
@@ -111,6 +133,8 @@ fn the_environment_overrides_the_program() {
         min_heap: 8 << 20,
         workers: 7,
         cpu_share: 30,
+        cpu_limit: 40,
+        pacer: PacerKind::Reference,
         release_cpu: 0,
         assist_max: Duration::from_micros(100),
         driver: Driver::Inline,
@@ -119,6 +143,7 @@ fn the_environment_overrides_the_program() {
         trace: true,
         verify: true,
         name: Some("mine".into()),
+        budget: None,
         sinks: Sinks::default(),
     };
     assert_eq!(resolve(program, &ALL), Ok(expected));
@@ -148,7 +173,10 @@ fn out_of_range_names_setting_value_and_range() {
     for (builder, expected) in [
         (new().gogc(0), "gogc cannot be \"0\": write a percentage from 1 to 100000, or off"),
         (new().gogc(100_001), "gogc cannot be \"100001\": write a percentage from 1 to 100000, or off"),
-        (new().memory_limit(5), "memory_limit cannot be \"5B\": write a size from 1MiB to 16TiB, or off"),
+        (
+            new().memory_limit(5),
+            "memory_limit cannot be \"5B\": write a size from 1MiB to 16TiB, off or auto",
+        ),
         (
             new().hard_limit(17 << 40),
             "hard_limit cannot be \"17TiB\": write a size from 1MiB to 16TiB, or off",
@@ -158,6 +186,7 @@ fn out_of_range_names_setting_value_and_range() {
         (new().workers(0), "workers cannot be \"0\": write a number of threads from 1 to 256"),
         (new().workers(257), "workers cannot be \"257\": write a number of threads from 1 to 256"),
         (new().cpu_share(91), "cpu_share cannot be \"91\": write a percentage from 1 to 90"),
+        (new().cpu_limit(0), "cpu_limit cannot be \"0\": write a percentage from 1 to 99"),
         (new().release_cpu(51), "release_cpu cannot be \"51\": write a percentage from 0 to 50"),
         (new().assist_max(Duration::ZERO), "assist_max cannot be \"0ns\": write a duration from 1us to 1s"),
         (new().watchdog(us(999)), "watchdog cannot be \"999us\": write a duration from 1ms to 1h, or off"),
@@ -181,6 +210,7 @@ fn the_ends_of_every_range_are_allowed() {
         ("min_heap", "64KiB", "1TiB"),
         ("workers", "1", "256"),
         ("cpu_share", "1", "90"),
+        ("cpu_limit", "1", "99"),
         ("release_cpu", "0", "50"),
         ("assist_max", "1us", "1s"),
         ("watchdog", "1ms", "1h"),
@@ -200,7 +230,9 @@ fn a_malformed_variable_is_an_error() {
         ("GREYSET_GOGC", "lots", "a percentage from 1 to 100000, or off"),
         ("GREYSET_GOGC", "", "a percentage from 1 to 100000, or off"),
         ("GREYSET_GOGC", "0", "a percentage from 1 to 100000, or off"),
-        ("GREYSET_MEMORY_LIMIT", "1.5 XB", "a size from 1MiB to 16TiB, or off"),
+        ("GREYSET_MEMORY_LIMIT", "1.5 XB", "a size from 1MiB to 16TiB, off or auto"),
+        ("GREYSET_HARD_LIMIT", "auto", "a size from 1MiB to 16TiB, or off"),
+        ("GREYSET_PACER", "go", "greyset or reference"),
         ("GREYSET_RESERVE", "off", "a size from 16MiB to 16TiB"),
         ("GREYSET_TRACE", "yes", "0 or 1"),
         ("GREYSET_WATCHDOG", "500", "a duration from 1ms to 1h, or off"),

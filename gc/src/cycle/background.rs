@@ -8,6 +8,7 @@ use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
 use crate::pacer::release::ReleasePacer;
 use crate::stats::cpu::thread_cpu_time;
+use crate::sweep::GaveBack;
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{Mutex, Rank, thread, tiny};
 use std::io;
@@ -214,12 +215,16 @@ fn sweeper_thread(shared: &Shared) {
         if more {
             continue;
         }
-        let timer = shared.stats.clock.nanos();
+        let timer = thread_cpu_time();
         let gave = shared.sweep.give_back(shared);
+        let worked = thread_cpu_time().saturating_sub(timer);
         let rested = shared.stats.clock.nanos();
         let sleep = match gave {
-            true => Duration::from_nanos(release.sleep_after(rested - timer, slept)).max(LEAST_NAP),
-            false => NAP,
+            GaveBack::Urgent => continue,
+            GaveBack::Some => {
+                Duration::from_nanos(release.sleep_after(worked.as_nanos() as u64, slept)).max(LEAST_NAP)
+            }
+            GaveBack::Nothing => NAP,
         };
         thread::park_timeout(sleep);
         slept = shared.stats.clock.nanos() - rested;

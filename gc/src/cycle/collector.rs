@@ -99,6 +99,11 @@ impl Collector {
         self.pacing.set_gogc(shared, gogc);
     }
 
+    /// Takes another memory limit.
+    pub(crate) fn set_memory_limit(&mut self, shared: &Shared, bytes: Option<u64>) {
+        self.pacing.set_memory_limit(shared, bytes);
+    }
+
     /// Does one bounded piece of work.
     pub(crate) fn step(&mut self, shared: &Shared) -> Step {
         match std::mem::replace(&mut self.state, State::Idle) {
@@ -151,7 +156,8 @@ impl Collector {
 
     /// 0. Idle. 1. Prepare: free listed roots, flip, handshake 1.
     fn idle(&mut self, shared: &Shared) -> Step {
-        if !shared.driver.is_wanted() {
+        let waits = self.pacing.must_wait(shared) && !shared.driver.is_asked_for();
+        if waits || !shared.driver.is_wanted() {
             self.state = State::Idle;
             return Step::Idle;
         }
@@ -355,6 +361,7 @@ impl Collector {
     /// 7. When every span is swept: Idle.
     fn sweep(&mut self, shared: &Shared) -> Step {
         if shared.alloc.unswept_pages() > 0 && !fault(Fault::NextBeforeT3) {
+            self.pacing.look(shared);
             self.state = State::Sweep;
             return Step::AwaitSweep;
         }
@@ -371,6 +378,12 @@ impl Collector {
         } else {
             Progress::Empty
         }
+    }
+
+    /// The pacer's seat.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn pacing(&mut self) -> &mut Pacing {
+        &mut self.pacing
     }
 
     /// The collector's own marker, for registering its deque.

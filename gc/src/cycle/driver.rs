@@ -128,6 +128,13 @@ impl DriverControl {
             || self.asked.load(Ordering::Relaxed) > self.started.load(Ordering::SeqCst)
     }
 
+    /// Whether somebody waits for a cycle, or called for one.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        // ORDERING: SeqCst, as in `request_full`.
+        self.wanted.load(Ordering::Relaxed) == wanted_as(Cause::Asked)
+            || self.asked.load(Ordering::Relaxed) > self.started.load(Ordering::SeqCst)
+    }
+
     /// Collector: a cycle starts. Returns why.
     pub(crate) fn cycle_starts(&self) -> Cause {
         let wanted = self.wanted.swap(0, Ordering::Relaxed);

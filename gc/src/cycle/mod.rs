@@ -18,6 +18,7 @@ mod background;
 mod collector;
 mod driver;
 mod handshake;
+mod limiting;
 mod pacing;
 mod phase;
 mod stepper;

@@ -3,12 +3,13 @@
 //! All arithmetic is in `pacer/`, which knows no clock and no atomics; this is where counters, clocks and events meet it.
 
 use crate::config::{Config, Gogc, Machine};
+use crate::cycle::limiting::{Limiting, Reading};
 use crate::heap::Shared;
 use crate::pacer::memory_limit::MemoryUse;
 use crate::pacer::sweep::SweepPace;
-use crate::pacer::{CycleInputs, CycleStart, Pacer, PacerKind, Progress, Settings, Targets};
+use crate::pacer::{CycleInputs, CycleStart, Pacer, Progress, Settings, Targets};
 use crate::stats::cpu::Clock;
-use crate::stats::{Cause, CollectorCpu, CycleReport, Event, Phase as Shown, PhaseTimes};
+use crate::stats::{Cause, CollectorCpu, CycleReport, Event, LimitKind, Phase as Shown, PhaseTimes, Thrash};
 use greyset_alloc::PAGE_SIZE;
 use greyset_sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -25,6 +26,14 @@ struct Start {
     heap_end: u64,
 }
 
+/// When the heap last reported to its budget.
+#[derive(Clone, Copy, Default, Debug)]
+struct Reported {
+    at: Duration,
+    /// Bytes ever allocated by then.
+    allocated: u64,
+}
+
 /// Pacer, clocks and the report of the running cycle.
 pub(crate) struct Pacing {
     pacer: Pacer,
@@ -38,18 +47,25 @@ pub(crate) struct Pacing {
     /// Part of what is allocated that needs scanning, from the last cycle: 0 to 1.
     scannable: f64,
     report: Option<Box<CycleReport>>,
+    limiting: Limiting,
+    reported: Reported,
+    /// External bytes when the last cycle ended.
+    external: u64,
+    /// The memory limit decided the goal when it was last set.
+    limited: bool,
 }
 
 impl Pacing {
     /// A pacer before the first cycle.
     pub(crate) fn new(config: &Config) -> Pacing {
+        let processors = u32::try_from(Machine::this().parallelism).unwrap_or(u32::MAX);
         let settings = Settings {
             gogc: config.gogc,
             memory_limit: config.memory_limit,
             min_heap: config.min_heap,
-            processors: u32::try_from(Machine::this().parallelism).unwrap_or(u32::MAX),
+            processors,
             cpu_share: config.cpu_share,
-            kind: PacerKind::Greyset,
+            kind: config.pacer,
         };
         Pacing {
             pacer: Pacer::new(settings),
@@ -62,6 +78,10 @@ impl Pacing {
             rounds: 0,
             scannable: 1.0,
             report: None,
+            limiting: Limiting::new(processors, config.cpu_limit),
+            reported: Reported::default(),
+            external: 0,
+            limited: false,
         }
     }
 
@@ -73,11 +93,111 @@ impl Pacing {
 
     /// Takes another GOGC; in force at once.
     pub(crate) fn set_gogc(&mut self, shared: &Shared, gogc: Gogc) {
+        self.set(shared, Settings { gogc, ..*self.pacer.settings() });
+    }
+
+    /// Takes another memory limit, in bytes; in force at once.
+    pub(crate) fn set_memory_limit(&mut self, shared: &Shared, memory_limit: Option<u64>) {
+        shared.pace.memory_limit.store(memory_limit.unwrap_or(u64::MAX), Relaxed);
+        self.set(shared, Settings { memory_limit, ..*self.pacer.settings() });
+        self.limiting.found_room(self.pacer.has_room(shared.alloc.stats().metadata + shared.table_bytes()));
+    }
+
+    /// Takes over the heap's share of its budget, if that has changed.
+    fn adopt_share(&mut self, shared: &Shared) {
+        if let Some(membership) = &shared.membership
+            && self.pacer.settings().memory_limit != Some(membership.share())
+        {
+            self.set_memory_limit(shared, Some(membership.share()));
+        }
+    }
+
+    /// Tells the budget what the cycle has shown.
+    fn report_to_budget(&mut self, shared: &Shared, live: u64) {
+        let Some(membership) = &shared.membership else { return };
+        let pace = &shared.pace;
+        let (at, allocated) = (self.clock.elapsed(), pace.allocated.load(Relaxed));
+        let seconds = at.saturating_sub(self.reported.at).as_secs_f64().max(1e-6);
+        let marking = cpu(shared).mark + cpu(shared).assist;
+        let marking = marking.saturating_sub(self.start.cpu.mark + self.start.cpu.assist).as_secs_f64();
+        let held = live + shared.alloc.stats().metadata + shared.table_bytes();
+        membership.report(
+            held,
+            allocated.saturating_sub(self.reported.allocated) as f64 / seconds,
+            // Too short a time measures nothing.
+            if marking > 1e-5 { pace.marked_bytes.load(Relaxed) as f64 / marking } else { 0.0 },
+        );
+        self.reported = Reported { at, allocated };
+        self.adopt_share(shared);
+    }
+
+    fn set(&mut self, shared: &Shared, settings: Settings) {
         let live = shared.pace.live.load(Relaxed);
         let swept = shared.alloc.unswept_pages() == 0;
-        let targets = self.pacer.set_gogc(gogc, live, swept, &memory(shared));
+        let memory = memory(shared);
+        let targets = self.pacer.set(settings, live, swept, &memory);
+        self.aim(shared, &targets, &memory);
+    }
+
+    /// Goal and trigger from now on, and what follows from them.
+    fn aim(&mut self, shared: &Shared, targets: &Targets, memory: &MemoryUse) {
         shared.pace.goal.store(targets.goal, Relaxed);
         shared.pace.trigger.store(targets.trigger, Relaxed);
+        let keep = self.pacer.release_goal(memory);
+        shared.pace.keep.store(keep.heap, Relaxed);
+        shared.pace.keep_total.store(keep.total, Relaxed);
+        let limit = self.pacer.settings().memory_limit;
+        // Giving back is the mutators' burden, too: not while collection holds back.
+        shared.alloc.set_soft_limit(limit.filter(|_| !self.limiting.holds_back()));
+        if targets.limited && !self.limited {
+            self.tell(shared, LimitKind::Soft, memory);
+        }
+        self.limited = targets.limited;
+    }
+
+    fn tell(&self, shared: &Shared, kind: LimitKind, memory: &MemoryUse) {
+        let limit = self.pacer.settings().memory_limit.unwrap_or(u64::MAX);
+        shared.emit(&Event::LimitReached { kind, limit, in_use: memory.mapped });
+    }
+
+    /// Looks at the clocks and at the memory held, if that is due: outside of a cycle, too, they change.
+    pub(crate) fn look(&mut self, shared: &Shared) {
+        if !self.refresh(shared) {
+            return;
+        }
+        self.adopt_share(shared);
+        if self.pacer.settings().memory_limit.is_some() {
+            let memory = memory(shared);
+            let targets = self.pacer.targets(&memory);
+            self.aim(shared, &targets, &memory);
+        }
+    }
+
+    /// Whether a cycle that nobody asked for has to wait.
+    pub(crate) fn must_wait(&mut self, shared: &Shared) -> bool {
+        self.look(shared);
+        self.limiting.must_wait()
+    }
+
+    /// Tells the CPU limiter the time; true if it was due.
+    fn refresh(&mut self, shared: &Shared) -> bool {
+        let wall = self.clock.nanos();
+        let due = self.limiting.is_due(wall);
+        if due {
+            let process = nanos(crate::stats::process_cpu_time());
+            self.limiting.refresh(Reading { wall, collection: nanos(cpu(shared).total()), process });
+            self.tell_of_thrashing(shared);
+        }
+        due
+    }
+
+    fn tell_of_thrashing(&mut self, shared: &Shared) {
+        if self.limiting.has_news() {
+            shared.stats.thrashes.fetch_add(1, Relaxed);
+            let memory_limit = self.pacer.settings().memory_limit;
+            let live = self.pacer.marked();
+            shared.emit(&Event::Thrash(Thrash { memory_limit, live, in_use: memory(shared).mapped }));
+        }
     }
 
     /// The collector is in phase `to` now.
@@ -143,11 +263,12 @@ impl Pacing {
             done: pace.scan_work.load(Relaxed),
             memory: memory(shared),
         });
-        pace.set_ratio(ratio.work_per_byte);
+        self.refresh(shared);
+        pace.set_ratio(if self.limiting.holds_back() { 0.0 } else { ratio.work_per_byte });
     }
 
     fn scannable_of(&self, live: u64) -> u64 {
-        (live as f64 * self.scannable) as u64
+        (live.saturating_sub(self.external) as f64 * self.scannable) as u64
     }
 
     /// 5. Marking is over.
@@ -168,7 +289,9 @@ impl Pacing {
         let pace = &shared.pace;
         let fresh = pace.allocated.load(Relaxed).saturating_sub(self.start.allocated_at_t2);
         let marked = pace.marked_bytes.load(Relaxed);
-        let live = marked + fresh;
+        let external = shared.external();
+        let live = marked + fresh + external;
+        self.external = external;
         let before = pace.live.load(Relaxed);
         shared.account_correction(before, live);
         pace.last_live.store(live, Relaxed);
@@ -191,10 +314,11 @@ impl Pacing {
             swept: false,
             memory,
         });
-        let Targets { goal, trigger, .. } = outputs.targets;
-        pace.goal.store(goal, Relaxed);
-        pace.trigger.store(trigger, Relaxed);
-        pace.keep.store(self.pacer.release_goal(&memory).heap, Relaxed);
+        let Targets { trigger, .. } = outputs.targets;
+        self.limiting.found_room(self.pacer.has_room(stats.metadata + shared.table_bytes()));
+        self.aim(shared, &outputs.targets, &memory);
+        self.report_to_budget(shared, live);
+        self.tell_of_thrashing(shared);
         let unswept = shared.alloc.unswept_pages() as u64;
         pace.set_sweep_ratio(SweepPace::new(trigger, live, unswept, 0).pages_per_byte());
         self.start.swept_at = self.clock.elapsed();
@@ -227,8 +351,24 @@ impl Pacing {
         }
     }
 
+    /// What dead objects were charged with has come off: they are swept.
+    fn correct_external(&mut self, shared: &Shared) {
+        let external = shared.external();
+        if external == self.external {
+            return;
+        }
+        let last_live = shared.pace.last_live.load(Relaxed);
+        let live = (last_live + external).saturating_sub(self.external);
+        self.external = external;
+        shared.pace.last_live.store(live, Relaxed);
+        let memory = memory(shared);
+        let targets = self.pacer.correct_marked(live, &memory);
+        self.aim(shared, &targets, &memory);
+    }
+
     /// 7. Every span is swept: the cycle is over.
     pub(crate) fn sweep_done(&mut self, shared: &Shared) {
+        self.correct_external(shared);
         let now = self.clock.elapsed();
         let cycle = u64::from(shared.published.cycle());
         let freed = self.start.heap_end.saturating_sub(shared.pace.last_live.load(Relaxed));
@@ -275,13 +415,82 @@ fn memory(shared: &Shared) -> MemoryUse {
 }
 
 fn memory_of(shared: &Shared, stats: &greyset_alloc::AllocStats) -> MemoryUse {
+    let tables = shared.table_bytes();
+    shared.alloc.client_tables().store(tables, Relaxed);
+    let pages = |n: usize| (n * PAGE_SIZE) as u64;
+    let mapped = stats.committed + stats.metadata + stats.external + tables;
+    // Free pages that the limit has no place for are as good as given back: the sweeper does so at once.
+    let over =
+        shared.memory_limit().map_or(0, |limit| mapped.saturating_sub(limit)).min(pages(stats.pages_free));
     MemoryUse {
-        mapped: stats.committed + stats.metadata + stats.external,
-        heap_free: (stats.pages_free * PAGE_SIZE) as u64,
-        heap_alloc: shared.pace.live.load(Relaxed),
+        mapped: mapped - over,
+        heap_free: pages(stats.pages_free) - over,
+        // With what is dead and not swept, and with the free slots of spans: the next objects go there. Were these taken for
+        // overhead, a heap full of holes would have its goal where it is already, and collect without end.
+        heap_alloc: pages(stats.pages_used) + stats.external,
     }
 }
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{Driver, Heap, StepOutcome, Stepper};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// The clocks say that so much processor time went to collection and to the program; they stand still then, because the
+    /// real ones are behind.
+    fn clocks(heap: &Heap, seconds: u64, collection: u64, process: u64) {
+        let [wall, collection, process] = [seconds, collection, process].map(|s| s * SECOND);
+        let mut collector = heap.owner().shared().collector.lock();
+        collector.pacing().limiting.refresh(Reading { wall, collection, process });
+    }
+
+    fn run(stepper: &mut Stepper) {
+        while stepper.step_any() != StepOutcome::Idle {}
+    }
+
+    #[test]
+    fn while_collection_holds_back_only_cycles_asked_for_begin() {
+        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let (mut stepper, shared) = (heap.stepper(), heap.owner().shared());
+        clocks(&heap, 1_000_000, 900_000, 900_000);
+        shared.driver.trigger_reached(shared);
+        run(&mut stepper);
+        shared.driver.request_cycle(shared, Cause::Limit);
+        run(&mut stepper);
+        assert_eq!(shared.driver.completed(), 0);
+        heap.request_cycle();
+        run(&mut stepper);
+        assert_eq!(shared.driver.completed(), 1);
+        // The program has had its share: what was put off begins.
+        shared.driver.trigger_reached(shared);
+        run(&mut stepper);
+        assert_eq!(shared.driver.completed(), 1);
+        clocks(&heap, 2_000_000, 900_000, 1_900_000);
+        run(&mut stepper);
+        assert_eq!(shared.driver.completed(), 2);
+    }
+
+    #[test]
+    fn while_collection_holds_back_allocations_owe_nothing() {
+        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let (mut stepper, shared) = (heap.stepper(), heap.owner().shared());
+        let mut ratio_when_marking = || {
+            heap.request_cycle();
+            while !shared.published.tracing() {
+                let _ = stepper.collector();
+            }
+            let ratio = shared.pace.ratio();
+            run(&mut stepper);
+            ratio
+        };
+        assert!(ratio_when_marking() > 0.0);
+        clocks(&heap, 1_000_000, 900_000, 900_000);
+        assert_eq!(ratio_when_marking(), 0.0);
+    }
 }

@@ -20,6 +20,7 @@
 mod array;
 mod array_slots;
 mod bytes;
+mod charged;
 mod gc;
 mod leaf;
 mod lock;
@@ -36,6 +37,7 @@ mod word;
 pub use array::Array;
 pub use array_slots::ArraySlot;
 pub use bytes::{Bytes, Str};
+pub use charged::{Charged, Edit, OwnedBytes};
 pub use gc::Gc;
 pub use leaf::Static;
 pub use lock::{Lock, LockGuard, ReadGuard};

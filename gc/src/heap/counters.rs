@@ -20,6 +20,8 @@ pub(crate) struct Counters {
     pub(crate) safepoints: Histogram,
     /// Allocations refused.
     pub(crate) refusals: AtomicU64,
+    /// Times the program was found to thrash.
+    pub(crate) thrashes: AtomicU64,
     /// Reports of mutators that reach no safepoint.
     pub(crate) watchdog: AtomicU64,
     /// Cycles given up.
@@ -39,6 +41,7 @@ impl Counters {
             handshakes: Histogram::new(),
             safepoints: Histogram::new(),
             refusals: AtomicU64::new(0),
+            thrashes: AtomicU64::new(0),
             watchdog: AtomicU64::new(0),
             trace_panics: AtomicU64::new(0),
             marked_objects: AtomicU64::new(0),
@@ -66,13 +69,15 @@ pub(crate) fn stats(shared: &Shared) -> Stats {
         cpu_share: cpu.total().as_secs_f64() / process_cpu_time().as_secs_f64().max(1e-9),
         handshakes: counters.handshakes.snapshot(),
         safepoints: counters.safepoints.snapshot(),
-        mapped_bytes: memory.committed + memory.metadata,
+        mapped_bytes: memory.committed + memory.metadata + shared.table_bytes(),
+        external_bytes: memory.external,
         released_bytes: memory.released,
-        metadata_bytes: memory.metadata + shared.roots.bytes() as u64 + shared.weaks.bytes() as u64,
-        memory_limit: shared.config.memory_limit,
+        metadata_bytes: memory.metadata + shared.table_bytes(),
+        memory_limit: shared.memory_limit(),
         hard_limit: shared.alloc.limit(),
         mutators: shared.mutators.len(),
         limit_failures: counters.refusals.load(Relaxed),
+        thrashes: counters.thrashes.load(Relaxed),
         drop_panics: shared.sweep.panics.load(Relaxed),
         trace_panics: counters.trace_panics.load(Relaxed),
         watchdogs: counters.watchdog.load(Relaxed),

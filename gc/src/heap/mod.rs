@@ -1,9 +1,12 @@
 //! `Heap`: making one, its statistics, its end.
 
+mod budget;
 mod counters;
+mod external;
 mod owner;
 mod shared;
 
+pub use budget::{Budget, BudgetMember};
 pub(crate) use counters::Counters;
 pub(crate) use owner::Owner;
 pub(crate) use shared::Shared;
@@ -83,15 +86,50 @@ impl Heap {
         Ok(())
     }
 
+    /// Changes the soft limit, in bytes; `None` is none. In force at once: the next goal, and the trigger of the next cycle,
+    /// follow from it. With a [`Budget`] it is the most the heap gets of that.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use greyset::{ByteSize, Heap};
+    /// let heap = Heap::builder().build()?;
+    /// heap.set_memory_limit(Some("64MiB".parse::<ByteSize>()?.bytes()))?;
+    /// assert_eq!(heap.stats().memory_limit, Some(64 << 20));
+    /// heap.set_memory_limit(None)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When it is above the hard limit, or out of range.
+    pub fn set_memory_limit(&self, bytes: Option<u64>) -> Result<(), ConfigError> {
+        let shared = self.owner.shared();
+        let mut collector = shared.collector.lock();
+        crate::config::check::limits(bytes, shared.alloc.limit())?;
+        match &shared.membership {
+            Some(membership) => membership.set_ceiling(bytes),
+            None => collector.set_memory_limit(shared, bytes),
+        }
+        Ok(())
+    }
+
     /// Changes the hard limit, in bytes; `None` is none. In force with the next run taken.
     ///
     /// # Errors
     /// When it is below the soft limit, or out of range.
     pub fn set_hard_limit(&self, bytes: Option<u64>) -> Result<(), ConfigError> {
         let shared = self.owner.shared();
-        crate::config::check::limits(shared.config.memory_limit, bytes)?;
+        let _collector = shared.collector.lock();
+        crate::config::check::limits(shared.memory_limit(), bytes)?;
         shared.alloc.set_limit(bytes);
         Ok(())
+    }
+
+    /// Adds `bytes` to what the program holds outside of the heap on behalf of its objects, or takes off. It counts as live
+    /// data does: in the goal, the trigger and both limits. What is added by hand is to be taken off by hand; it never goes
+    /// below zero. For what an object owns, [`Charged`](crate::Charged) does so by itself.
+    pub fn adjust_external(&self, bytes: i64) {
+        self.owner.shared().adjust_external(bytes);
     }
 
     /// Gives free memory back to the system now; returns how many bytes.

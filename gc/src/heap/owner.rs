@@ -27,6 +27,9 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        if let Some(membership) = &self.shared.membership {
+            membership.leave();
+        }
         // Joining leaves this the only holder, unless the caller is a thread of the heap; that one tears down when it ends.
         if self.shared.driver.shut_down() {
             self.shared.tear_down();

@@ -7,6 +7,8 @@ use crate::config::{Config, HugePages};
 use crate::cycle::{Collector, DriverControl, Pacing, Published};
 use crate::error::HeapError;
 use crate::heap::Counters;
+use crate::heap::budget::Membership;
+use crate::heap::external::ByHand;
 use crate::mark::{GreyQueue, RootCursor};
 use crate::mutator::Mutators;
 use crate::roots::EntryTable;
@@ -19,7 +21,7 @@ use std::sync::{Arc, Weak};
 
 /// What the pacer and the statistics are told, and what the pacer answers, as words everybody may read.
 pub(crate) struct Pace {
-    /// Bytes marked last cycle plus bytes allocated since: the live heap as the pacer sees it.
+    /// Bytes marked last cycle, bytes allocated since, and external bytes: the live heap as the pacer sees it.
     pub(crate) live: CachePadded<AtomicU64>,
     /// Bytes ever taken in runs, less what flushes gave back.
     pub(crate) allocated: AtomicU64,
@@ -33,6 +35,10 @@ pub(crate) struct Pace {
     pub(crate) last_live: AtomicU64,
     /// Bytes of heap pages to keep; what is free beyond goes back to the system.
     pub(crate) keep: AtomicU64,
+    /// All bytes to keep.
+    pub(crate) keep_total: AtomicU64,
+    /// The soft limit in bytes; `u64::MAX` for none.
+    pub(crate) memory_limit: AtomicU64,
     /// Largest `live` seen when a run was taken.
     pub(crate) peak: AtomicU64,
     /// Scan work owed for a byte allocated while marking (bits of an f64).
@@ -65,6 +71,8 @@ impl Pace {
             goal: AtomicU64::new(goal),
             last_live: zero(),
             keep: AtomicU64::new(u64::MAX),
+            keep_total: AtomicU64::new(u64::MAX),
+            memory_limit: AtomicU64::new(u64::MAX),
             peak: zero(),
             ratio: AtomicU64::new(0f64.to_bits()),
             credit: CachePadded::new(AtomicI64::new(0)),
@@ -118,6 +126,10 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) sweep: SweepState,
     pub(crate) pace: Pace,
+    /// Its place in a budget of several heaps.
+    pub(crate) membership: Option<Membership>,
+    /// External bytes that the program has reported itself.
+    pub(crate) by_hand: ByHand,
     pub(crate) collector: Mutex<Collector>,
     pub(crate) driver: DriverControl,
     pub(crate) stats: Counters,
@@ -150,10 +162,16 @@ impl Shared {
     }
 
     /// A new heap.
-    pub(crate) fn build(config: Config) -> Result<Arc<Shared>, HeapError> {
+    pub(crate) fn build(mut config: Config) -> Result<Arc<Shared>, HeapError> {
         let alloc = MHeap::new(&alloc_config(&config), Box::new(RealOs)).map_err(refused)?;
+        let membership = config.budget.as_ref().map(|member| member.join(config.memory_limit));
+        if let Some(membership) = &membership {
+            config.memory_limit = Some(membership.share());
+        }
         let pacing = Pacing::new(&config);
         let (goal, trigger) = pacing.first();
+        let pace = Pace::new(trigger, goal);
+        pace.memory_limit.store(config.memory_limit.unwrap_or(u64::MAX), Ordering::Relaxed);
         Ok(Arc::new_cyclic(|this| Shared {
             alloc,
             published: Published::new(),
@@ -168,7 +186,9 @@ impl Shared {
             ephemerons: Ephemerons::new(),
             registry: Registry::new(),
             sweep: SweepState::new(),
-            pace: Pace::new(trigger, goal),
+            pace,
+            membership,
+            by_hand: ByHand::new(),
             collector: Mutex::new(Rank::Collector, Collector::new(pacing)),
             driver: DriverControl::new(config.driver),
             stats: Counters::new(),
@@ -223,6 +243,17 @@ impl Shared {
     pub(crate) fn account_correction(&self, before: u64, after: u64) {
         let correct = |live: u64| Some(live.saturating_add(after).saturating_sub(before));
         let _ = self.pace.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, correct);
+    }
+
+    /// Bytes of tables, mark stacks and buffers that the allocator does not know of.
+    pub(crate) fn table_bytes(&self) -> u64 {
+        let tables = self.roots.bytes() + self.weaks.bytes() + self.queue.bytes();
+        (tables + self.mutators.len() * size_of::<crate::barrier::Segment>()) as u64
+    }
+
+    /// The soft limit in bytes.
+    pub(crate) fn memory_limit(&self) -> Option<u64> {
+        Some(self.pace.memory_limit.load(Ordering::Relaxed)).filter(|&limit| limit != u64::MAX)
     }
 
     /// The cycle lock, locked.

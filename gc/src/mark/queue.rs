@@ -141,6 +141,14 @@ impl GreyQueue {
         !objects.is_empty()
     }
 
+    /// Bytes of segments in the injector and the markers' deques, and of what was put off. What a marker has in its hands is
+    /// a segment or two.
+    pub(crate) fn bytes(&self) -> usize {
+        let stolen = self.stealers.lock().iter().map(Stealer::len).sum::<usize>();
+        (self.injector.len() + stolen) * size_of::<Segment>()
+            + self.deferred.lock().len() * size_of::<usize>()
+    }
+
     /// Whether objects have been put off.
     pub(crate) fn has_deferred(&self) -> bool {
         !self.deferred.lock().is_empty()

@@ -10,6 +10,7 @@
 
 mod answer;
 mod assist;
+mod external;
 mod handle;
 mod list;
 mod slow;

@@ -92,7 +92,7 @@ impl Mutator {
     }
 
     #[cold]
-    fn trigger_reached(&self) {
+    pub(super) fn trigger_reached(&self) {
         let shared = self.shared();
         let pace = &shared.pace;
         // Looked at again when the phase is known: a cycle may have ended since `place` did, and this one been set aside

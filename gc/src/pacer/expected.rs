@@ -4,15 +4,40 @@
 //! grows: each cycle finds twice the work it expected, assists begin when the surplus shows, and the heap passes its goal by
 //! what was allocated until then. What stays steady while a heap grows is the *share* of it that survives.
 
+use crate::config::ValueError;
+use std::fmt;
+use std::str::FromStr;
+
 /// Which pacer: the published one or ours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum PacerKind {
     /// Go's, to the last digit of the recorded data.
     Reference,
-    /// With what greyset does differently: the work expected follows the size of the heap.
+    /// With what greyset does differently: the work expected follows the size of the heap, and a goal from the memory limit is
+    /// never stretched.
     #[default]
     Greyset,
+}
+
+impl fmt::Display for PacerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            PacerKind::Reference => "reference",
+            PacerKind::Greyset => "greyset",
+        })
+    }
+}
+
+impl FromStr for PacerKind {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<PacerKind, ValueError> {
+        [PacerKind::Reference, PacerKind::Greyset]
+            .into_iter()
+            .find(|kind| kind.to_string().eq_ignore_ascii_case(text))
+            .ok_or_else(|| ValueError::new(text, "greyset or reference"))
+    }
 }
 
 /// The share of the scannable heap that cycles find alive: 0 to 1.

@@ -15,6 +15,7 @@
 //! | `assist` | what does an allocation owe while marking runs? |
 //! | `cpu_limiter` | has collection taken too much processor time? |
 //! | `sweep` | how much is to be swept before a span is taken? |
+//! | `budget` | how is one limit split among many heaps? |
 //! | `release` | how much memory is kept, how fast is the rest given back? |
 //!
 //! [`Pacer`] puts the first eight together over the life of a heap:
@@ -29,6 +30,7 @@
 //! arithmetic saturates, in the order written; floating point is never fused.
 
 pub mod assist;
+pub mod budget;
 pub mod cons_mark;
 pub mod cpu_limiter;
 pub mod expected;
@@ -271,11 +273,28 @@ impl Pacer {
         Targets { trigger, goal, limited: limited && self.settings.memory_limit.is_some() }
     }
 
+    /// Whether what is live, with `tables` bytes of tables and buffers and nothing else, leaves room below the memory limit: if
+    /// not, each cycle is followed by another at once.
+    pub fn has_room(&self, tables: u64) -> bool {
+        let held =
+            MemoryUse { mapped: self.marked.saturating_add(tables), heap_free: 0, heap_alloc: self.marked };
+        let limit = self.settings.memory_limit.unwrap_or(NO_LIMIT);
+        memory_limit::limit_goal(limit, &held, self.marked) > self.marked
+    }
+
     /// Changes settings, at any time, with the live heap as it is now and whether sweeping is done; the answer counts at
     /// once, for a running cycle too.
     pub fn set(&mut self, settings: Settings, live: u64, swept: bool, memory: &MemoryUse) -> Targets {
         self.settings = settings;
         self.commit(live, swept);
+        self.targets(memory)
+    }
+
+    /// Sweeping is done, and has shown that of what the last cycle found alive `marked` bytes are left: external bytes of dead
+    /// objects come off only when those are swept.
+    pub fn correct_marked(&mut self, marked: u64, memory: &MemoryUse) -> Targets {
+        self.marked = marked;
+        self.commit(marked, true);
         self.targets(memory)
     }
 
@@ -318,9 +337,10 @@ impl Pacer {
     /// What allocations owe from now on; asked whenever live heap or scan work have changed much. Outside of a cycle the
     /// answer means nothing.
     pub fn revise(&self, now: &Progress) -> AssistRatio {
+        let goal = self.heap_goal(&now.memory);
         let standing = assist::Standing {
             triggered: self.triggered.unwrap_or(now.live),
-            goal: self.heap_goal(&now.memory).bytes,
+            goal: goal.bytes,
             live: now.live,
             done: now.done,
             expected: match self.settings.kind {
@@ -329,7 +349,10 @@ impl Pacer {
             },
             worst: now.scannable.saturating_add(now.mutator_roots).saturating_add(self.heap_roots),
         };
-        assist::ratio(self.settings.gogc, &standing)
+        // A goal that the memory limit decides is not to be stretched: it would be passed by as much as growth allows, and
+        // with GOGC off that is no bound at all.
+        let fixed = goal.limited && self.settings.kind == PacerKind::Greyset;
+        assist::ratio(if fixed { Gogc::Percent(0) } else { self.settings.gogc }, &standing)
     }
 
     /// Marking has ended: learns from the cycle and answers goal and trigger of the next one.

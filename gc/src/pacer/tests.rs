@@ -92,6 +92,63 @@ fn another_share_moves_the_trigger() {
 }
 
 #[test]
+fn room_below_the_limit() {
+    let room = |limit, marked, tables| {
+        let mut pacer = Pacer::new(Settings { memory_limit: limit, ..settings() });
+        let _ = cycle(&mut pacer, 0, marked, |_| {});
+        pacer.has_room(tables)
+    };
+    assert!(room(None, 1 << 40, 1 << 40));
+    // 3 % of the limit, at least 1 MiB, stay free.
+    assert!(room(Some(100 * MIB), 97 * MIB - 1, 0) && !room(Some(100 * MIB), 97 * MIB + 100, 0));
+    assert!(
+        room(Some(100 * MIB), 87 * MIB - 1, 10 * MIB) && !room(Some(100 * MIB), 87 * MIB + MIB, 10 * MIB)
+    );
+    assert!(!room(Some(100 * MIB), 200 * MIB, 0) && !room(Some(100 * MIB), 5 * MIB, 200 * MIB));
+}
+
+#[test]
+fn a_goal_from_the_memory_limit_is_not_stretched() {
+    // Twice the work that was expected is done; half of the way to the goal is left.
+    let ratio = |kind, gogc| {
+        let mut pacer = Pacer::new(Settings { kind, gogc, memory_limit: Some(100 * MIB), ..settings() });
+        let _ = cycle(&mut pacer, 0, 20 * MIB, |c| (c.heap_work, c.marked) = (MIB, 20 * MIB));
+        pacer.start_cycle(&CycleStart {
+            live: 80 * MIB,
+            scannable: 2 * MIB,
+            memory: NONE,
+            ..CycleStart::default()
+        });
+        let now = Progress { live: 88 * MIB, scannable: 80 * MIB, done: 10 * MIB, ..Progress::default() };
+        pacer.revise(&now).work_per_byte
+    };
+    let work = (71 * MIB) as f64; // 80 scannable and 1 of roots less 10
+    let off = |kind| ratio(kind, Gogc::Off);
+    let room = pacer_room();
+    assert!(
+        (off(PacerKind::Greyset) - (work - MIB as f64) / room).abs() < 0.5,
+        "{}",
+        off(PacerKind::Greyset)
+    );
+    assert!(off(PacerKind::Reference) < off(PacerKind::Greyset) / 10.0, "{}", off(PacerKind::Reference));
+    assert!(ratio(PacerKind::Reference, Gogc::Percent(1000)) < off(PacerKind::Greyset) / 2.0);
+}
+
+/// From 88 MiB to what a limit of 100 MiB leaves, in bytes.
+fn pacer_room() -> f64 {
+    (memory_limit::limit_goal(100 * MIB, &NONE, 0) - 88 * MIB) as f64
+}
+
+#[test]
+fn what_sweeping_takes_off_counts_at_once() {
+    let mut pacer = Pacer::new(settings());
+    assert_eq!(cycle(&mut pacer, 0, 100 * MIB, |_| {}).targets.goal, 202 * MIB);
+    let corrected = pacer.correct_marked(10 * MIB, &NONE);
+    assert_eq!((corrected.goal, pacer.marked()), (22 * MIB, 10 * MIB));
+    assert!(corrected.trigger < 22 * MIB);
+}
+
+#[test]
 fn settings_count_at_once() {
     let mut pacer = Pacer::new(settings());
     let _ = cycle(&mut pacer, 0, 10 * MIB, |c| c.swept = true);

@@ -205,6 +205,17 @@ pub enum LimitKind {
     Hard,
 }
 
+/// A program that thrashes, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Thrash {
+    /// The soft limit, if there is one.
+    pub memory_limit: Option<u64>,
+    /// What the last cycle found alive.
+    pub live: u64,
+    /// What the heap holds.
+    pub in_use: u64,
+}
+
 /// Something happened in a heap.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
@@ -306,6 +317,10 @@ pub enum Event {
         /// What the system said.
         error: String,
     },
+    /// The program thrashes: what is live leaves no room below the memory limit, or collection has used up the processor time
+    /// that it may take for long. Collection holds back from now on and the heap may pass its memory limit. Told once each
+    /// time it begins; a larger limit, less live data, or in the end the hard limit helps.
+    Thrash(Thrash),
     /// A limit was met.
     LimitReached {
         /// Which.
@@ -324,6 +339,17 @@ pub enum Event {
 pub trait EventSink: Send + Sync {
     /// `event` happened in the heap called `heap`.
     fn event(&self, heap: &str, event: &Event);
+}
+
+/// A function as a subscriber to [`Event::Thrash`] alone.
+pub(crate) struct OnThrash<F>(pub(crate) F);
+
+impl<F: Fn(&Thrash) + Send + Sync> EventSink for OnThrash<F> {
+    fn event(&self, _: &str, event: &Event) {
+        if let Event::Thrash(thrash) = event {
+            (self.0)(thrash);
+        }
+    }
 }
 
 /// The subscribers of a heap.

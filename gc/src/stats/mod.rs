@@ -19,10 +19,10 @@ mod snapshot;
 mod spans;
 
 pub use cpu::{process_cpu_time, thread_cpu_time};
-pub(crate) use events::Sinks;
 pub use events::{
-    Cause, CollectorCpu, CycleReport, Event, EventSink, HandshakeKind, LimitKind, Phase, PhaseTimes,
+    Cause, CollectorCpu, CycleReport, Event, EventSink, HandshakeKind, LimitKind, Phase, PhaseTimes, Thrash,
 };
+pub(crate) use events::{OnThrash, Sinks};
 pub use gctrace::{GctraceSink, trace_line};
 pub use histogram::{Histogram, HistogramSnapshot};
 pub use snapshot::{Census, CensusRow, Stats};

@@ -13,9 +13,9 @@ use std::fmt;
 pub struct Stats {
     /// Finished cycles.
     pub cycles: u64,
-    /// Bytes in objects now, dead ones not yet swept included.
+    /// Bytes in objects now, dead ones not yet swept included, and external bytes.
     pub heap_bytes: u64,
-    /// Bytes in objects that the last cycle found alive, with those allocated while it ran.
+    /// Bytes in objects that the last cycle found alive, with those allocated while it ran, and external bytes.
     pub live_bytes: u64,
     /// The heap size in bytes that the next cycle is to end at.
     pub goal_bytes: u64,
@@ -41,6 +41,8 @@ pub struct Stats {
     pub safepoints: HistogramSnapshot,
     /// Bytes of address space that hold memory of the system's: committed and not given back.
     pub mapped_bytes: u64,
+    /// Bytes outside the heap that its objects own ([`Charged`](crate::Charged)) or the program has reported.
+    pub external_bytes: u64,
     /// Bytes given back to the system, in total.
     pub released_bytes: u64,
     /// Bytes of `mapped_bytes` in tables, mark stacks and buffers.
@@ -53,6 +55,8 @@ pub struct Stats {
     pub mutators: usize,
     /// Allocations refused under the hard limit.
     pub limit_failures: u64,
+    /// Times the program was found to thrash ([`Event::Thrash`](crate::Event::Thrash)).
+    pub thrashes: u64,
     /// Panics in destructors, caught.
     pub drop_panics: u64,
     /// Cycles given up because a `trace` function panicked.
@@ -110,9 +114,10 @@ impl fmt::Display for Stats {
         )?;
         writeln!(
             f,
-            "memory     {} mapped, {} of it metadata, {} given back, limits {} soft and {} hard",
+            "memory     {} mapped, {} of it metadata, {} external, {} given back, limits {} soft and {} hard",
             Mib(self.mapped_bytes),
             Mib(self.metadata_bytes),
+            Mib(self.external_bytes),
             Mib(self.released_bytes),
             limit(self.memory_limit),
             limit(self.hard_limit)
@@ -121,8 +126,8 @@ impl fmt::Display for Stats {
         writeln!(f, "safepoints {}", self.safepoints)?;
         writeln!(
             f,
-            "trouble    {} allocations refused, {} drop panics, {} trace panics, {} watchdog reports",
-            self.limit_failures, self.drop_panics, self.trace_panics, self.watchdogs
+            "trouble    {} allocations refused, {} times thrashing, {} drop panics, {} trace panics, {} watchdog reports",
+            self.limit_failures, self.thrashes, self.drop_panics, self.trace_panics, self.watchdogs
         )
     }
 }

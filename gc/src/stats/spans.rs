@@ -135,6 +135,9 @@ fn trouble(heap: &str, event: &Event) {
             let type_name = type_name.unwrap_or("");
             error!(target: TARGET, heap, cycle, type_name, "panic in a trace function, cycle given up");
         }
+        Event::Thrash(super::Thrash { memory_limit, live, in_use }) => {
+            warn!(target: TARGET, heap, memory_limit, live, in_use, "thrashing");
+        }
         Event::LimitReached { kind, limit, in_use } => {
             warn!(target: TARGET, heap, ?kind, limit, in_use, "memory limit reached");
         }

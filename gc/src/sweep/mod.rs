@@ -15,6 +15,6 @@ mod registry;
 
 pub(crate) use clear::{Cleared, Clearing, is_trivial};
 pub(crate) use ephemeron::Ephemerons;
-pub(crate) use reclaim::SweepState;
+pub(crate) use reclaim::{GaveBack, SweepState};
 pub(crate) use registry::Registry;
 pub use registry::{Cleanup, FinalizerQueue};

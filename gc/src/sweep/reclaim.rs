@@ -1,6 +1,7 @@
 //! What happens to dead slots before they become Free: drop glue, with panics caught and counted.
 
 use crate::heap::Shared;
+use crate::pacer::release::ReleaseGoal;
 use crate::stats::Event;
 use crate::stats::cpu::thread_cpu_time;
 use greyset_alloc::{DeadSlots, PAGE_SIZE, Reclaim, Role, Span};
@@ -11,6 +12,18 @@ use std::time::Duration;
 
 /// Pages given back in one call at most: half a MiB, some 50 µs of system time.
 const RELEASE_PAGES: usize = 64;
+
+/// What became of a call of [`SweepState::give_back`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum GaveBack {
+    /// There was nothing to give back.
+    Nothing,
+    /// There may be more, at its pace.
+    Some,
+    /// The heap holds more than its soft limit: go on at once.
+    Urgent,
+}
 
 /// The sweep's own counters.
 pub(crate) struct SweepState {
@@ -42,22 +55,34 @@ impl SweepState {
         progress.pages > 0 || cleanups
     }
 
-    /// Gives free pages beyond what the pacer keeps back to the system, at most [`RELEASE_PAGES`] a call. Returns whether
-    /// anything was given back.
-    pub(crate) fn give_back(&self, shared: &Shared) -> bool {
-        let keep = shared.pace.keep.load(Ordering::Relaxed);
+    /// Gives free pages beyond what the pacer keeps back to the system, at most [`RELEASE_PAGES`] a call.
+    pub(crate) fn give_back(&self, shared: &Shared) -> GaveBack {
+        let keep = ReleaseGoal {
+            heap: shared.pace.keep.load(Ordering::Relaxed),
+            total: shared.pace.keep_total.load(Ordering::Relaxed),
+        };
         let stats = shared.alloc.stats();
-        let excess = stats.committed.saturating_sub(keep) / PAGE_SIZE as u64;
+        let excess = keep.excess(stats.committed, stats.in_use) / PAGE_SIZE as u64;
+        let over = shared.memory_limit().is_some_and(|limit| stats.in_use > limit);
+        if shared.config.release_cpu == 0 && !over {
+            return GaveBack::Nothing;
+        }
         let pages = usize::try_from(excess).unwrap_or(usize::MAX).min(stats.pages_free).min(RELEASE_PAGES);
         if pages == 0 {
-            return false;
+            return GaveBack::Nothing;
         }
+        let timer = shared.stats.clock.nanos();
         let progress = shared.alloc.release(pages);
         if progress.pages > 0 {
             let bytes = (progress.pages * PAGE_SIZE) as u64;
-            shared.emit(&Event::Released { bytes, duration: Duration::ZERO });
+            let duration = Duration::from_nanos(shared.stats.clock.nanos() - timer);
+            shared.emit(&Event::Released { bytes, duration });
         }
-        progress.pages > 0
+        match progress.is_nothing() {
+            true => GaveBack::Nothing,
+            false if over => GaveBack::Urgent,
+            false => GaveBack::Some,
+        }
     }
 
     /// Gives all free pages back; returns how many bytes.
@@ -123,5 +148,60 @@ impl Reclaim for Reclaimer<'_> {
             // refers to them, and the slots become Free only after this call.
             unsafe { self.state.drop_value(self.shared, slot.ptr, glue, info.name) };
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{Driver, Heap, HeapBuilder, StepOutcome};
+
+    const MIB: u64 = 1 << 20;
+
+    /// A heap with 64 MiB of free pages and a goal of 4 MiB.
+    fn after_a_peak(builder: HeapBuilder) -> Heap {
+        let heap = builder.driver(Driver::Stepping).build().expect("a heap");
+        let mut stepper = heap.stepper();
+        let kept: Vec<_> =
+            heap.mutator().enter(|m| (0..64).map(|_| m.alloc_bytes(&[1; MIB as usize]).root(m)).collect());
+        drop(kept);
+        for _ in 0..2 {
+            heap.request_cycle();
+            while stepper.step_any() != StepOutcome::Idle {}
+        }
+        heap
+    }
+
+    #[test]
+    fn free_pages_go_back_in_bounded_pieces_until_what_is_kept() {
+        let heap = after_a_peak(Heap::builder());
+        let shared = heap.owner().shared();
+        let (mut calls, mut before) = (0, heap.stats().mapped_bytes);
+        assert!(before > 64 * MIB);
+        while shared.sweep.give_back(shared) == GaveBack::Some {
+            let now = heap.stats().mapped_bytes;
+            assert!(now < before && before - now <= (2 * RELEASE_PAGES * PAGE_SIZE) as u64, "{before} {now}");
+            (calls, before) = (calls + 1, now);
+        }
+        assert!(calls > 60 && before < 4 * MIB, "{calls} calls, {before} left");
+        assert!(heap.release_free_memory() <= 4 * MIB);
+    }
+
+    #[test]
+    fn never_is_never_but_above_the_limit() {
+        let heap = after_a_peak(Heap::builder().set("release_cpu", "0").expect("a setting"));
+        let shared = heap.owner().shared();
+        assert_eq!(shared.sweep.give_back(shared), GaveBack::Nothing);
+        heap.set_memory_limit(Some(16 * MIB)).expect("a limit");
+        while shared.sweep.give_back(shared) == GaveBack::Urgent {}
+        let mapped = heap.stats().mapped_bytes;
+        assert!((15 * MIB..=16 * MIB).contains(&mapped), "{mapped}");
+    }
+
+    #[test]
+    fn at_once_when_asked() {
+        let heap = after_a_peak(Heap::builder());
+        assert!(heap.release_free_memory() >= 64 * MIB);
+        assert!(heap.stats().mapped_bytes < 2 * MIB, "{}", heap.stats());
     }
 }

@@ -1,9 +1,11 @@
 //! Behaviour of whole heaps: many of them, their ends, panics, limits, statistics.
 
+mod budget;
 mod common;
 mod drop_panics;
 mod ends;
 mod events;
+mod external;
 mod finalizers;
 mod forgotten;
 mod fresh_slots;
@@ -11,5 +13,6 @@ mod limits;
 mod many;
 mod parking;
 mod sizes;
+mod soft_limit;
 mod stats;
 mod trace_panics;

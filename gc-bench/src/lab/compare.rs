@@ -1,0 +1,104 @@
+//! `gc-bench compare`: the two pacers on the same scenarios, side by side.
+
+use super::scenario;
+use super::simulate::{Kind, run};
+use crate::cli::emit;
+use crate::failure::Failure;
+use crate::units;
+use comfy_table::{CellAlignment, Table, presets};
+use greyset::pacer::harness::Row;
+use std::path::PathBuf;
+
+/// Options of `compare`.
+#[derive(clap::Args)]
+pub struct Compare {
+    /// The scenarios, in TOML (gc-bench/scenarios has some).
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// What a run of a scenario comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Summary {
+    /// Share of the processors beyond the background share: the mean over the cycles, in percent.
+    assists: f64,
+    /// The largest share of the processors in a cycle, in percent.
+    worst: f64,
+    /// Cycles that passed their goal by more than a twentieth.
+    overshoots: usize,
+    /// The furthest that a cycle passed its goal, in percent of it.
+    overshoot: f64,
+    /// The mean peak in bytes.
+    peak: u64,
+}
+
+impl Summary {
+    fn of(rows: &[Row]) -> Summary {
+        let count = rows.len().max(1) as f64;
+        let over = |row: &Row| (row.peak as f64 / row.goal.max(1) as f64 - 1.0) * 100.0;
+        let largest = |of: fn(&Row) -> f64| rows.iter().map(of).fold(0.0, f64::max);
+        Summary {
+            assists: rows.iter().map(|row| (row.utilization - 0.25) * 100.0).sum::<f64>() / count,
+            worst: largest(|row| row.utilization * 100.0),
+            overshoots: rows.iter().filter(|row| over(row) > 5.0).count(),
+            overshoot: rows.iter().map(over).fold(0.0, f64::max),
+            peak: (rows.iter().map(|row| row.peak as f64).sum::<f64>() / count) as u64,
+        }
+    }
+}
+
+impl Compare {
+    /// Reads, runs, prints the table.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for a scenario that cannot be run.
+    pub fn carry_out(&self) -> Result<(), Failure> {
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN).set_header([
+            "scenario",
+            "pacer",
+            "assists, mean",
+            "worst cycle",
+            "over by > 5 %",
+            "furthest over",
+            "peak, mean",
+        ]);
+        for file in &self.files {
+            let scenario = scenario::read(file)?;
+            for (kind, name) in [(Kind::Reference, "reference"), (Kind::Greyset, "greyset")] {
+                let rows = run(&scenario, kind)
+                    .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+                let Summary { assists, worst, overshoots, overshoot, peak } = Summary::of(&rows);
+                table.add_row([
+                    scenario.name.clone(),
+                    name.to_owned(),
+                    format!("{assists:.1} %"),
+                    format!("{worst:.1} %"),
+                    format!("{overshoots} of {}", rows.len()),
+                    format!("{overshoot:.1} %"),
+                    units::bytes(peak),
+                ]);
+            }
+        }
+        for column in table.column_iter_mut().skip(2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        emit(&format!("{table}\n"));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_of_three_cycles() {
+        let row = |utilization, peak, goal| Row { cycle: 1, utilization, marked: 0, trigger: 0, peak, goal };
+        let summary = Summary::of(&[row(0.25, 100, 100), row(0.55, 110, 100), row(0.25, 90, 100)]);
+        assert!((summary.assists - 10.0).abs() < 1e-9 && (summary.worst - 55.0).abs() < 1e-9);
+        assert!((summary.overshoot - 10.0).abs() < 1e-9, "{summary:?}");
+        assert_eq!((summary.overshoots, summary.peak), (1, 100));
+        assert_eq!(Summary::of(&[]), Summary::default());
+    }
+}

@@ -1,0 +1,153 @@
+//! `gc-bench simulate`: a scenario through the pacer's production code.
+
+use super::plot::{self, Panel, Series};
+use super::scenario;
+use crate::cli::emit;
+use crate::failure::Failure;
+use greyset::pacer::harness::{Row, Scenario};
+use greyset::pacer::{PacerKind, Settings};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Options of `simulate`.
+#[derive(clap::Args)]
+pub struct Simulate {
+    /// The scenario, in TOML (gc-bench/scenarios has some).
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The cycles as tab-separated columns; this is what is printed without another output.
+    #[arg(long, conflicts_with = "json")]
+    tsv: bool,
+    /// The cycles as one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Draw heap and utilization over the cycles into OUT.svg.
+    #[arg(long, value_name = "OUT.svg")]
+    plot: Option<PathBuf>,
+    /// Whose pacer.
+    #[arg(long, value_enum, default_value_t = Kind::Reference)]
+    pacer: Kind,
+}
+
+/// The `--pacer` setting.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The published one, to the last digit of its recorded cycles.
+    Reference,
+    /// The one of greyset's heaps.
+    Greyset,
+}
+
+impl From<Kind> for PacerKind {
+    fn from(kind: Kind) -> PacerKind {
+        match kind {
+            Kind::Reference => PacerKind::Reference,
+            Kind::Greyset => PacerKind::Greyset,
+        }
+    }
+}
+
+/// A simulation as `--json` prints it; sizes in bytes.
+#[derive(Serialize)]
+struct Simulation<'s> {
+    name: &'s str,
+    pacer: Kind,
+    cycles: Vec<Cycle>,
+}
+
+#[derive(Serialize)]
+struct Cycle {
+    cycle: u64,
+    utilization_pct: f64,
+    marked: u64,
+    trigger: u64,
+    peak: u64,
+    goal: u64,
+}
+
+impl From<&Row> for Cycle {
+    fn from(row: &Row) -> Cycle {
+        let Row { cycle, utilization, marked, trigger, peak, goal } = *row;
+        Cycle { cycle, utilization_pct: utilization * 100.0, marked, trigger, peak, goal }
+    }
+}
+
+impl Simulate {
+    /// Reads, runs, prints.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for a scenario that cannot be run, [`Failure::Run`] for a plot that cannot be written.
+    pub fn carry_out(&self) -> Result<(), Failure> {
+        let scenario = scenario::read(&self.file)?;
+        let rows = run(&scenario, self.pacer)
+            .map_err(|error| Failure::Usage(format!("{}: {error}", self.file.display())))?;
+        if let Some(path) = &self.plot {
+            plot::write(path, &panels(&scenario.name, &rows))?;
+        }
+        if self.json {
+            let cycles = rows.iter().map(Cycle::from).collect();
+            let simulation = Simulation { name: &scenario.name, pacer: self.pacer, cycles };
+            // Strings and numbers: there is nothing serde_json could refuse.
+            emit(&(serde_json::to_string(&simulation).unwrap_or_default() + "\n"));
+        } else if self.tsv || self.plot.is_none() {
+            emit(&tsv(&rows));
+        }
+        Ok(())
+    }
+}
+
+/// The cycles of a scenario under a pacer.
+pub(super) fn run(
+    scenario: &Scenario,
+    kind: Kind,
+) -> Result<Vec<Row>, greyset::pacer::harness::ScenarioError> {
+    scenario.run_with(Settings { kind: kind.into(), ..scenario.settings() })
+}
+
+fn tsv(rows: &[Row]) -> String {
+    let lines = rows.iter().map(|row| format!("{row}\n"));
+    format!("{}\n{}", Row::HEADER, lines.collect::<String>())
+}
+
+fn panels(name: &str, rows: &[Row]) -> [Panel; 2] {
+    let series = |name: &str, value: fn(&Row) -> f64| Series {
+        name: name.into(),
+        points: rows.iter().map(|row| (row.cycle as f64, value(row))).collect(),
+    };
+    let panel = |title: String, series| Panel { title, x: "cycle", series };
+    const MIB: f64 = 1048576.0;
+    let heap = vec![
+        series("peak", |row| row.peak as f64 / MIB),
+        series("goal", |row| row.goal as f64 / MIB),
+        series("trigger", |row| row.trigger as f64 / MIB),
+        series("live at the start", |row| row.marked as f64 / MIB),
+    ];
+    let share = vec![series("collection", |row| row.utilization * 100.0)];
+    [panel(format!("{name}: heap, MiB"), heap), panel("share of the processors, %".into(), share)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn the_recorded_cycles_to_the_last_digit() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (mut scenarios, mut cycles) = (0, 0);
+        for entry in std::fs::read_dir(here.join("scenarios")).expect("the scenarios") {
+            let scenario = scenario::read(&entry.expect("a directory entry").path()).expect("a scenario");
+            let golden = here.join("tests/pacer/golden").join(format!("{}.tsv", scenario.name));
+            let recorded = std::fs::read_to_string(golden).expect("the recording of the scenario");
+            let rows = run(&scenario, Kind::Reference).expect("it runs");
+            for (line, recorded) in tsv(&rows).lines().zip(recorded.lines()) {
+                assert_eq!(line, recorded, "{}", scenario.name);
+            }
+            assert_eq!(tsv(&rows), recorded, "{}", scenario.name);
+            scenarios += 1;
+            cycles += rows.len();
+        }
+        assert_eq!((scenarios, cycles), (11, 600));
+    }
+}

@@ -1,0 +1,23 @@
+//! Bytes outside the heap that a mutator charges objects with: they are paid for as if they had been allocated here.
+
+use crate::barrier::Mode;
+use crate::cycle::Phase;
+use crate::mutator::Mutator;
+use greyset_sync::atomic::Ordering;
+
+impl Mutator {
+    /// What [`place`](Mutator::place) does for a run: pay while marking runs, and see to it that the collector goes on.
+    pub(crate) fn pay_for_external(&self, bytes: usize) {
+        let shared = self.shared();
+        if self.mode.get() != Mode::Off {
+            self.pay(bytes);
+        }
+        if shared.published.phase() != Phase::Idle {
+            if shared.driver.is_inline() {
+                self.record.word.set_step();
+            }
+        } else if shared.pace.live.load(Ordering::Relaxed) >= shared.pace.trigger.load(Ordering::Relaxed) {
+            self.trigger_reached();
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! One budget for several heaps: split, rebalanced by what cycles show, and given back by heaps that are dropped.
+
+use crate::common::finish;
+use greyset::{Budget, Driver, Heap, HeapBuilder};
+
+const MIB: u64 = 1 << 20;
+
+fn stepping() -> HeapBuilder {
+    Heap::builder().driver(Driver::Stepping)
+}
+
+#[test]
+fn heaps_share_one_limit_by_what_they_allocate() {
+    let budget = Budget::new(256 * MIB);
+    let heaps: Vec<Heap> =
+        (0..4).map(|_| stepping().budget(budget.member()).build().expect("a heap")).collect();
+    let first = budget.shares();
+    assert!(first.iter().all(|share| share.abs_diff(64 * MIB) <= 1), "{first:?}");
+    assert_eq!(heaps[3].stats().memory_limit, Some(first[3]));
+
+    // Live data is what a heap gets first, whatever the rates.
+    let kept = heaps[0].mutator().enter(|m| m.alloc_bytes(&vec![0; 128 * MIB as usize]).root(m));
+    finish(&mut heaps[0].stepper());
+    let shares = budget.shares();
+    assert!(shares[0] > 140 * MIB && shares[1] < 40 * MIB, "{shares:?}");
+    assert!(shares.iter().sum::<u64>() <= 256 * MIB);
+    assert_eq!(heaps[0].stats().memory_limit, Some(shares[0]), "in force with the end of the cycle");
+    finish(&mut heaps[1].stepper());
+    assert_eq!(heaps[1].stats().memory_limit, Some(budget.shares()[1]));
+    drop(kept);
+
+    // Leaving gives the share to the others at once, and less to split takes from all.
+    drop(heaps);
+    assert!(budget.shares().is_empty());
+    let last = stepping().budget(budget.member()).build().expect("a heap");
+    assert_eq!(last.stats().memory_limit, Some(256 * MIB));
+    budget.set_total(32 * MIB);
+    finish(&mut last.stepper());
+    assert_eq!(last.stats().memory_limit, Some(32 * MIB));
+}
+
+#[test]
+fn floors_ceilings_and_priorities() {
+    let budget = Budget::new(300 * MIB);
+    let limit = |heap: &Heap| heap.stats().memory_limit.expect("a limit");
+    let high = stepping().budget(budget.member().ceiling(50 * MIB)).build().expect("a heap");
+    assert_eq!(limit(&high), 50 * MIB);
+    let own = stepping().memory_limit(20 * MIB).budget(budget.member()).build().expect("a heap");
+    assert_eq!(limit(&own), 20 * MIB);
+    let low = stepping().budget(budget.member().floor(200 * MIB)).build().expect("a heap");
+    assert!(limit(&low) >= 200 * MIB);
+    own.set_memory_limit(Some(10 * MIB)).expect("in range");
+    finish(&mut own.stepper());
+    assert_eq!(limit(&own), 10 * MIB);
+
+    let budget = Budget::new(100 * MIB);
+    let heaps = [3.0, 1.0].map(|p| stepping().budget(budget.member().priority(p)).build().expect("a heap"));
+    let shares = budget.shares();
+    assert!(shares[0].abs_diff(75 * MIB) <= 1 && shares[1].abs_diff(25 * MIB) <= 1, "{shares:?}");
+    drop(heaps);
+}
