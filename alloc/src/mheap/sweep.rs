@@ -138,6 +138,8 @@ pub(crate) struct Sweeping {
     counts: [CachePadded<Count>; 2],
     /// For each role, the class to look at next: the old sets of all lower classes (that the role may sweep) are empty.
     cursors: [AtomicU32; 2],
+    /// Objects ever swept.
+    freed: AtomicU64,
 }
 
 impl Sweeping {
@@ -147,6 +149,7 @@ impl Sweeping {
             state: AtomicU64::new(first.pack()),
             counts: Default::default(),
             cursors: [AtomicU32::new(1), AtomicU32::new(1)],
+            freed: AtomicU64::new(0),
         }
     }
 
@@ -271,8 +274,12 @@ impl<'a> Claim<'a> {
                 byte.store(self.state.white.other().byte(), Ordering::Relaxed);
             }
         }
-        let swept = strip::sweep(self.span.strip(&self.heap.space), self.state.white);
+        let limit = self.heap.limit.load(Ordering::Relaxed);
+        let held = self.heap.zeal.before_sweep(&self.heap.space, self.span, self.state.white, limit);
+        let mut swept = strip::sweep(self.span.strip(&self.heap.space), self.state.white);
+        swept.held = held;
         self.span.set_swept(self.state.generation, swept.live);
+        self.heap.sweeping.freed.fetch_add((swept.freed + swept.held) as u64, Ordering::Relaxed);
         swept
     }
 
@@ -280,11 +287,12 @@ impl<'a> Claim<'a> {
     /// may begin, and whatever is in a set then belongs there.
     fn settle(&self, swept: Swept, kept: bool) {
         let (sweeping, pages) = (&self.heap.sweeping, self.span.pages());
-        if swept.live == 0 && !kept {
+        let taken = swept.live + swept.held;
+        if taken == 0 && !kept {
             self.heap.free_span(self.span);
         } else {
             sweeping.enter(self.state.parity(), pages);
-            match swept.live == self.span.slots() {
+            match taken == self.span.slots() {
                 _ if kept => {}
                 true => self.heap.put_full(self.span),
                 false => self.heap.put_partial(self.span),
@@ -297,7 +305,7 @@ impl<'a> Claim<'a> {
     fn keep(self) -> Option<SpanId> {
         let claim = ManuallyDrop::new(self);
         let (swept, id) = (claim.sweep(), claim.span.id());
-        let has_room = swept.live < claim.span.slots();
+        let has_room = swept.live + swept.held < claim.span.slots();
         claim.settle(swept, has_room);
         has_room.then_some(id)
     }
@@ -418,6 +426,11 @@ impl MHeap {
             }
         }
         None
+    }
+
+    /// Objects that sweeping has found dead, ever.
+    pub fn swept_objects(&self) -> u64 {
+        self.sweeping.freed.load(Ordering::Relaxed)
     }
 
     /// Pages of spans that are not swept yet, those in caches and in the hands of sweepers included.

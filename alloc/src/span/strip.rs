@@ -136,6 +136,8 @@ pub(crate) struct Swept {
     pub(crate) live: usize,
     /// Slots that were white and are Free now.
     pub(crate) freed: usize,
+    /// Slots kept from reuse ([`Colour::QUARANTINE`]).
+    pub(crate) held: usize,
 }
 
 /// Turns white into Free and counts the others. Writes no byte of a slot that stays, so a flag that its owner sets
