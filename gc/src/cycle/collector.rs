@@ -7,7 +7,8 @@ use crate::cycle::{Phase, Request};
 use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
 use crate::stats::Phase as Shown;
-use crate::sweep::{Cleared, Clearing, is_trivial};
+use crate::sweep::{Cleared, Clearing, clear_weak_early, is_trivial};
+use crate::zeal::{Asks, finalize_all};
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{Fault, fault};
 
@@ -124,7 +125,7 @@ impl Collector {
             State::Mark => {
                 nothing_grey(shared) && shared.ephemerons.is_empty() && !shared.queue.has_deferred()
             }
-            State::Clear(_) => is_trivial(shared) && !shared.config.verify,
+            State::Clear(_) => is_trivial(shared) && !shared.zeal.asks(Asks::VERIFY),
             State::Sweep => shared.alloc.unswept_pages() == 0,
         };
         if short { self.step(shared) } else { Step::AwaitMarkers }
@@ -156,8 +157,12 @@ impl Collector {
             return Step::Idle;
         }
         let cause = shared.driver.cycle_starts();
+        shared.zeal.enters(Shown::Prepare);
         {
-            let _cycle = (!fault(Fault::DropFlip)).then(|| shared.lock_cycle());
+            let cycle = (!fault(Fault::DropFlip)).then(|| shared.lock_cycle());
+            if let Some(cycle) = &cycle {
+                finalize_all(shared, cycle);
+            }
             if !fault(Fault::RootsFreedAtT2) {
                 shared.roots.free_listed();
             }
@@ -183,6 +188,7 @@ impl Collector {
             return self.wait(shared, handshake, State::Both);
         }
         handshake.finish(shared);
+        shared.zeal.enters(Shown::Begin);
         shared.published.publish(Phase::Mark);
         self.pacing.phase_is(shared, Shown::Begin);
         if fault(Fault::TraceFromT1) {
@@ -199,6 +205,7 @@ impl Collector {
             return self.wait(shared, handshake, State::Deletion);
         }
         handshake.finish(shared);
+        shared.zeal.enters(Shown::Mark);
         if fault(Fault::RootsFreedAtT2) {
             let _cycle = shared.lock_cycle();
             shared.roots.free_listed();
@@ -222,6 +229,7 @@ impl Collector {
         if fault(Fault::NoRound) {
             return self.decide(shared);
         }
+        shared.zeal.enters(Shown::Terminate);
         shared.published.publish(Phase::Terminate);
         self.pacing.phase_is(shared, Shown::Terminate);
         let handshake = Self::ask_round(shared);
@@ -295,6 +303,7 @@ impl Collector {
 
     /// 5. Decide, under the cycle lock: if the queue is still empty, Clear.
     fn decide(&mut self, shared: &Shared) -> Step {
+        shared.zeal.enters(Shown::Clear);
         let cycle = shared.lock_cycle();
         // Closed before anybody is counted: see `Marker::run`.
         shared.published.set_tracing(false);
@@ -306,6 +315,7 @@ impl Collector {
             shared.driver.wake_markers();
             return self.enter(shared, State::Mark);
         }
+        clear_weak_early(shared);
         shared.published.publish(Phase::Clear);
         drop(cycle);
         self.pacing.marking_done(shared);
@@ -314,7 +324,7 @@ impl Collector {
 
     /// 6. Clear.
     fn clear(&mut self, shared: &Shared, mut clearing: Box<Clearing>) -> Step {
-        match clearing.step(shared, &mut self.marker, CLEAR_BUDGET) {
+        match clearing.step(shared, &mut self.marker, shared.zeal.slice(CLEAR_BUDGET)) {
             Cleared::Done => self.publish_sweep(shared),
             Cleared::More => {
                 self.state = State::Clear(clearing);
@@ -329,7 +339,8 @@ impl Collector {
 
     /// 7. Live colour := black; handshake 3.
     fn publish_sweep(&mut self, shared: &Shared) -> Step {
-        if shared.config.verify {
+        shared.zeal.enters(Shown::Sweep);
+        if shared.zeal.asks(Asks::VERIFY) {
             crate::verify::check_or_die(shared);
         }
         shared.alloc.begin_sweep(shared.published.white());
@@ -358,6 +369,7 @@ impl Collector {
             self.state = State::Sweep;
             return Step::AwaitSweep;
         }
+        shared.zeal.enters(Shown::Idle);
         shared.published.publish(Phase::Idle);
         self.pacing.sweep_done(shared);
         shared.driver.cycle_completed(shared);

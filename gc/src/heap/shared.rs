@@ -12,6 +12,7 @@ use crate::mutator::Mutators;
 use crate::roots::EntryTable;
 use crate::stats::Sinks;
 use crate::sweep::{Ephemerons, Registry, SweepState};
+use crate::zeal::ZealState;
 use greyset_alloc::{MHeap, RealOs, ReserveError, Space};
 use greyset_sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{CachePadded, Fault, Mutex, Point, Rank, fault, point};
@@ -121,6 +122,7 @@ pub(crate) struct Shared {
     pub(crate) collector: Mutex<Collector>,
     pub(crate) driver: DriverControl,
     pub(crate) stats: Counters,
+    pub(crate) zeal: ZealState,
     sinks: Sinks,
     this: Weak<Shared>,
     /// A `trace` panicked in the running cycle: it must not sweep.
@@ -154,6 +156,7 @@ impl Shared {
         let alloc = MHeap::new(&alloc_config(&config), Box::new(RealOs)).map_err(refused)?;
         let pacing = Pacing::new(&config);
         let (goal, trigger) = pacing.first();
+        let zeal = ZealState::new(&config);
         Ok(Arc::new_cyclic(|this| Shared {
             alloc,
             published: Published::new(),
@@ -161,7 +164,7 @@ impl Shared {
             mutators: Mutators::new(),
             pending: CachePadded::new(AtomicUsize::new(0)),
             dirty: AtomicBool::new(false),
-            queue: GreyQueue::new(),
+            queue: GreyQueue::new(&zeal),
             root_cursor: RootCursor::new(),
             roots: EntryTable::new(),
             weaks: EntryTable::new(),
@@ -172,6 +175,7 @@ impl Shared {
             collector: Mutex::new(Rank::Collector, Collector::new(pacing)),
             driver: DriverControl::new(config.driver),
             stats: Counters::new(),
+            zeal,
             sinks: config.subscribers(),
             this: Weak::clone(this),
             trace_panicked: AtomicBool::new(false),
@@ -239,6 +243,7 @@ fn alloc_config(config: &Config) -> greyset_alloc::Config {
             HugePages::Off => greyset_alloc::HugePages::Off,
             HugePages::Advise => greyset_alloc::HugePages::Advise,
         },
+        zeal: ZealState::of_allocator(&config.zeal),
     }
 }
 
