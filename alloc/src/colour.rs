@@ -14,8 +14,11 @@ impl Colour {
     pub const A: Colour = Colour(1);
     /// The other colour of live objects.
     pub const B: Colour = Colour(2);
-    /// Fills a strip behind its last slot, so that a search for free slots ends there. Never the colour of a slot.
+    /// Fills a strip behind its last slot, so that a search for free slots ends there. Of a slot: [`Colour::QUARANTINE`].
     pub(crate) const GUARD: Colour = Colour(3);
+    /// The slot has been swept and is kept from reuse for a while: neither free nor live. Only where
+    /// [`Zeal::quarantine`](crate::Zeal::quarantine) asks for it.
+    pub const QUARANTINE: Colour = Colour(3);
     /// The bits of a byte that hold the colour. The others are flags, fixed when the object is allocated (its cache still
     /// owns the slot), and kept by marker and sweeper until the slot becomes Free.
     pub const MASK: u8 = 3;

@@ -17,6 +17,19 @@ pub struct Config {
     pub limit: Option<u64>,
     /// Huge pages for objects and colours. Default: [`HugePages::Off`].
     pub huge_pages: HugePages,
+    /// What the heap does beyond its duty, to bring mistakes to light. Default: nothing.
+    pub zeal: Zeal,
+}
+
+/// What a heap does beyond its duty, so that a mistake of its collector shows early. Each costs time or memory.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Zeal {
+    /// Runs are one slot long, so that every allocation takes the slow path.
+    pub one_slot_runs: bool,
+    /// Swept slots are filled with a pattern, which is checked when they are handed out.
+    pub poison: bool,
+    /// Up to so many swept slots at a time are kept from reuse, each for a whole cycle; 0 for none.
+    pub quarantine: u32,
 }
 
 /// Whether the system is asked for huge pages.
@@ -59,7 +72,12 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         let wanted = physical_memory().unwrap_or(0).saturating_mul(4).clamp(64 << 30, Config::MAX_RESERVE);
-        Config { reserve: wanted.next_power_of_two(), limit: None, huge_pages: HugePages::Off }
+        Config {
+            reserve: wanted.next_power_of_two(),
+            limit: None,
+            huge_pages: HugePages::Off,
+            zeal: Zeal::default(),
+        }
     }
 }
 

@@ -46,10 +46,11 @@ mod unit;
 mod verify;
 
 pub use colour::Colour;
-pub use config::{Config, ConfigError, HugePages};
+pub use config::{Config, ConfigError, HugePages, Zeal};
 pub use error::{Obstacle, OutOfMemory, ReserveError};
 pub use mcache::{BINS, Cache, Refilled};
 pub use mheap::sweep::{Reclaim, Role, SweepLeft, SweepProgress};
+pub use mheap::zeal::ZealCounts;
 pub use mheap::{MHeap, ReleaseProgress};
 pub use os::{Os, RealOs};
 pub use size_class::{MAX_ALIGN, MAX_SLOTS, MAX_SMALL, SizeClass, slot_size};

@@ -97,6 +97,15 @@ pub enum Corruption {
         /// The span.
         span: SpanId,
     },
+    /// A span has fewer objects than its last sweep left alive.
+    Live {
+        /// The span.
+        span: SpanId,
+        /// Alive after the sweep.
+        said: usize,
+        /// Coloured now.
+        counted: usize,
+    },
     /// A counter does not agree with what was counted.
     Count {
         /// Which one.
@@ -185,11 +194,15 @@ impl MHeap {
                 return Err(Corruption::PageEntry { page, span: id });
             }
         }
+        let before = report.coloured;
         for (slot, byte) in span.strip(space).iter().enumerate() {
             let byte = byte.load(Ordering::Relaxed);
             let colour = Colour::of(byte);
             let legal = match slot < span.slots() {
-                true => colour.is_live() || byte == Colour::FREE.byte(),
+                true => {
+                    let held = byte == Colour::QUARANTINE.byte() && self.zeal.holds();
+                    colour.is_live() || byte == Colour::FREE.byte() || held
+                }
                 false => byte == Colour::GUARD.byte(),
             };
             if !legal {
@@ -201,6 +214,10 @@ impl MHeap {
                 Colour::B => report.coloured[1] += 1,
                 _ => {}
             }
+        }
+        let counted = report.coloured.iter().sum::<usize>() - before.iter().sum::<usize>();
+        if counted < span.live() {
+            return Err(Corruption::Live { span: id, said: span.live(), counted });
         }
         report.spans += 1;
         report.pages += span.pages() as usize;

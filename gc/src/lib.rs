@@ -20,8 +20,9 @@ mod stats;
 mod sweep;
 mod trace;
 mod verify;
+mod zeal;
 
-pub use config::{ByteSize, Driver, Gogc, HeapBuilder, HugePages, Limit, Period, ValueError};
+pub use config::{ByteSize, Driver, Gogc, HeapBuilder, HugePages, Limit, Period, ValueError, Zeal};
 pub use cycle::{StepOutcome, Stepper};
 pub use error::{AllocError, ConfigError, HeapError, Origin, OutOfMemory, Stated};
 
@@ -41,7 +42,8 @@ pub use stats::{
 };
 pub use sweep::{Cleanup, FinalizerQueue};
 pub use trace::{Branded, Managed, Rows, Shape, Shaped, Trace, Tracer, Words};
-pub use verify::{Blame, Verified};
+pub use verify::{Blame, HeapPath, Holder, PathLink, Verified};
+pub use zeal::{SlotWrite, ZealReport};
 
 /// The README's example is compiled and run with the documentation tests.
 #[cfg(doctest)]

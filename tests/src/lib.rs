@@ -1,6 +1,7 @@
 //! Black-box tests of greyset, by behaviour. The tests are in `tests/`; here are the documents whose code is tested, and what
-//! several tests share: a shadow model of a heap, actors that hold windows open, a log of drops.
+//! several tests share: a shadow model of a heap, actors that hold windows open, a graph for many threads, a log of drops.
 
+pub mod graph;
 pub mod log;
 pub mod random;
 pub mod shadow;

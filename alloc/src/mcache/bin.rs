@@ -244,6 +244,10 @@ impl Bin {
         }
         let (objects, slot) = self.next_run(heap, colour)?;
         let ptr = self.bump_aligned(step, align)?;
+        if heap.zeal.one_slot_runs() {
+            // Nothing is left in it, for tiny values either.
+            self.next.set(self.limit.get());
+        }
         Some(Refilled { ptr, bytes: objects * slot, objects })
     }
 
@@ -259,9 +263,10 @@ impl Bin {
         let (strip, slot) = (span.strip(heap.space()), span.slot());
         point(Point::RunTake);
         let mut rest = self.rest.get();
-        let run = rest.next_run(strip, tiny(most_slots(slot), 3));
+        let run = rest.next_run(strip, tiny(heap.zeal.run_slots(most_slots(slot)), 3));
         self.rest.set(rest);
         let run = run?;
+        heap.zeal.handed_out(heap.space(), span, run.clone());
         strip::fill(&strip[run.clone()], colour.byte());
         // INVARIANT: 1, coloured before anything can be allocated in it.
         self.next.set(heap.space().pointer(span.addr() + run.start * slot));
@@ -324,6 +329,14 @@ impl Bin {
     /// Slots of the run without an object: those that a flush would give back.
     pub(crate) fn reserved_slots(&self, heap: &MHeap) -> usize {
         if self.has_span() { self.unused(heap.span(self.span.get())).len() } else { 0 }
+    }
+
+    /// Calls `f` with the address of every slot of the run without an object.
+    pub(crate) fn for_each_reserved(&self, heap: &MHeap, f: &mut impl FnMut(usize)) {
+        if self.has_span() {
+            let span = heap.span(self.span.get());
+            self.unused(span).for_each(|index| f(span.object_addr(index)));
+        }
     }
 
     /// Bytes of the run without an object.

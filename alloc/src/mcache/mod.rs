@@ -267,6 +267,15 @@ impl Cache {
         self.shelf.borrow().values().chain(&self.bins).map(Bin::reserved).sum()
     }
 
+    /// Calls `f` with the address of every slot taken in a run that holds no object yet. For verification.
+    ///
+    /// # Panics
+    /// When the cache belongs to another heap.
+    pub fn for_each_reserved(&self, heap: &MHeap, mut f: impl FnMut(usize)) {
+        self.check(heap);
+        self.shelf.borrow().values().chain(&self.bins).for_each(|bin| bin.for_each_reserved(heap, &mut f));
+    }
+
     /// Slots taken in runs that hold no object yet: [`Refilled::objects`] that a flush would give back.
     pub fn reserved_slots(&self, heap: &MHeap) -> usize {
         self.check(heap);

@@ -6,6 +6,7 @@
 //! | `spans` | making spans and giving them back |
 //! | `supply` | pages under the memory limit, and giving them back to the system |
 //! | `sweep` | generations, claims, what becomes of a swept span |
+//! | `zeal` | poison and quarantine, if asked for |
 //!
 //! Never runs user code except through [`crate::Reclaim`], and never while it holds a lock.
 
@@ -13,6 +14,7 @@ mod hand_out;
 mod spans;
 mod supply;
 pub(crate) mod sweep;
+pub(crate) mod zeal;
 
 pub(crate) use hand_out::HandedOut;
 pub use supply::ReleaseProgress;
@@ -35,6 +37,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use sweep::Sweeping;
+use zeal::Zealous;
 
 /// A heap's memory: everything that is shared between its mutators.
 ///
@@ -57,6 +60,7 @@ pub struct MHeap {
     client: AtomicU64,
     asked: u64,
     identity: Arc<()>,
+    pub(crate) zeal: Zealous,
 }
 
 /// What the page lock guards.
@@ -98,6 +102,7 @@ impl MHeap {
             client: AtomicU64::new(0),
             asked: config.reserve,
             identity: Arc::new(()),
+            zeal: Zealous::new(config.zeal),
             space,
             os,
         })

@@ -27,6 +27,7 @@ impl MHeap {
             entry.set_span(info.magic(), bias, class, info.flags());
         }
         self.span(id).set(NewSpan { id, addr, pages, class, strip, slots, generation }, info);
+        self.zeal.span_made(&self.space, self.span(id));
         self.sweeping.enter(parity(generation), pages);
         self.registry.central(class).spans.fetch_add(1, Ordering::Relaxed);
         debug_assert!(addr.is_multiple_of(PAGE_SIZE));

@@ -139,6 +139,8 @@ pub(crate) struct Sweeping {
     counts: [CachePadded<Count>; 2],
     /// For each role, the class to look at next: the old sets of all lower classes (that the role may sweep) are empty.
     cursors: [AtomicU32; 2],
+    /// Objects ever swept.
+    freed: AtomicU64,
 }
 
 impl Sweeping {
@@ -148,6 +150,7 @@ impl Sweeping {
             state: AtomicU64::new(first.pack()),
             counts: Default::default(),
             cursors: [AtomicU32::new(1), AtomicU32::new(1)],
+            freed: AtomicU64::new(0),
         }
     }
 
@@ -272,8 +275,13 @@ impl<'a> Claim<'a> {
                 byte.store(self.state.white.other().byte(), Ordering::Relaxed);
             }
         }
-        let swept = strip::sweep(self.span.strip(&self.heap.space), self.state.white, reused);
+        let limit = self.heap.limit.load(Ordering::Relaxed);
+        let held = self.heap.zeal.before_sweep(&self.heap.space, self.span, self.state.white, limit);
+        let strip = self.span.strip(&self.heap.space);
+        let mut swept = strip::sweep(strip, self.state.white, reused || held > 0);
+        swept.held = held;
         self.span.set_swept(self.state.generation, swept.live);
+        self.heap.sweeping.freed.fetch_add((swept.freed + swept.held) as u64, Ordering::Relaxed);
         swept
     }
 
@@ -281,11 +289,12 @@ impl<'a> Claim<'a> {
     /// may begin, and whatever is in a set then belongs there.
     fn settle(&self, swept: Swept, kept: bool) {
         let (sweeping, pages) = (&self.heap.sweeping, self.span.pages());
-        if swept.live == 0 && !kept {
+        let taken = swept.live + swept.held;
+        if taken == 0 && !kept {
             self.heap.free_span(self.span);
         } else {
             sweeping.enter(self.state.parity(), pages);
-            match swept.live == self.span.slots() {
+            match taken == self.span.slots() {
                 _ if kept => {}
                 true => self.heap.put_full(self.span),
                 false => self.heap.put_partial(self.span),
@@ -298,9 +307,9 @@ impl<'a> Claim<'a> {
     fn keep(self) -> Option<HandedOut> {
         let claim = ManuallyDrop::new(self);
         let (swept, id) = (claim.sweep(true), claim.span.id());
-        let has_room = swept.live < claim.span.slots();
+        let has_room = swept.live + swept.held < claim.span.slots();
         claim.settle(swept, has_room);
-        has_room.then_some(HandedOut { id, is_empty: swept.live == 0 })
+        has_room.then_some(HandedOut { id, is_empty: swept.live + swept.held == 0 })
     }
 }
 
@@ -419,6 +428,11 @@ impl MHeap {
             }
         }
         None
+    }
+
+    /// Objects that sweeping has found dead, ever.
+    pub fn swept_objects(&self) -> u64 {
+        self.sweeping.freed.load(Ordering::Relaxed)
     }
 
     /// Pages of spans that are not swept yet, those in caches and in the hands of sweepers included.

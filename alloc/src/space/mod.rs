@@ -174,6 +174,12 @@ impl Space {
     ///
     /// Exact for a heap at rest. While others allocate and sweep, only for an address whose object they leave alone.
     pub fn object_base(&self, addr: usize) -> Option<(usize, &Span)> {
+        let (base, span, colour) = self.slot_at(addr)?;
+        colour.is_live().then_some((base, span))
+    }
+
+    /// As [`Space::object_base`], but a slot without an object counts, too: with its colour.
+    pub fn slot_at(&self, addr: usize) -> Option<(usize, &Span, Colour)> {
         if !self.contains(addr) {
             return None;
         }
@@ -186,7 +192,7 @@ impl Space {
             return None;
         }
         let colour = Colour::of(self.colour_at(page, addr).load(Relaxed));
-        colour.is_live().then(|| (self.base_of(page, addr), span))
+        Some((self.base_of(page, addr), span, colour))
     }
 
     /// Number of the span that `page`, which is in use, belongs to.

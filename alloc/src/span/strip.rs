@@ -151,6 +151,8 @@ pub(crate) struct Swept {
     pub(crate) live: usize,
     /// Slots that were white and are Free now.
     pub(crate) freed: usize,
+    /// Slots kept from reuse ([`Colour::QUARANTINE`]).
+    pub(crate) held: usize,
 }
 
 /// Turns white into Free and counts the others. Writes no byte of a slot that stays, so a flag that its owner sets
@@ -159,7 +161,7 @@ pub(crate) fn sweep(strip: &[AtomicU8], white: Colour, reused: bool) -> Swept {
     // Most spans of most programs are dead from the first slot on; as long as that goes on nothing has to be told apart.
     let dead_words = (0..words(strip)).take_while(|&word| mask(strip, word, white) == u64::MAX).count();
     let dead = dead_words * WORD;
-    let mut swept = Swept { live: 0, freed: dead };
+    let mut swept = Swept { freed: dead, ..Swept::default() };
     for word in dead_words..words(strip) {
         let [mut dead, live] = masks(strip, word, [white, white.other()]);
         swept.live += live.count_ones() as usize;

@@ -80,6 +80,9 @@ fn a_span_in_the_wrong_set() {
     assert_eq!(found(&heap), Corruption::Set { span: full.id() });
     full.set_swept(full.generation() - 1, full.live());
     full.colours(heap.space())[0].store(0, Relaxed);
+    let (said, counted) = (full.live(), full.live() - 1);
+    assert_eq!(found(&heap), Corruption::Live { span: full.id(), said, counted });
+    full.set_swept(full.generation(), counted);
     assert_eq!(found(&heap), Corruption::SetFill { span: full.id() });
 }
 

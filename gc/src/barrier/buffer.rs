@@ -55,8 +55,12 @@ impl Segment {
 
     /// Moves the older half into a segment of its own, for somebody who has no work.
     pub(crate) fn split(&mut self) -> Box<Segment> {
+        self.split_at(self.len / 2)
+    }
+
+    /// Moves the `give` oldest into a segment of their own.
+    pub(crate) fn split_at(&mut self, give: usize) -> Box<Segment> {
         let mut half = Segment::new();
-        let give = self.len / 2;
         half.items[..give].copy_from_slice(&self.items[..give]);
         half.len = give;
         self.items.copy_within(give..self.len, 0);

@@ -21,6 +21,18 @@ pub(crate) use buffer::{SEGMENT_LEN, Segment};
 pub(crate) use grey::Grey;
 pub(crate) use shade::{Shade, Shaded, size_of_object};
 
+/// What a mutator's slots look at when they are written: its mode, as far as they must know it without delay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Barrier {
+    /// A store is all, in mode Off.
+    Off = 0,
+    /// Shade what was there, in mode Deletion.
+    Deletion = 1,
+    /// More is to be done: in mode Both, which is short, and in all modes if the mutator keeps its writes (`zeal/blame`).
+    Other = 2,
+}
+
 /// What a mutator's slot writes do. Changed only by the answer to a handshake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]

@@ -6,7 +6,7 @@
 use super::setting::{ROWS, Setting, closest};
 use super::size::{Limit, Period};
 use super::value::{Driver, Gogc, HugePages, number, switch};
-use super::{ByteSize, Config, Machine, check, environment};
+use super::{ByteSize, Config, Machine, Zeal, check, environment};
 use crate::error::{ConfigError, Origin};
 use crate::heap::BudgetMember;
 use crate::pacer::PacerKind;
@@ -44,6 +44,7 @@ pub(crate) struct Values {
     pub(crate) watchdog: Option<Given<Option<Period>>>,
     pub(crate) trace: Option<Given<bool>>,
     pub(crate) verify: Option<Given<bool>>,
+    pub(crate) zeal: Option<Given<Vec<Zeal>>>,
     pub(crate) name: Option<Given<String>>,
 }
 
@@ -88,6 +89,16 @@ impl Values {
             Setting::Watchdog => put(&mut self.watchdog, s, text, origin, watchdog()),
             Setting::Trace => put(&mut self.trace, s, text, origin, switch(text)),
             Setting::Verify => put(&mut self.verify, s, text, origin, switch(text)),
+            Setting::Zeal => {
+                let value = Zeal::parse_all(text).map_err(|error| ConfigError::Invalid {
+                    setting: setting.name(),
+                    origin,
+                    value: error.value().to_owned(),
+                    expected: error.expected(),
+                })?;
+                self.zeal = Some(Given { value, origin });
+                Ok(())
+            }
             Setting::Name => put(&mut self.name, s, text, origin, Some(text.to_owned())),
         }
     }
@@ -241,9 +252,28 @@ impl HeapBuilder {
         self
     }
 
-    /// Checks the whole heap after each cycle, slowly; default no.
+    /// Checks the whole heap after each cycle, slowly; default no. The same as [`Zeal::Verify`].
     pub fn verify(mut self, on: bool) -> HeapBuilder {
         self.values.verify = program(on);
+        self
+    }
+
+    /// Makes the heap work harder than it must, to bring mistakes to light; default not. The modes are added to those given
+    /// before.
+    ///
+    /// ```
+    /// use greyset::{Heap, Zeal};
+    /// let heap = Heap::builder().zeal([Zeal::Verify, Zeal::Poison, Zeal::AllocRandom(7)]).build()?;
+    /// heap.mutator().enter(|m| (0..100).for_each(|n| _ = m.alloc(n)));
+    /// assert_eq!(heap.zeal().map(|zeal| zeal.allocations), Some(100));
+    /// # Ok::<(), greyset::HeapError>(())
+    /// ```
+    pub fn zeal(mut self, modes: impl IntoIterator<Item = Zeal>) -> HeapBuilder {
+        self.values
+            .zeal
+            .get_or_insert(Given { value: Vec::new(), origin: Origin::Program })
+            .value
+            .extend(modes);
         self
     }
 

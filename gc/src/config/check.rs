@@ -6,7 +6,7 @@ use super::builder::{Given, Values};
 use super::setting::Setting;
 use super::size::{ByteSize, Limit, Period};
 use super::value::Gogc;
-use super::{Config, Machine};
+use super::{Config, Listed, Machine, Zeal};
 use crate::error::{ConfigError, Origin, Stated};
 use crate::stats::Sinks;
 use std::fmt;
@@ -164,6 +164,25 @@ fn name(given: Option<Given<String>>) -> Result<Option<String>, ConfigError> {
     }
 }
 
+/// Modes of zeal with what the setting `verify` adds. Bounds that a program can pass and a text cannot are checked here.
+fn zeal(given: Option<Given<Vec<Zeal>>>, verify: bool) -> Result<Vec<Zeal>, ConfigError> {
+    let Given { value: mut modes, origin } =
+        given.unwrap_or(Given { value: Vec::new(), origin: Origin::Default });
+    for mode in &modes {
+        if mode.to_string().parse() != Ok(*mode) {
+            return Err(invalid(Setting::Zeal, origin, mode));
+        }
+    }
+    if modes.contains(&Zeal::NoAssist) && modes.contains(&Zeal::AssistAll) {
+        let (value, expected) = (Listed(&modes).to_string(), "only one of no-assist and assist-all");
+        return Err(ConfigError::Invalid { setting: Setting::Zeal.name(), origin, value, expected });
+    }
+    if verify && !modes.contains(&Zeal::Verify) {
+        modes.push(Zeal::Verify);
+    }
+    Ok(modes)
+}
+
 /// The checked settings.
 ///
 /// # Errors
@@ -196,7 +215,7 @@ pub(crate) fn config(values: Values, machine: Machine) -> Result<Config, ConfigE
         huge_pages: values.huge_pages.map(|given| given.value).unwrap_or_default(),
         watchdog: watchdog(values.watchdog)?,
         trace: values.trace.is_some_and(|given| given.value),
-        verify: values.verify.is_some_and(|given| given.value),
+        zeal: zeal(values.zeal, values.verify.is_some_and(|given| given.value))?,
         name: name(values.name)?,
         budget: None,
         sinks: Sinks::default(),

@@ -7,7 +7,7 @@
 //! | part | holds |
 //! | --- | --- |
 //! | `setting` | the table: names, variables, what may be written |
-//! | `value`, `size` | types of values and their text forms |
+//! | `value`, `size`, `zeal` | types of values and their text forms |
 //! | `builder` | what the program wants |
 //! | `environment` | the variables laid over it |
 //! | `check` | ranges, contradictions, defaults |
@@ -24,10 +24,13 @@ mod size;
 #[cfg(test)]
 mod tests;
 mod value;
+mod zeal;
 
 pub use builder::HeapBuilder;
 pub use size::{ByteSize, Limit, Period};
 pub use value::{Driver, Gogc, HugePages, ValueError};
+pub(crate) use zeal::Listed;
+pub use zeal::Zeal;
 
 use crate::heap::BudgetMember;
 use crate::pacer::PacerKind;
@@ -68,8 +71,8 @@ pub(crate) struct Config {
     pub(crate) watchdog: Option<Duration>,
     /// A line a cycle on standard error.
     pub(crate) trace: bool,
-    /// Check the heap after each cycle.
-    pub(crate) verify: bool,
+    /// Modes of zeal, those that other settings stand for included.
+    pub(crate) zeal: Vec<Zeal>,
     /// Name in events and of threads.
     pub(crate) name: Option<String>,
     /// Its place in a budget of several heaps.

@@ -21,6 +21,7 @@ pub(crate) enum Setting {
     Watchdog,
     Trace,
     Verify,
+    Zeal,
     Name,
 }
 
@@ -36,13 +37,13 @@ pub(crate) struct Row {
 }
 
 macro_rules! rows {
-    ($($setting:ident $name:literal $variable:expr, $expected:literal;)*) => {
+    ($($setting:ident $name:literal $variable:expr, $expected:expr;)*) => {
         [$(Row { setting: Setting::$setting, name: $name, variable: $variable, expected: $expected }),*]
     };
 }
 
 /// All settings. The ranges named here are those that `check` enforces; a test compares the two.
-pub(crate) static ROWS: [Row; 17] = rows! {
+pub(crate) static ROWS: [Row; 18] = rows! {
     Gogc "gogc" Some("GREYSET_GOGC"), "a percentage from 1 to 100000, or off";
     MemoryLimit "memory_limit" Some("GREYSET_MEMORY_LIMIT"), "a size from 1MiB to 16TiB, off or auto";
     HardLimit "hard_limit" Some("GREYSET_HARD_LIMIT"), "a size from 1MiB to 16TiB, or off";
@@ -59,6 +60,7 @@ pub(crate) static ROWS: [Row; 17] = rows! {
     Watchdog "watchdog" Some("GREYSET_WATCHDOG"), "a duration from 1ms to 1h, or off";
     Trace "trace" Some("GREYSET_TRACE"), "0 or 1";
     Verify "verify" Some("GREYSET_VERIFY"), "0 or 1";
+    Zeal "zeal" Some("GREYSET_ZEAL"), super::zeal::MODES;
     Name "name" None, "1 to 64 bytes without spaces or control characters";
 };
 

@@ -41,7 +41,7 @@ fn defaults() {
         huge_pages: HugePages::Off,
         watchdog: Some(Duration::from_secs(1)),
         trace: false,
-        verify: false,
+        zeal: Vec::new(),
         name: None,
         budget: None,
         sinks: Sinks::default(),
@@ -87,7 +87,7 @@ fn this_machine_has_processors() {
     assert!(Machine::this().memory.is_some_and(|bytes| bytes > 1 << 20));
 }
 
-const ALL: [(&str, &str); 16] = [
+const ALL: [(&str, &str); 17] = [
     ("GREYSET_ASSIST_MAX", "100us"),
     ("GREYSET_CPU_LIMIT", "40"),
     ("GREYSET_CPU_SHARE", "30"),
@@ -104,6 +104,7 @@ const ALL: [(&str, &str); 16] = [
     ("GREYSET_VERIFY", "1"),
     ("GREYSET_WATCHDOG", "off"),
     ("GREYSET_WORKERS", "7"),
+    ("GREYSET_ZEAL", "poison,alloc:r7"),
 ];
 
 #[test]
@@ -141,7 +142,7 @@ fn the_environment_overrides_the_program() {
         huge_pages: HugePages::Advise,
         watchdog: None,
         trace: true,
-        verify: true,
+        zeal: vec![Zeal::Poison, Zeal::AllocRandom(7), Zeal::Verify],
         name: Some("mine".into()),
         budget: None,
         sinks: Sinks::default(),
@@ -259,11 +260,25 @@ fn an_unknown_variable_is_an_error_with_the_nearest_name() {
             format!("{variable} is no variable of greyset: unset it, or write {closest} if that was meant")
         );
     }
-    assert!(error(new(), &[("GREYSET_ZEAL", "1")]).starts_with("GREYSET_ZEAL is no variable"));
+    assert!(error(new(), &[("GREYSET_ZEALS", "1")]).contains("write GREYSET_ZEAL if"));
     assert!(error(new(), &[("GREYSET_gogc", "1")]).contains("write GREYSET_GOGC"));
     // A heap's own name is not for the environment; other prefixes are not ours.
     assert!(error(new(), &[("GREYSET_NAME", "x")]).starts_with("GREYSET_NAME is no variable"));
     assert!(resolve(new(), &[("XGREYSET_FOO", "1"), ("greyset_gogc", "x")]).is_ok());
+}
+
+#[test]
+fn zeal_names_the_mode_that_is_wrong() {
+    assert_eq!(
+        error(new(), &[("GREYSET_ZEAL", "verify,slices:0")]),
+        "GREYSET_ZEAL=\"slices:0\" is no value for the setting zeal: write slices:N with N from 1 to 4294967295"
+    );
+    let verified = resolve(new().verify(true).zeal([Zeal::Poison]), &[("GREYSET_ZEAL", "off")]);
+    assert_eq!(
+        verified.map(|config| config.zeal),
+        Ok(vec![Zeal::Verify]),
+        "the environment replaces the program's modes"
+    );
 }
 
 #[cfg(unix)]

@@ -136,7 +136,14 @@ fn collector_thread(shared: &Shared) {
             };
             let step = collector.step(shared);
             let marks = step == Step::AwaitMarkers;
-            (step, if marks { collector.mark_some(shared, tiny(BUDGET, 3)) } else { Progress::Empty })
+            (
+                step,
+                if marks {
+                    collector.mark_some(shared, shared.zeal.slice(tiny(BUDGET, 3)))
+                } else {
+                    Progress::Empty
+                },
+            )
         };
         let now = thread_cpu_time();
         charge(shared, now.saturating_sub(before));
@@ -176,7 +183,8 @@ fn marker_thread(shared: &Shared) {
     let mut vain = 0;
     while !shared.driver.should_stop() {
         let open = shared.published.tracing() && shared.published.phase() == Phase::Mark;
-        let progress = if open { marker.run(shared, tiny(BUDGET, 3)) } else { Progress::Empty };
+        let progress =
+            if open { marker.run(shared, shared.zeal.slice(tiny(BUDGET, 3))) } else { Progress::Empty };
         let now = thread_cpu_time();
         charge(shared, now.saturating_sub(before));
         before = now;
@@ -208,7 +216,7 @@ fn sweeper_thread(shared: &Shared) {
     let mut release = ReleasePacer::new(shared.config.release_cpu);
     let mut slept = 0;
     while !shared.driver.should_stop() {
-        let more = shared.sweep.background(shared, tiny(SWEEP_PAGES, 1));
+        let more = shared.sweep.background(shared, shared.zeal.slice(tiny(SWEEP_PAGES, 1)));
         if shared.published.phase() == Phase::Sweep && shared.alloc.unswept_pages() == 0 {
             shared.driver.wake();
         }

@@ -7,7 +7,8 @@ use crate::cycle::{Phase, Request};
 use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
 use crate::stats::Phase as Shown;
-use crate::sweep::{Cleared, Clearing, is_trivial};
+use crate::sweep::{Cleared, Clearing, clear_weak_early, is_trivial};
+use crate::zeal::{Asks, finalize_all};
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{Fault, fault};
 
@@ -129,7 +130,7 @@ impl Collector {
             State::Mark => {
                 nothing_grey(shared) && shared.ephemerons.is_empty() && !shared.queue.has_deferred()
             }
-            State::Clear(_) => is_trivial(shared) && !shared.config.verify,
+            State::Clear(_) => is_trivial(shared) && !shared.zeal.asks(Asks::VERIFY),
             State::Sweep => shared.alloc.unswept_pages() == 0,
         };
         if short { self.step(shared) } else { Step::AwaitMarkers }
@@ -162,8 +163,12 @@ impl Collector {
             return Step::Idle;
         }
         let cause = shared.driver.cycle_starts();
+        shared.zeal.enters(Shown::Prepare);
         {
-            let _cycle = (!fault(Fault::DropFlip)).then(|| shared.lock_cycle());
+            let cycle = (!fault(Fault::DropFlip)).then(|| shared.lock_cycle());
+            if let Some(cycle) = &cycle {
+                finalize_all(shared, cycle);
+            }
             if !fault(Fault::RootsFreedAtT2) {
                 shared.roots.free_listed();
             }
@@ -189,6 +194,7 @@ impl Collector {
             return self.wait(shared, handshake, State::Both);
         }
         handshake.finish(shared);
+        shared.zeal.enters(Shown::Begin);
         shared.published.publish(Phase::Mark);
         self.pacing.phase_is(shared, Shown::Begin);
         if fault(Fault::TraceFromT1) {
@@ -205,6 +211,7 @@ impl Collector {
             return self.wait(shared, handshake, State::Deletion);
         }
         handshake.finish(shared);
+        shared.zeal.enters(Shown::Mark);
         if fault(Fault::RootsFreedAtT2) {
             let _cycle = shared.lock_cycle();
             shared.roots.free_listed();
@@ -228,6 +235,7 @@ impl Collector {
         if fault(Fault::NoRound) {
             return self.decide(shared);
         }
+        shared.zeal.enters(Shown::Terminate);
         shared.published.publish(Phase::Terminate);
         self.pacing.phase_is(shared, Shown::Terminate);
         let handshake = Self::ask_round(shared);
@@ -301,6 +309,7 @@ impl Collector {
 
     /// 5. Decide, under the cycle lock: if the queue is still empty, Clear.
     fn decide(&mut self, shared: &Shared) -> Step {
+        shared.zeal.enters(Shown::Clear);
         let cycle = shared.lock_cycle();
         // Closed before anybody is counted: see `Marker::run`.
         shared.published.set_tracing(false);
@@ -312,6 +321,7 @@ impl Collector {
             shared.driver.wake_markers();
             return self.enter(shared, State::Mark);
         }
+        clear_weak_early(shared);
         shared.published.publish(Phase::Clear);
         drop(cycle);
         self.pacing.marking_done(shared);
@@ -320,7 +330,7 @@ impl Collector {
 
     /// 6. Clear.
     fn clear(&mut self, shared: &Shared, mut clearing: Box<Clearing>) -> Step {
-        match clearing.step(shared, &mut self.marker, CLEAR_BUDGET) {
+        match clearing.step(shared, &mut self.marker, shared.zeal.slice(CLEAR_BUDGET)) {
             Cleared::Done => self.publish_sweep(shared),
             Cleared::More => {
                 self.state = State::Clear(clearing);
@@ -335,7 +345,8 @@ impl Collector {
 
     /// 7. Live colour := black; handshake 3.
     fn publish_sweep(&mut self, shared: &Shared) -> Step {
-        if shared.config.verify {
+        shared.zeal.enters(Shown::Sweep);
+        if shared.zeal.asks(Asks::VERIFY) {
             crate::verify::check_or_die(shared);
         }
         shared.alloc.begin_sweep(shared.published.white());
@@ -365,6 +376,7 @@ impl Collector {
             self.state = State::Sweep;
             return Step::AwaitSweep;
         }
+        shared.zeal.enters(Shown::Idle);
         shared.published.publish(Phase::Idle);
         self.pacing.sweep_done(shared);
         shared.driver.cycle_completed(shared);

@@ -7,6 +7,7 @@ use crate::config::Driver;
 use crate::cycle::background;
 use crate::heap::Shared;
 use crate::stats::Cause;
+use crate::zeal::{Asks, count};
 use greyset_sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use greyset_sync::{Condvar, Mutex, Rank, thread};
 use std::sync::OnceLock;
@@ -153,6 +154,10 @@ impl DriverControl {
             let _waiting = self.waiting.lock();
             self.done.notify_all();
         }
+        if shared.zeal.asks(Asks::CONTINUOUS) && !self.is_stepping() && shared.mutators.len() > 0 {
+            count(&shared.zeal.done.cycles_asked);
+            self.want(Cause::Asked);
+        }
         if shared.pace.live.load(Ordering::Relaxed) >= shared.pace.trigger.load(Ordering::Relaxed) {
             self.want(Cause::Trigger);
         } else {
@@ -257,12 +262,12 @@ pub(crate) fn drive_inline(shared: &Shared, budget: usize) -> bool {
     match collector.step(shared) {
         Step::Worked => true,
         Step::AwaitMarkers => {
-            let progress = collector.mark_some(shared, budget);
+            let progress = collector.mark_some(shared, shared.zeal.slice(budget));
             progress == Progress::More || !shared.queue.has_deferred()
         }
         Step::AwaitSweep => {
             drop(collector);
-            shared.sweep.background(shared, budget.div_ceil(64).max(1));
+            shared.sweep.background(shared, shared.zeal.slice(budget.div_ceil(64).max(1)));
             true
         }
         Step::AwaitMutators | Step::Idle => false,

@@ -25,6 +25,7 @@ impl Handshake {
     /// asked: what it changes is in force for whoever attaches later.
     pub(crate) fn ask(shared: &Shared, request: Request, before: impl FnOnce()) -> Handshake {
         point(Point::HandshakeAsk);
+        shared.zeal.jitter();
         shared.stats.asked_at.store(shared.stats.clock.nanos(), Ordering::Relaxed);
         let mut parked = Vec::new();
         let mutators;

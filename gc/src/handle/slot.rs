@@ -11,7 +11,7 @@
 //! What this module never does: read and write in two steps while marking. Two writers that race would both miss the value
 //! that stood between them.
 
-use crate::barrier::Mode;
+use crate::barrier::{Barrier, Mode};
 use crate::handle::Gc;
 use crate::mutator::Mutator;
 use crate::trace::{Branded, Invariant, Managed, Shape, Shaped, Trace, Tracer, hash_site};
@@ -88,7 +88,7 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
     /// Puts `value` in the place of what the slot holds.
     #[inline]
     pub fn store(&self, m: &'gc Mutator, value: Option<Gc<'gc, T>>) {
-        if m.mode() == Mode::Off {
+        if m.barrier() == Barrier::Off {
             point(Point::SlotSwap);
             // ORDERING: pairs with the acquire in `load`: publishes the object's contents.
             self.word.store(to_word(value), Ordering::Release);
@@ -127,7 +127,7 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
                 if fault(Fault::ExchangeUnshaded) {
                     return Ok(self.adopt(old));
                 }
-                shade_change(m, old.addr(), new.addr());
+                shade_change(m, std::ptr::from_ref(self).addr(), old.addr(), new.addr());
                 Ok(self.adopt(old))
             }
             Err(found) => Err(self.adopt(found)),
@@ -142,7 +142,7 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
         }
         // ORDERING: acquire-release, pairs with `load` (contents of `new`) and with the writer of what is found.
         let old = self.word.swap(new, Ordering::AcqRel);
-        shade_change(m, old.addr(), new.addr());
+        shade_change(m, std::ptr::from_ref(self).addr(), old.addr(), new.addr());
         old
     }
 
@@ -152,7 +152,7 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
         let old = self.word.load(Ordering::Relaxed);
         point(Point::SlotSwap);
         self.word.store(new, Ordering::Relaxed);
-        shade_change(m, old.addr(), new.addr());
+        shade_change(m, std::ptr::from_ref(self).addr(), old.addr(), new.addr());
         old
     }
 
@@ -164,9 +164,21 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
     }
 }
 
-/// What has to be shaded after `new` was put in the place of `old` (addresses, 0 for none).
+/// What has to be done after `new` was put in the place of `old` in the slot at `slot` (addresses, 0 for none).
 #[inline]
-pub(crate) fn shade_change(m: &Mutator, old: usize, new: usize) {
+pub(crate) fn shade_change(m: &Mutator, slot: usize, old: usize, new: usize) {
+    match m.barrier() {
+        Barrier::Off => {}
+        Barrier::Deletion if fault(Fault::NoDeletionShade) => {}
+        Barrier::Deletion => m.shade(old),
+        Barrier::Other => shade_by_mode(m, slot, old, new),
+    }
+}
+
+/// As `shade_change`, for any mode, and with a note of the write if the mutator keeps them.
+#[cold]
+fn shade_by_mode(m: &Mutator, slot: usize, old: usize, new: usize) {
+    m.note_write(slot, old, new);
     match m.mode() {
         Mode::Off => {}
         Mode::Both => {

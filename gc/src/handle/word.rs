@@ -2,7 +2,7 @@
 //!
 //! The barrier is that of [`Slot`](crate::Slot); a value that is no reference shades nothing.
 
-use crate::barrier::Mode;
+use crate::barrier::Barrier;
 use crate::handle::slot::shade_change;
 use crate::mutator::Mutator;
 use crate::trace::{Branded, Invariant, Managed, Shape, Shaped, Trace, Tracer, hash_site, mix};
@@ -89,7 +89,7 @@ impl<'gc, V: Word<'gc>> WordSlot<'gc, V> {
     /// Puts `value` in the place of what the slot holds.
     #[inline]
     pub fn store(&self, m: &'gc Mutator, value: V) {
-        if m.mode() == Mode::Off {
+        if m.barrier() == Barrier::Off {
             point(Point::SlotSwap);
             // ORDERING: pairs with the acquire in `load`: publishes the contents of an object in `value`.
             self.word.store(value.to_bits(), Ordering::Release);
@@ -117,7 +117,7 @@ impl<'gc, V: Word<'gc>> WordSlot<'gc, V> {
                 if fault(Fault::ExchangeUnshaded) {
                     return Ok(self.adopt(old));
                 }
-                shade_change(m, reference::<V>(old), reference::<V>(new));
+                shade_change(m, std::ptr::from_ref(self).addr(), reference::<V>(old), reference::<V>(new));
                 Ok(self.adopt(old))
             }
             Err(found) => Err(self.adopt(found)),
@@ -132,7 +132,7 @@ impl<'gc, V: Word<'gc>> WordSlot<'gc, V> {
         }
         // ORDERING: acquire-release, pairs with `load` (contents of `new`) and with the writer of what is found.
         let old = self.word.swap(new, Ordering::AcqRel);
-        shade_change(m, reference::<V>(old), reference::<V>(new));
+        shade_change(m, std::ptr::from_ref(self).addr(), reference::<V>(old), reference::<V>(new));
         old
     }
 
@@ -142,7 +142,7 @@ impl<'gc, V: Word<'gc>> WordSlot<'gc, V> {
         let old = self.word.load(Ordering::Relaxed);
         point(Point::SlotSwap);
         self.word.store(new, Ordering::Relaxed);
-        shade_change(m, reference::<V>(old), reference::<V>(new));
+        shade_change(m, std::ptr::from_ref(self).addr(), reference::<V>(old), reference::<V>(new));
         old
     }
 

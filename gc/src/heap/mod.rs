@@ -210,7 +210,7 @@ impl Mutator {
         let owner = Arc::clone(self.owner());
         let shared = owner.shared();
         let timer = thread_cpu_time();
-        for _ in 0..8 {
+        for _ in 0..shared.zeal.slice(8) {
             self.answer_if_asked();
             if !crate::cycle::drive_inline(shared, 1024) {
                 break;

@@ -14,6 +14,7 @@ use crate::mutator::Mutators;
 use crate::roots::EntryTable;
 use crate::stats::Sinks;
 use crate::sweep::{Ephemerons, Registry, SweepState};
+use crate::zeal::ZealState;
 use greyset_alloc::{MHeap, RealOs, ReserveError, Space};
 use greyset_sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{CachePadded, Fault, Mutex, Point, Rank, fault, point};
@@ -133,6 +134,7 @@ pub(crate) struct Shared {
     pub(crate) collector: Mutex<Collector>,
     pub(crate) driver: DriverControl,
     pub(crate) stats: Counters,
+    pub(crate) zeal: ZealState,
     sinks: Sinks,
     this: Weak<Shared>,
     /// A `trace` panicked in the running cycle: it must not sweep.
@@ -172,6 +174,7 @@ impl Shared {
         let (goal, trigger) = pacing.first();
         let pace = Pace::new(trigger, goal);
         pace.memory_limit.store(config.memory_limit.unwrap_or(u64::MAX), Ordering::Relaxed);
+        let zeal = ZealState::new(&config);
         Ok(Arc::new_cyclic(|this| Shared {
             alloc,
             published: Published::new(),
@@ -179,7 +182,7 @@ impl Shared {
             mutators: Mutators::new(),
             pending: CachePadded::new(AtomicUsize::new(0)),
             dirty: AtomicBool::new(false),
-            queue: GreyQueue::new(),
+            queue: GreyQueue::new(&zeal),
             root_cursor: RootCursor::new(),
             roots: EntryTable::new(),
             weaks: EntryTable::new(),
@@ -192,6 +195,7 @@ impl Shared {
             collector: Mutex::new(Rank::Collector, Collector::new(pacing)),
             driver: DriverControl::new(config.driver),
             stats: Counters::new(),
+            zeal,
             sinks: config.subscribers(),
             this: Weak::clone(this),
             trace_panicked: AtomicBool::new(false),
@@ -270,6 +274,7 @@ fn alloc_config(config: &Config) -> greyset_alloc::Config {
             HugePages::Off => greyset_alloc::HugePages::Off,
             HugePages::Advise => greyset_alloc::HugePages::Advise,
         },
+        zeal: ZealState::of_allocator(&config.zeal),
     }
 }
 

@@ -10,8 +10,9 @@
 
 use crate::barrier::{Grey, SEGMENT_LEN, Segment};
 use crate::mark::activity::Activity;
+use crate::zeal::{Asks, ZealState};
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
-use greyset_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use greyset_sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{CachePadded, Fault, Mutex, Point, Rank, fault, point};
 
 /// Bit of `hungry` for assists, which do not stay to be counted.
@@ -28,24 +29,40 @@ pub(crate) struct GreyQueue {
     poked: AtomicBool,
     /// Objects whose lock was taken when a marker met them: scanned again later, as a whole.
     deferred: Mutex<Vec<Grey>>,
+    /// Longest segment that goes through the queue: all of it, unless zeal has them cut.
+    longest: usize,
+    /// Markers share at every turn, and look at each other's deques first.
+    storm: bool,
+    shares: AtomicU64,
 }
+
+/// Segments with `tiny-buffers`. Not shorter: each takes 4 KiB however few objects are in it.
+const SHORT: usize = 16;
 
 impl GreyQueue {
     /// An empty queue without markers.
-    pub(crate) fn new() -> GreyQueue {
+    pub(crate) fn new(zeal: &ZealState) -> GreyQueue {
+        let storm = zeal.asks(Asks::STEAL_STORM);
         GreyQueue {
             injector: Injector::new(),
             stealers: Mutex::new(Rank::Mark, Vec::new()),
             activity: Activity::new(),
-            hungry: CachePadded::new(AtomicUsize::new(0)),
+            // In a storm there is always one hungry marker more than there are.
+            hungry: CachePadded::new(AtomicUsize::new(usize::from(storm))),
             poked: AtomicBool::new(false),
             deferred: Mutex::new(Rank::Mark, Vec::new()),
+            longest: if zeal.asks(Asks::TINY_BUFFERS) { SHORT } else { SEGMENT_LEN },
+            storm,
+            shares: AtomicU64::new(0),
         }
     }
 
     /// Hands a segment over.
-    pub(crate) fn push(&self, segment: Box<Segment>) {
+    pub(crate) fn push(&self, mut segment: Box<Segment>) {
         point(Point::BufferHandOver);
+        while segment.len() > self.longest {
+            self.injector.push(segment.split_at(self.longest));
+        }
         if !segment.is_empty() {
             self.injector.push(segment);
         }
@@ -54,6 +71,11 @@ impl GreyQueue {
     /// Takes a segment from the injector or from another marker's deque.
     pub(crate) fn take(&self, own: &Worker<Box<Segment>>) -> Option<Box<Segment>> {
         point(Point::QueuePop);
+        if self.storm
+            && let Some(segment) = self.steal(own)
+        {
+            return Some(segment);
+        }
         loop {
             match self.injector.steal_batch_and_pop(own) {
                 Steal::Success(segment) => return Some(segment),
@@ -95,7 +117,13 @@ impl GreyQueue {
     /// A marker shares: half of its stack for whoever comes first.
     pub(crate) fn share(&self, half: Box<Segment>) {
         self.hungry.fetch_and(!ASSIST_HUNGRY, Ordering::Relaxed);
+        self.shares.fetch_add(1, Ordering::Relaxed);
         self.push(half);
+    }
+
+    /// How often a marker has shared.
+    pub(crate) fn shares(&self) -> u64 {
+        self.shares.load(Ordering::Relaxed)
     }
 
     /// Makes a marker's deque known to the others.
@@ -195,14 +223,14 @@ mod tests {
 
     #[test]
     fn empty_segments_are_not_kept() {
-        let queue = GreyQueue::new();
+        let queue = GreyQueue::new(&ZealState::none());
         queue.push(Segment::new());
         assert!(queue.is_quiet() && queue.take_one().is_none());
     }
 
     #[test]
     fn quiet_needs_empty_queue_and_idle_markers() {
-        let queue = GreyQueue::new();
+        let queue = GreyQueue::new(&ZealState::none());
         queue.push(segment(&[8]));
         assert!(!queue.is_quiet());
         queue.become_busy();
@@ -215,7 +243,7 @@ mod tests {
 
     #[test]
     fn work_is_stolen_from_another_marker() {
-        let queue = GreyQueue::new();
+        let queue = GreyQueue::new(&ZealState::none());
         let (one, two) = (Worker::new_lifo(), Worker::new_lifo());
         queue.register(one.stealer());
         one.push(segment(&[16, 24]));

@@ -10,6 +10,7 @@ use crate::heap::{Owner, Shared};
 use crate::mutator::word::ParkOutcome;
 use crate::mutator::{Mutator, Record};
 use crate::stats::thread_cpu_time;
+use crate::zeal::Asks;
 use greyset_alloc::Cache;
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{Fault, Point, fault, point};
@@ -47,6 +48,9 @@ impl Mutator {
     fn safepoint_slow(&mut self) {
         let timer = thread_cpu_time();
         let step_due = self.record.word.take_step();
+        if self.shared().zeal.asks(Asks::SAFEPOINTS) {
+            self.zealous_safepoint();
+        }
         match self.background() {
             Some(owner) => self.answer_and_advance(owner.shared()),
             None if step_due && self.shared().driver.is_inline() => self.inline_step(),
@@ -103,6 +107,7 @@ impl Mutator {
     /// wakes the collector.
     pub(super) fn answer(&mut self, wake: bool) {
         point(Point::HandshakeAnswer);
+        self.shared().zeal.jitter();
         let request = self.shared().published.request();
         self.close_window();
         self.hand_over(request);
@@ -162,6 +167,7 @@ impl Mutator {
     pub(super) fn take_mode(&self, mode: Mode) {
         let published = &self.shared().published;
         self.mode.set(mode);
+        self.barrier.set(mode.barrier(self.ring.is_some()));
         if mode == Mode::Both {
             // What one cycle left unpaid is no concern of the next.
             self.debt.set(0);
@@ -195,6 +201,7 @@ impl Mutator {
     /// Leaves the window: hands over the buffer, leaves the cache for the collector, parks. Answers first if asked.
     pub(super) fn park(&mut self) {
         point(Point::Park);
+        self.shared().zeal.jitter();
         loop {
             if !fault(Fault::ParkKeepsBuffer) && !fault(Fault::DetachKeepsBuffer) {
                 self.give_buffer();
@@ -218,6 +225,7 @@ impl Mutator {
     /// Opens a window: never waits. Takes over what the collector left, answers if it has not been answered for.
     pub(super) fn unpark(&mut self) {
         point(Point::Unpark);
+        self.shared().zeal.jitter();
         let unparked = self.record.word.unpark();
         self.worked.set(unparked.worked);
         self.fetch_cache();
@@ -260,22 +268,39 @@ pub(super) fn flush(shared: &Shared, cache: &Cache) {
     shared.account_returned(bytes, objects);
 }
 
+/// Takes the cache out that a mutator left when it parked, lets `look` have it, and puts it back, or flushes and frees it if the
+/// mutator has taken another one meanwhile.
+fn with_parked_cache(shared: &Shared, record: &Record, look: impl FnOnce(&Cache)) {
+    let cache = record.swap_cache(ptr::null_mut());
+    if !cache.is_null() {
+        // SAFETY: swapped out, so it is ours alone (Record, column "collector").
+        look(unsafe { &*cache });
+        if !record.put_back(cache) {
+            // SAFETY: as above.
+            flush(shared, unsafe { &*cache });
+            drop_cache(cache);
+        }
+    }
+}
+
+/// Shows the caches of all parked mutators, to the verifier.
+pub(crate) fn with_parked_caches(shared: &Shared, mut look: impl FnMut(&Record, &Cache)) {
+    let records: Vec<_> = shared.mutators.lock().records().to_vec();
+    for record in records {
+        with_parked_cache(shared, &record, |cache| look(&record, cache));
+    }
+}
+
 /// Collector: answers in the stead of a parked mutator, completely, unless it unparks meanwhile and answers itself.
 pub(crate) fn answer_for(shared: &Shared, record: &Record, request: Request) {
     point(Point::HandshakeAnswer);
+    shared.zeal.jitter();
     match request {
         Request::Both | Request::Round => {}
         Request::Deletion if fault(Fault::ParkedRunsKept) || fault(Fault::ParkedRunsLate) => {}
         // The runs of a parked mutator go back rather than being recoloured: it may stay parked for long.
         Request::Deletion | Request::Off => {
-            let cache = record.swap_cache(ptr::null_mut());
-            if !cache.is_null() {
-                // SAFETY: swapped out, so it is ours alone (Record, column "collector").
-                flush(shared, unsafe { &*cache });
-                if !record.put_back(cache) {
-                    drop_cache(cache);
-                }
-            }
+            with_parked_cache(shared, record, |cache| flush(shared, cache));
         }
     }
     let worked = record.word.parked_worked();

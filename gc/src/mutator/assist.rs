@@ -10,6 +10,7 @@ use crate::cycle::Phase;
 use crate::mark::Marker;
 use crate::mutator::Mutator;
 use crate::stats::cpu::thread_cpu_time;
+use crate::zeal::{Asks, count};
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{Fault, fault, tiny};
 
@@ -23,6 +24,10 @@ impl Mutator {
     pub(super) fn pay(&self, bytes: usize) {
         let shared = self.shared();
         if !shared.published.tracing() {
+            return;
+        }
+        if shared.zeal.asks(Asks::NO_ASSIST) {
+            count(&shared.zeal.done.assists_left_out);
             return;
         }
         let owed = self.debt.get().saturating_add((bytes as f64 * shared.pace.ratio()) as i64);
@@ -43,7 +48,7 @@ impl Mutator {
 
     /// Scans grey objects for at least `owed` bytes, within the bound for one allocation.
     #[cold]
-    pub(super) fn assist(&self, owed: i64) {
+    pub(crate) fn assist(&self, owed: i64) {
         let shared = self.shared();
         if shared.published.phase() != Phase::Mark {
             return;

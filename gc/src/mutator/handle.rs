@@ -1,6 +1,6 @@
 //! `MutatorHandle`: attaching, entering, blocking, detaching.
 
-use crate::barrier::{Mode, Segment, Shade};
+use crate::barrier::{Barrier, Mode, Segment, Shade};
 use crate::handle::Open;
 use crate::heap::{Heap, Owner};
 use crate::mutator::Mutator;
@@ -24,6 +24,11 @@ fn set_entered(inside: bool) -> bool {
     let before = ENTERED.get();
     ENTERED.set(if inside { before | bit } else { before & !bit });
     before & bit != 0
+}
+
+/// Whether this thread (or task) is inside a heap.
+pub(crate) fn is_entered() -> bool {
+    ENTERED.get() & (1 << (greyset_sync::thread::task() % u64::BITS)) != 0
 }
 
 /// An attached mutator: parked unless [`enter`](MutatorHandle::enter) runs.
@@ -51,18 +56,27 @@ impl MutatorHandle {
             cache: Cell::new(std::ptr::NonNull::dangling()),
             record,
             mode: Cell::new(Mode::Off),
+            barrier: Cell::new(Barrier::Other),
             colour: Cell::new(published.live()),
             shade: Cell::new(Shade::new(published.white())),
             worked: Cell::new(false),
             buffer: RefCell::new(Segment::new()),
+            buffer_len: owner.shared().zeal.buffer_len(),
             debt: Cell::new(0),
             sweep_debt: Cell::new(0),
             marker: RefCell::new(None),
             entries: RefCell::new(Vec::new()),
             open: Open::new(),
+            ring: owner.shared().zeal.ring(),
+            known: if owner.shared().zeal.looks_at_handles() {
+                std::ptr::null()
+            } else {
+                Arc::as_ptr(&owner)
+            },
             owner,
             not_send: PhantomData,
         };
+        mutator.zealous_attach();
         MutatorHandle { mutator: Box::new(mutator) }
     }
 
@@ -128,6 +142,7 @@ impl Drop for MutatorHandle {
             shared.queue.poke();
         }
         drop_cache(mutator.cache.get().as_ptr());
+        crate::zeal::after_detach(shared);
     }
 }
 

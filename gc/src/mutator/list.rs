@@ -51,9 +51,14 @@ impl Record {
         self.mode.store(mode.byte(), Ordering::Relaxed);
     }
 
+    /// Number of the current window.
+    pub(crate) fn window(&self) -> u32 {
+        self.window.load(Ordering::Relaxed)
+    }
+
     /// Stamp of the current window.
     pub(crate) fn stamp(&self) -> Stamp {
-        Stamp::new(self.id, self.window.load(Ordering::Relaxed))
+        Stamp::new(self.id, self.window())
     }
 
     /// The current window is over.

@@ -16,19 +16,21 @@ mod list;
 mod slow;
 mod word;
 
-pub(crate) use answer::answer_for;
+pub(crate) use answer::{answer_for, with_parked_caches};
 pub use handle::MutatorHandle;
+pub(crate) use handle::is_entered;
 pub(crate) use list::{Mutators, Record};
 pub(crate) use word::Asked;
 
-use crate::barrier::{Grey, Mode, SEGMENT_LEN, Segment, Shade, Shaded};
+use crate::barrier::{Barrier, Grey, Mode, SEGMENT_LEN, Segment, Shade, Shaded};
 use crate::handle::{Gc, Open, Stamp};
 use crate::heap::{Owner, Shared};
 use crate::mark::Marker;
 use crate::roots::EntryRef;
 use crate::trace::{Branded, GcType, gc_type};
+use crate::zeal::{Ring, count};
 use greyset_alloc::{Cache, Colour, SizeClass, Space};
-use greyset_sync::{Fault, Point, fault, point, tiny};
+use greyset_sync::{Fault, Point, fault, point};
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -48,11 +50,17 @@ pub struct Mutator {
     cache: Cell<NonNull<Cache>>,
     record: Arc<Record>,
     mode: Cell<Mode>,
+    /// What slots look at, by `mode`.
+    barrier: Cell<Barrier>,
     colour: Cell<Colour>,
     shade: Cell<Shade>,
     worked: Cell<bool>,
     pub(crate) buffer: RefCell<Box<Segment>>,
+    /// Grey objects at which the buffer is handed over.
+    buffer_len: usize,
     owner: Arc<Owner>,
+    /// The owner that a `Root` is recognised by at a glance: this heap's, or null if zeal wants to look at each.
+    known: *const Owner,
     /// Scan work owed (positive) or paid in advance (negative), in bytes.
     debt: Cell<i64>,
     /// Pages owed to the sweep, in 1/1024.
@@ -60,6 +68,8 @@ pub struct Mutator {
     marker: RefCell<Option<Box<Marker>>>,
     pub(crate) entries: RefCell<Vec<EntryRef>>,
     open: Open,
+    /// Its slot writes, if they are kept.
+    ring: Option<Arc<Ring>>,
     not_send: PhantomData<*mut ()>,
 }
 
@@ -98,7 +108,23 @@ impl Mutator {
         unsafe { Gc::from_ptr(place) }
     }
 
-    /// The mode of slot writes.
+    /// What slots do when they are written.
+    #[inline(always)]
+    pub(crate) fn barrier(&self) -> Barrier {
+        self.barrier.get()
+    }
+
+    /// Where slot writes are kept, if they are.
+    pub(crate) fn ring(&self) -> Option<&Ring> {
+        self.ring.as_deref()
+    }
+
+    /// Number and name, and the number of the window, for reports.
+    pub(crate) fn name_and_window(&self) -> ((u32, String), u32) {
+        ((self.record.id(), self.record.name().to_owned()), self.record.window())
+    }
+
+    /// The mode last answered.
     #[inline(always)]
     pub(crate) fn mode(&self) -> Mode {
         self.mode.get()
@@ -135,9 +161,9 @@ impl Mutator {
         if !fault(Fault::BulkUnshaded) {
             return write();
         }
-        let mode = self.mode.replace(Mode::Off);
+        let barrier = self.barrier.replace(Barrier::Off);
         let result = write();
-        self.mode.set(mode);
+        self.barrier.set(barrier);
         result
     }
 
@@ -158,7 +184,10 @@ impl Mutator {
         let mut buffer = self.buffer.borrow_mut();
         let pushed = buffer.push(grey);
         debug_assert!(pushed, "a buffer is handed over when it becomes full");
-        if buffer.len() >= tiny(SEGMENT_LEN, 2) {
+        if buffer.len() >= self.buffer_len {
+            if self.buffer_len < SEGMENT_LEN {
+                count(&self.shared().zeal.done.small_buffers);
+            }
             let full = std::mem::replace(&mut *buffer, Segment::new());
             drop(buffer);
             if fault(Fault::FullBufferSilent) {
@@ -198,6 +227,23 @@ impl Mutator {
     /// The heap, for handles that keep it alive.
     pub(crate) fn owner(&self) -> &Arc<Owner> {
         &self.owner
+    }
+
+    /// Whether `owner` is this mutator's heap; `false` also if zeal wants to look at each handle (`look_at_root`).
+    #[inline(always)]
+    pub(crate) fn knows(&self, owner: &Arc<Owner>) -> bool {
+        std::ptr::eq(Arc::as_ptr(owner), self.known)
+    }
+
+    /// Whether zeal wants to look at each handle.
+    #[inline(always)]
+    pub(crate) fn knows_nobody(&self) -> bool {
+        self.known.is_null()
+    }
+
+    /// Its next safepoint has something to do.
+    pub(crate) fn step_soon(&self) {
+        self.record.word.set_step();
     }
 
     #[inline]

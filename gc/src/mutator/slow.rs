@@ -13,6 +13,7 @@ use crate::handle::Gc;
 use crate::mutator::Mutator;
 use crate::stats::{Cause, Event, LimitKind};
 use crate::trace::{Branded, GcType, Shaped, gc_type};
+use crate::zeal::Asks;
 use greyset_alloc::{Obstacle, Role};
 use greyset_sync::atomic::Ordering;
 use std::ptr::NonNull;
@@ -57,6 +58,9 @@ impl Mutator {
     /// A slot for an object of type `ty` and `bytes` bytes.
     pub(super) fn place(&self, ty: &'static GcType, bytes: usize) -> Result<NonNull<u8>, OutOfMemory> {
         let shared = self.shared();
+        if shared.zeal.asks(Asks::ALLOCATIONS | Asks::JITTER) {
+            self.zealous_allocation(bytes)?;
+        }
         let phase = shared.published.phase();
         if phase != Phase::Idle && shared.driver.is_inline() {
             self.record.word.set_step();
@@ -107,7 +111,7 @@ impl Mutator {
     }
 
     #[cold]
-    fn out_of_memory(&self, error: greyset_alloc::OutOfMemory) -> OutOfMemory {
+    pub(crate) fn out_of_memory(&self, error: greyset_alloc::OutOfMemory) -> OutOfMemory {
         let shared = self.shared();
         shared.stats.refusals.fetch_add(1, Ordering::Relaxed);
         shared.emit(&Event::LimitReached { kind: LimitKind::Hard, limit: error.limit, in_use: error.in_use });

@@ -69,6 +69,9 @@ impl<F: Managed> Weak<F> {
         self.check(m);
         point(Point::SlotLoad);
         let mut addr = self.entry.get().load();
+        if m.knows_nobody() {
+            m.look_at_weak(addr);
+        }
         while addr != 0 {
             if !m.judge(addr) {
                 return None;
@@ -113,6 +116,16 @@ impl<F: Managed> Weak<F> {
     /// Whether the object has been found dead by a cycle, or the heap is gone. `false` is no promise.
     pub fn is_cleared(&self) -> bool {
         self.heap.upgrade().is_none_or(|_heap| self.entry.get().load() == 0)
+    }
+
+    /// The heap, if it is still there.
+    pub(crate) fn heap(&self) -> Option<std::sync::Arc<Shared>> {
+        self.heap.upgrade()
+    }
+
+    /// The object's address, for who must not use it; 0 if the handle is cleared. The heap must be there.
+    pub(crate) fn target(&self) -> usize {
+        self.entry.get().load()
     }
 
     fn check(&self, m: &Mutator) {

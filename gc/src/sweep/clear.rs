@@ -16,6 +16,7 @@ use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
 use crate::stats::Event;
 use crate::sweep::registry::Finalizable;
+use crate::zeal::{Asks, count};
 use greyset_sync::atomic::{Ordering, fence};
 use greyset_sync::{Fault, Point, fault, point};
 
@@ -55,6 +56,38 @@ pub(crate) fn is_trivial(shared: &Shared) -> bool {
     shared.weaks.in_use() == 0 && shared.registry.is_empty() && shared.ephemerons.is_empty()
 }
 
+/// With zeal for it, all of step 2 at once, under the cycle lock in which Decide has found that marking has ended: an upgrade that
+/// comes later sees phase Clear.
+pub(crate) fn clear_weak_early(shared: &Shared) {
+    if !shared.zeal.asks(Asks::CLEAR_WEAK_EARLY) || shared.trace_panicked.load(Ordering::Relaxed) {
+        return;
+    }
+    let shade = Shade::new(shared.published.white());
+    let is_white = |addr: usize| shade.is_white(shared.space(), addr);
+    let mut chunk = 0;
+    while clear_weak(shared, chunk, &is_white, || {
+        count(&shared.zeal.done.weak_cleared);
+    }) {
+        chunk += 1;
+    }
+}
+
+/// Clears the weak slots of a chunk whose targets are white; false when there is no such chunk.
+fn clear_weak(shared: &Shared, chunk: usize, is_white: &dyn Fn(usize) -> bool, cleared: impl Fn()) -> bool {
+    shared.weaks.for_each_in(chunk, |entry, addr| {
+        if is_white(addr) {
+            point(Point::WeakClear);
+            if fault(Fault::WeakClearedByStore) {
+                return entry.store(0);
+            }
+            // A target stored meanwhile stays.
+            if entry.clear_if(addr) {
+                cleared();
+            }
+        }
+    })
+}
+
 impl Clearing {
     /// Clearing from the start; if a `trace` panicked everything white is turned black instead.
     pub(crate) fn new(shared: &Shared) -> Clearing {
@@ -80,16 +113,7 @@ impl Clearing {
                 Stage::Weak { chunk: 0 }
             }
             Stage::Weak { chunk } => {
-                let more = shared.weaks.for_each_in(chunk, |entry, addr| {
-                    if is_white(addr) {
-                        point(Point::WeakClear);
-                        if fault(Fault::WeakClearedByStore) {
-                            return entry.store(0);
-                        }
-                        // A target stored meanwhile stays.
-                        let _ = entry.clear_if(addr);
-                    }
-                });
+                let more = clear_weak(shared, chunk, &is_white, || {});
                 if more { Stage::Weak { chunk: chunk + 1 } } else { Stage::Finalize }
             }
             Stage::Finalize => {

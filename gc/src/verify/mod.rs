@@ -9,11 +9,22 @@ use crate::cycle::Phase;
 use crate::heap::Shared;
 use crate::mark::type_of;
 use crate::trace::{EdgeSink, EphemeronTable, Purpose, Tracer};
+use crate::zeal::{SlotWrite, count};
 use greyset_alloc::Colour;
 use greyset_sync::atomic::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
+
+mod collectable;
+mod path;
+mod rest;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub use collectable::{assert_collectable, assert_collectable_in};
+pub use path::{HeapPath, Holder, PathLink};
 
 /// What a verification went over.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -31,18 +42,20 @@ pub struct Verified {
 pub struct Blame {
     /// What should have been.
     pub rule: String,
-    /// From a root to the object: type and address of each.
-    pub path: Vec<(String, usize)>,
+    /// The shortest path from a root to the object; `None` if what is wrong is in the allocator's tables.
+    pub path: Option<HeapPath>,
+    /// With [`Zeal::Blame`](crate::Zeal::Blame), the writes to the slot that holds the reference, as far as they are remembered,
+    /// oldest first.
+    pub writes: Vec<SlotWrite>,
 }
 
 impl fmt::Display for Blame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "heap verification failed: {}", self.rule)?;
-        for (depth, (name, addr)) in self.path.iter().enumerate() {
-            let how = if depth == 0 { "root →" } else { "  →" };
-            writeln!(f, "  {how} {name} at {addr:#x}")?;
+        if let Some(path) = &self.path {
+            path.fmt(f)?;
         }
-        Ok(())
+        self.writes.iter().try_for_each(|write| writeln!(f, "  {write}"))
     }
 }
 
@@ -50,14 +63,16 @@ impl std::error::Error for Blame {}
 
 struct Walk<'a> {
     shared: &'a Shared,
-    /// Each object reached, with the one it was reached from (0 for a root).
-    from: HashMap<usize, usize>,
-    list: Vec<usize>,
-    holder: usize,
+    /// Each object reached, with what it was reached from.
+    from: HashMap<usize, Holder>,
+    /// Breadth first, so that paths are short.
+    list: VecDeque<usize>,
+    holder: Holder,
     seen: Verified,
     must_be_black: bool,
     shade: Shade,
-    tables: Vec<NonNull<dyn EphemeronTable>>,
+    /// Each with the object it is part of.
+    tables: Vec<(Holder, NonNull<dyn EphemeronTable>)>,
     blame: Option<Blame>,
 }
 
@@ -68,7 +83,7 @@ impl Walk<'_> {
             return;
         }
         let space = self.shared.space();
-        let Some((base, span)) = space.object_base(addr) else {
+        let Some((base, span, colour)) = space.slot_at(addr) else {
             return self.fail(addr, format!("{addr:#x} is referred to and lies in no object of the heap"));
         };
         if self.from.contains_key(&base) {
@@ -76,49 +91,43 @@ impl Walk<'_> {
         }
         let (name, leaf) = (span.info().name, span.flags().contains(greyset_alloc::SpanFlags::LEAF));
         self.from.insert(base, self.holder);
-        let byte = space.colour_at(space.page(base), base).load(Ordering::Relaxed);
-        if Colour::of(byte) == Colour::FREE {
-            return self.fail(base, format!("{} at {base:#x} is reachable and its slot is Free", name()));
+        if !colour.is_live() {
+            let now = if colour == Colour::FREE { "Free" } else { "in quarantine" };
+            let rule = format!(
+                "{addr:#x} is referred to and lies in no object of the heap: a {} was there, whose slot is {now}",
+                name()
+            );
+            return self.fail(base, rule);
         }
         if self.must_be_black && !self.shade.is_black(space, base) {
             return self.fail(base, format!("{} at {base:#x} is reachable and was not marked", name()));
         }
         self.seen.objects += 1;
         if !leaf {
-            self.list.push(base);
+            self.list.push_back(base);
         }
     }
 
     fn fail(&mut self, addr: usize, rule: String) {
-        let mut path = vec![(self.name_of(addr), addr)];
-        let mut at = self.holder;
-        while at != 0 && path.len() < 64 {
-            path.push((self.name_of(at), at));
-            at = self.from.get(&at).copied().unwrap_or(0);
-        }
-        path.reverse();
-        self.blame = Some(Blame { rule, path });
-    }
-
-    fn name_of(&self, addr: usize) -> String {
-        match self.shared.space().object_base(addr) {
-            Some((_, span)) => (span.info().name)().to_owned(),
-            None => "nothing".to_owned(),
-        }
+        let path = HeapPath::find(self.shared.space(), &self.from, self.holder, addr);
+        let writes = path.slot().map_or(Vec::new(), |slot| self.shared.zeal.rings.writes_to(slot));
+        self.blame = Some(Blame { rule, path: Some(path), writes });
     }
 
     fn scan(&mut self, base: usize) {
         let space = self.shared.space();
         let ty = type_of(space.class(space.page(base)));
-        self.holder = base;
-        let outcome = Tracer::run(self, Purpose::Verify, |tracer| {
-            let object = std::ptr::with_exposed_provenance::<u8>(base);
-            // SAFETY: `base` is the base of an allocated, non-leaf object of type `ty` (checked in `reach`), reached over
-            // references, so it is initialised and stays while no sweep can free it: callers verify between sweeps.
-            unsafe { ty.trace_all(object, tracer) }
-        });
-        // A lock that is held hides its contents from this walk: not an error.
-        let _ = outcome;
+        self.holder = Holder::Object(base);
+        let traced = catch_unwind(AssertUnwindSafe(|| {
+            Tracer::run(self, Purpose::Verify, |tracer| {
+                let object = std::ptr::with_exposed_provenance::<u8>(base);
+                // SAFETY: `base` is the base of an allocated, non-leaf object of type `ty` (checked in `reach`), reached over
+                // references, so it is initialised and stays while no sweep can free it: callers verify between sweeps.
+                unsafe { ty.trace_all(object, tracer) }
+            })
+        }));
+        // A lock that is held hides its contents from this walk, and so does a `trace` that panics: the marker reports that.
+        let _ = traced;
     }
 }
 
@@ -134,62 +143,67 @@ impl EdgeSink for Walk<'_> {
     }
 
     fn ephemeron_table(&mut self, table: NonNull<dyn EphemeronTable>) {
-        self.tables.push(table);
+        self.tables.push((self.holder, table));
     }
 }
 
-/// Re-marks from the roots and compares; then checks the allocator's tables if nothing runs.
+/// Re-marks from the roots and compares; then checks what can be checked of a heap at rest, if no cycle runs.
 pub(crate) fn verify(shared: &Shared) -> Result<Verified, Blame> {
     // During Clear, what finalizable objects reach is marked only by and by.
     let marked = matches!(shared.published.phase(), Phase::Sweep | Phase::Idle);
-    let verified = remark(shared, marked)?;
-    if shared.published.phase() == Phase::Idle
-        && let Err(corruption) = shared.alloc.verify()
-    {
-        return Err(Blame { rule: corruption.to_string(), path: Vec::new() });
-    }
-    Ok(verified)
-}
-
-/// The re-mark alone; what it reaches must be allocated, and black if marking and clearing are over.
-fn remark(shared: &Shared, must_be_black: bool) -> Result<Verified, Blame> {
-    let mut walk = Walk {
-        shared,
-        from: HashMap::new(),
-        list: Vec::new(),
-        holder: 0,
-        seen: Verified::default(),
-        must_be_black,
-        shade: Shade::new(shared.published.white()),
-        tables: Vec::new(),
-        blame: None,
-    };
-    let mut chunk = 0;
-    while shared.roots.for_each_in(chunk, |_, addr| {
-        walk.seen.roots += 1;
-        walk.holder = 0;
-        walk.reach(addr);
-    }) {
-        chunk += 1;
-    }
-    // What open windows hold, if a simulator knows.
-    #[cfg(feature = "sim")]
-    for addr in greyset_sync::sim::hooks().map_or(Vec::new(), |hooks| (hooks.held)()) {
-        walk.holder = 0;
-        walk.reach(addr);
-    }
-    loop {
-        while let Some(base) = walk.list.pop() {
-            walk.scan(base);
-            if let Some(blame) = walk.blame.take() {
-                return Err(blame);
-            }
-        }
-        if !ephemerons(&mut walk) {
-            break;
-        }
+    let mut walk = Walk::new(shared, marked);
+    walk.walk_roots()?;
+    if shared.published.phase() == Phase::Idle {
+        rest::runs(&mut walk);
+        rest::tables(shared)?;
     }
     walk.blame.take().map_or(Ok(walk.seen), Err)
+}
+
+impl<'a> Walk<'a> {
+    fn new(shared: &'a Shared, must_be_black: bool) -> Walk<'a> {
+        Walk {
+            shared,
+            from: HashMap::new(),
+            list: VecDeque::new(),
+            holder: Holder::Root,
+            seen: Verified::default(),
+            must_be_black,
+            shade: Shade::new(shared.published.white()),
+            tables: Vec::new(),
+            blame: None,
+        }
+    }
+
+    /// The re-mark: what it reaches must be allocated, and black if marking and clearing are over.
+    fn walk_roots(&mut self) -> Result<(), Blame> {
+        let shared = self.shared;
+        let mut chunk = 0;
+        while shared.roots.for_each_in(chunk, |_, addr| {
+            self.seen.roots += 1;
+            self.reach(addr);
+        }) {
+            chunk += 1;
+        }
+        // What open windows hold, if a simulator knows.
+        #[cfg(feature = "sim")]
+        for addr in greyset_sync::sim::hooks().map_or(Vec::new(), |hooks| (hooks.held)()) {
+            self.holder = Holder::Window;
+            self.reach(addr);
+        }
+        loop {
+            while let Some(base) = self.list.pop_front() {
+                self.scan(base);
+                if let Some(blame) = self.blame.take() {
+                    return Err(blame);
+                }
+            }
+            if !ephemerons(self) {
+                break;
+            }
+        }
+        self.blame.take().map_or(Ok(()), Err)
+    }
 }
 
 /// Follows the values of `WeakMap` entries whose keys have been reached. True if that gave something new.
@@ -198,7 +212,8 @@ fn ephemerons(walk: &mut Walk<'_>) -> bool {
     // What this pass reaches counts as a key in the next one.
     let reached: HashSet<usize> = walk.from.keys().copied().collect();
     let space = walk.shared.space();
-    for table in walk.tables.clone() {
+    for (holder, table) in walk.tables.clone() {
+        walk.holder = holder;
         // SAFETY: the table lies in an object this walk has reached.
         let table = unsafe { table.as_ref() };
         let is_marked = |key: usize| space.object_base(key).is_some_and(|(base, _)| reached.contains(&base));
@@ -209,12 +224,16 @@ fn ephemerons(walk: &mut Walk<'_>) -> bool {
 
 /// For `verify` as a setting: a wrong heap is reported and the process ends before anything is freed.
 pub(crate) fn check_or_die(shared: &Shared) {
-    if let Err(blame) = remark(shared, true) {
-        #[cfg(feature = "sim")]
-        if let Some(hooks) = greyset_sync::sim::hooks() {
-            return (hooks.fail)(blame.to_string());
-        }
-        eprintln!("{blame}");
-        std::process::abort();
+    let mut walk = Walk::new(shared, true);
+    let Err(blame) = walk.walk_roots() else {
+        count(&shared.zeal.done.verifications);
+        shared.zeal.done.objects_verified.fetch_add(walk.seen.objects, Ordering::Relaxed);
+        return;
+    };
+    #[cfg(feature = "sim")]
+    if let Some(hooks) = greyset_sync::sim::hooks() {
+        return (hooks.fail)(blame.to_string());
     }
+    eprintln!("{blame}{}", shared.zeal_text().unwrap_or_default());
+    std::process::abort();
 }

@@ -28,7 +28,7 @@ impl Default for Rig {
 impl Rig {
     /// An empty heap, three actors without mutators.
     pub fn new() -> Rig {
-        let builder = Heap::builder().ignore_environment().driver(Driver::Stepping).gogc_off();
+        let builder = Heap::builder().driver(Driver::Stepping).gogc_off();
         let heap = builder.reserve(64 << 20).build().expect("a heap");
         let stepper = heap.stepper();
         let world = Arc::new(Mutex::new(World::new(heap, ACTORS as usize)));

@@ -1,0 +1,67 @@
+//! `soak`: threads work on one graph for as long as wanted, in a heap that works harder than it must, and check everything they
+//! meet.
+//!
+//! Prints a line a minute and one at the end: cycles, objects verified, failures. What the verifier or a thread finds ends the
+//! process with a report; so an end with status 0 has found nothing.
+
+use clap::Parser;
+use greyset::{Heap, ZealReport};
+use greyset_tests::graph::World;
+use std::error::Error;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Works on a shared graph under zeal.
+#[derive(Parser)]
+struct Arguments {
+    /// How long, in seconds.
+    #[arg(long, default_value_t = 1800)]
+    seconds: u64,
+    /// Threads, each with a mutator.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=256))]
+    mutators: u64,
+    /// Modes, as in GREYSET_ZEAL, which goes before.
+    #[arg(long, default_value = "continuous,verify")]
+    zeal: String,
+    /// The seed of the threads' random steps.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+fn line(heap: &Heap, zeal: &ZealReport, began: Instant) {
+    let (stats, seconds) = (heap.stats(), began.elapsed().as_secs());
+    println!(
+        "{seconds:>6} s  {} cycles  {} verified  {} objects verified  {} objects allocated  {} KiB at most  0 failures",
+        stats.cycles,
+        zeal.verifications,
+        zeal.objects_verified,
+        stats.allocated_objects,
+        stats.peak_bytes >> 10
+    );
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let Arguments { seconds, mutators, zeal, seed } = Arguments::parse();
+    let builder = Heap::builder().min_heap(256 << 10).workers(2).set("zeal", &zeal)?;
+    let heap = builder.build()?;
+    let report = || heap.zeal().unwrap_or_default();
+    println!("{} mutators, {seconds} s, {}", mutators, report().variable);
+    let began = Instant::now();
+    let ends = began + Duration::from_secs(seconds);
+    let world = World::new(heap.clone());
+    thread::scope(|scope| {
+        for number in 0..mutators {
+            let world = &world;
+            scope.spawn(move || world.work(seed + number, usize::MAX, || Instant::now() < ends));
+        }
+        while Instant::now() < ends {
+            thread::sleep(Duration::from_secs(60).min(ends.saturating_duration_since(Instant::now())));
+            line(&heap, &report(), began);
+        }
+    });
+    let tally = world.wind_up(1);
+    line(&heap, &report(), began);
+    println!("{} nodes made, all dropped\n{}", tally.made.load(Ordering::Relaxed), report());
+    Ok(())
+}
