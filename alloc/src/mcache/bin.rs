@@ -4,6 +4,7 @@
 //! in the span, which belongs to the cache while a bin holds it.
 
 use super::Refilled;
+use crate::asan;
 use crate::colour::Colour;
 use crate::mheap::MHeap;
 use crate::size_class::SizeClass;
@@ -130,6 +131,7 @@ impl Bin {
             return None;
         }
         self.next.set(after);
+        asan::unpoison(next, step);
         // Null only if `after <= limit` with both null, which a step of at least 1 rules out.
         NonNull::new(next)
     }
@@ -144,6 +146,7 @@ impl Bin {
             return None;
         }
         self.next.set(after);
+        asan::unpoison(next, step);
         NonNull::new(next)
     }
 

@@ -17,6 +17,7 @@
 //! Lazy sweeping on allocation is R. J. M. Hughes's ("A semi-incremental garbage collection algorithm", 1982).
 
 use super::MHeap;
+use crate::asan;
 use crate::colour::Colour;
 use crate::span::strip::{self, Swept};
 use crate::span::{DeadSlots, Place, Span};
@@ -270,6 +271,11 @@ impl<'a> Claim<'a> {
             if let Some(byte) = self.span.colours(&self.heap.space).iter().find(white) {
                 byte.store(self.state.white.other().byte(), Ordering::Relaxed);
             }
+        }
+        if cfg!(greyset_asan) {
+            let bytes = self.span.object_bytes();
+            DeadSlots::new(&self.heap.space, self.span, self.state.white)
+                .for_each(|dead| asan::poison(dead.ptr, bytes));
         }
         let swept = strip::sweep(self.span.strip(&self.heap.space), self.state.white);
         self.span.set_swept(self.state.generation, swept.live);

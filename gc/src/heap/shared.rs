@@ -12,7 +12,7 @@ use crate::mutator::Mutators;
 use crate::roots::EntryTable;
 use crate::stats::Sinks;
 use crate::sweep::{Ephemerons, Registry, SweepState};
-use greyset_alloc::{MHeap, RealOs, ReserveError, Space};
+use greyset_alloc::{MHeap, Os, ReserveError, Space};
 use greyset_sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{CachePadded, Fault, Mutex, Point, Rank, fault, point};
 use std::sync::{Arc, Weak};
@@ -149,9 +149,9 @@ impl Shared {
         Weak::clone(&self.this)
     }
 
-    /// A new heap.
-    pub(crate) fn build(config: Config) -> Result<Arc<Shared>, HeapError> {
-        let alloc = MHeap::new(&alloc_config(&config), Box::new(RealOs)).map_err(refused)?;
+    /// A new heap on memory of `system`.
+    pub(crate) fn build(config: Config, system: Box<dyn Os>) -> Result<Arc<Shared>, HeapError> {
+        let alloc = MHeap::new(&alloc_config(&config), system).map_err(refused)?;
         let pacing = Pacing::new(&config);
         let (goal, trigger) = pacing.first();
         Ok(Arc::new_cyclic(|this| Shared {
