@@ -173,7 +173,7 @@ impl Mutator {
             }
             while shared.registry.run_cleanups(shared, 64) {}
         } else {
-            self.blocking(|| shared.driver.wait_for(target));
+            self.blocking(|| shared.driver.wait_for(shared, target));
         }
     }
 

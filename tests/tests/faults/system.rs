@@ -5,7 +5,9 @@ use greyset::{Driver, Event, EventSink, Heap, HeapBuilder, HeapError, HugePages,
 use greyset_alloc::os::{Call, FakeOs};
 use greyset_sync::thread::refuse_nth;
 use std::cell::Cell;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 const MIB: u64 = 1 << 20;
 /// Reservations of a heap: its objects and the tables.
@@ -229,5 +231,43 @@ fn threads_are_refused_and_mutators_do_the_work() {
         let wanted: &[&str] = if nth <= 4 { &["refused for a test"] } else { &[] };
         assert_eq!(told, wanted, "collector, sweeper and two markers are started: {nth}");
         refuse_nth(0);
+    }
+}
+
+/// The threads that could be started run a whole cycle while the others are being started and the last is refused.
+#[test]
+fn a_thread_is_refused_when_the_cycle_is_over() {
+    for _ in 0..100 {
+        let heap =
+            Heap::builder().ignore_environment().workers(64).build().expect("no thread is started yet");
+        refuse_nth(65);
+        heap.request_cycle();
+        refuse_nth(0);
+        is_usable(&heap);
+    }
+}
+
+/// Somebody waits for a cycle, and the thread that was to start the collector's is refused one and goes its way.
+#[test]
+fn a_thread_is_refused_while_another_one_waits_for_the_cycle() {
+    for _ in 0..50 {
+        let heap =
+            Heap::builder().ignore_environment().workers(64).build().expect("no thread is started yet");
+        let (tell, told) = channel();
+        let starter = {
+            let heap = heap.clone();
+            thread::spawn(move || {
+                refuse_nth(65);
+                tell.send(()).expect("somebody listens");
+                heap.request_cycle();
+            })
+        };
+        heap.mutator().enter(|m| {
+            let list = make_list(m, 10).root(m);
+            told.recv().expect("it starts");
+            m.collect();
+            assert_eq!(list_length(m, list.get(m)), 10);
+        });
+        starter.join().expect("no panic");
     }
 }
