@@ -158,7 +158,7 @@ fn kind_of(kind: u8) -> &'static TypeInfo {
 
 /// The size of an object of variable length: up to 4 KiB, one in 16 up to 96 KiB.
 fn bytes_of(size: u16) -> usize {
-    let (size, large) = (usize::from(size >> 4), size % 16 == 0);
+    let (size, large) = (usize::from(size >> 4), size.is_multiple_of(16));
     if large { 24 * size + 1 } else { size + 1 }
 }
 

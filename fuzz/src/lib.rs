@@ -21,8 +21,11 @@ use greyset_tests::shadow::{ops, rig::Rig};
 /// Most operations of one run: longer ones find nothing that shorter ones do not, and take long.
 const MOST: usize = 400;
 
+/// A target: panics when something is wrong.
+pub type Target = fn(&[u8]);
+
 /// The targets that need no simulator, by name.
-pub const TARGETS: [(&str, fn(&[u8])); 4] =
+pub const TARGETS: [(&str, Target); 4] =
     [("heap_ops", heap_ops), ("alloc_ops", alloc_ops::run), ("pacer", pacer::run), ("inputs", inputs::run)];
 
 /// The heap against its shadow model, stepped by hand.

@@ -4,7 +4,7 @@ use crate::rng::Rng;
 use crate::sched::{Kind, Runnable, State, Switch};
 use greyset_sync::Point;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 /// Chooses.
@@ -58,7 +58,7 @@ impl Strategy {
 
     /// As `bytes` say: how many points until the next switch, then to whom, and again.
     pub fn told(bytes: &[u8]) -> Strategy {
-        Strategy::Told(Told { bytes: bytes.to_vec().into_iter(), until: None })
+        Strategy::Told(Told { bytes: bytes.iter().copied().collect(), until: None })
     }
 
     /// A recorded schedule.
@@ -138,7 +138,7 @@ fn recorded(
 
 /// A walk that bytes direct.
 pub struct Told {
-    bytes: std::vec::IntoIter<u8>,
+    bytes: VecDeque<u8>,
     /// Points until the next switch, once a byte has said so.
     until: Option<u8>,
 }
@@ -146,13 +146,13 @@ pub struct Told {
 impl Told {
     fn choose(&mut self, current: usize, kind: Kind, default: usize, tasks: &Runnable<'_>) -> usize {
         if kind == Kind::Point {
-            let Some(until) = self.until.or_else(|| self.bytes.next()) else { return default };
+            let Some(until) = self.until.or_else(|| self.bytes.pop_front()) else { return default };
             self.until = until.checked_sub(1);
             if self.until.is_some() {
                 return default;
             }
         }
-        let Some(pick) = self.bytes.next() else { return default };
+        let Some(pick) = self.bytes.pop_front() else { return default };
         // Who sleeps goes on only if the byte is large: else time would pass at every turn.
         let state = if pick >= 240 { State::Sleeping } else { State::Ready };
         let count = tasks.others(current, state).count();
