@@ -125,7 +125,7 @@ fn the_nth_destructor_and_the_nth_cleanup_panic() {
                 let kept = make_list(m, 10).root(m);
                 for _ in 0..10 {
                     let object = m.alloc(Static(Fragile(fuse.clone(), drops.clone())));
-                    m.add_cleanup(object, |fragile| drop(fragile), Fragile(fuse.clone(), drops.clone()));
+                    m.add_cleanup(object, drop, Fragile(fuse.clone(), drops.clone()));
                 }
                 fuse.set(nth);
                 while drops.count() < 20 {
