@@ -25,6 +25,7 @@
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("greyset needs 64-bit addresses: it reserves more of them than 32 bits have");
 
+mod asan;
 mod colour;
 mod config;
 mod error;

@@ -55,6 +55,7 @@ title() { [ -n "$pattern" ] || printf '\n%s\n' "$1"; }
 printf '%-54s %-8s %-8s %12s %8s\n' configuration expected found states seconds
 small="-DOBJS=2 -DONLY_LOST"            # a lost object is the failure that counts, not a stale buffer entry
 extra="$small -DROOTS=1"
+final="-DOBJS=3 -DONLY_LOST -DROOTS=1 -DMUTS=1 -DWEAK -DFINAL"
 
 title "The protocol"
 row "2 mutators, 3 objects, 2 roots"                         safe "-DOBJS=3"
@@ -65,6 +66,10 @@ row "roots dropped by a thread that is no mutator"           safe "-DOBJS=2 -DDR
 row "allocation runs"                                        safe "-DOBJS=2 -DROOTS=1 -DRUNS"
 row "assists, full buffers"                                  safe "-DOBJS=2 -DROOTS=1 -DASSIST"
 row "guarded cells"                                          safe "-DOBJS=2 -DROOTS=1 -DCELL"
+row "another marker, which may be late"                      safe "-DOBJS=2 -DROOTS=1 -DLATE"
+row "  the same with 3 objects, 1 mutator"                   safe "-DOBJS=3 -DROOTS=1 -DMUTS=1 -DLATE"
+row "weak slots and a finalizable object"                    safe "-DOBJS=2 -DROOTS=1 -DWEAK -DFINAL"
+row "  the same with 3 objects, 1 mutator"                   safe "-DOBJS=3 -DROOTS=1 -DMUTS=1 -DWEAK -DFINAL"
 
 title "Other ways that work too"
 row "one round; in Terminate shade: queue, then black"       safe "-DOBJS=2 -DROUNDS=1 -DTERMINATE_TO_QUEUE -DONLY_LOST"
@@ -103,6 +108,11 @@ row "one round; in Terminate shade: black, then queue"       lost "$small -DROUN
 row "assists: one clean round"                               lost "$extra -DASSIST -DROUNDS=1"
 row "assists: marking work leaves the round clean"           lost "$extra -DASSIST -DM_ASSIST_SILENT"
 row "assists: pushing a full buffer leaves the round clean"   lost "$extra -DASSIST -DM_FLUSH_UNCOUNTED"
+row "late marker: does not look whether tracing is open"     lost "$extra -DLATE -DM_LATE_BLIND"
+row "late marker: takes the colours over before it looks"     lost "$extra -DLATE -DM_LATE_TUNED_FIRST"
+row "late marker: Decide counts before it closes tracing"    lost "$extra -DLATE -DM_LATE_CLOSE"
+row "late marker: busy only after it has taken something"    lost "$extra -DLATE -DM_LATE_BUSY"
+row "late marker: idle with grey objects in its hands"       lost "$extra -DLATE -DM_LATE_IDLE"
 
 title "Rules taken away: roots, weak slots, cells"
 row "root drop: not shaded"                                  lost "$small -DDROP -DDROPPER -DM_DROP_UNSHADED"
@@ -116,6 +126,10 @@ row "Decide does not look at the queue"                      lost "$extra -DWEAK
 row "sweep before T3"                                        lost "$extra -DWEAK -DM_SWEEP_EARLY"
 row "weak slot cleared by a plain store"                     lost "$extra -DWEAK -DM_CLEAR_STORE"
 row "weak slot copied without upgrade"                       lost "$extra -DWEAK -DWEAKS=2"
+row "finalizable object delivered before it is marked through" lost "$final -DM_FIN_EARLY"
+row "finalizable object not marked through"                  lost "$final -DM_FIN_NOT_THROUGH"
+row "weak slots cleared after marking through"               lost "$final -DM_CLEAR_LATE"
+row "upgrade: black target not looked for in its slot again" lost "$final -DM_UPGRADE_ONCE"
 row "cell: no shade on lock in mode Both"                    lost "$extra -DCELL -DM_CELL_NO_LOCK"
 row "cell: no shade on unlock in mode Both"                  lost "$extra -DCELL -DM_CELL_NO_UNLOCK"
 row "cell: not captured in mode Deletion"                    lost "$extra -DCELL -DM_CELL_NO_CAPTURE"

@@ -46,15 +46,26 @@
  *   | SCAN(x), v                | fn scan                  | mark/scan.rs         |
  *   | scan < ROOTS              | struct RootCursor        | mark/roots.rs        |
  *   | dirty                     | dirty                    | heap/shared.rs       |
+ *   | Late                      | fn marker_thread         | cycle/background.rs  |
+ *   | busy_                     | fn become_busy           | mark/queue.rs        |
+ *   | look at tracing           | fn run                   | mark/worker.rs       |
+ *   | stale = 0                 | fn tune                  | mark/worker.rs       |
+ *   | TAKE(x), hands            | fn find_work             | mark/worker.rs       |
+ *   | tracing                   | fn set_tracing           | cycle/phase.rs       |
  *   | ask_round()               | fn ask_round             | cycle/collector.rs   |
  *   | clean                     | clean                    | cycle/collector.rs   |
  *   | 5 Decide                  | fn decide                | cycle/collector.rs   |
  *   | 6 Clear                   | fn step                  | sweep/clear.rs       |
+ *   | fin                       | fn take_finalizable      | sweep/registry.rs    |
+ *   | marked through            | fn mark_through          | sweep/clear.rs       |
+ *   | delivered                 | fn deliver               | sweep/registry.rs    |
+ *   | phase = SWEEP             | fn publish_sweep         | cycle/collector.rs   |
+ *   | live = BLACK              | fn black_lives           | cycle/phase.rs       |
  *   | sweep()                   | fn open_sweep            | alloc/src/mheap/sweep.rs |
  *   | T3                        | fn off                   | cycle/collector.rs   |
  *
  * What is modelled
- *   MUTS mutators; one collector that is also the marker; OBJS objects of one field each; ROOTS root
+ *   MUTS mutators; one collector that is also the marker (with LATE there is another one); OBJS objects of one field each; ROOTS root
  *   slots. The heap starts empty and cycles follow one another without bound. Every `d_step` is one
  *   atomic action, and actions interleave freely:
  *     - a slot write is swap | shade(old) | shade(new): three actions;
@@ -72,12 +83,13 @@
  *   - An object out of everyone's reach (buffers included) is Free at once. OBJS therefore counts
  *     live objects, and what must not be swept is found by assertion, not by running into it.
  *   - The flip renames colours (black becomes white) instead of exchanging their meaning. That is the
- *     same unless a thread carries a colour over the flip; the Dropper can, and keeps the parity.
+ *     same unless a thread carries a colour over the flip; the Dropper can, and keeps the parity, and so can Late (stale).
  *   - Objects, mutators and root slots are interchangeable; tidy() renumbers them into standard order.
  *
  * Extras, one at a time: WEAK weak slots and upgrade; DROP roots dropped by a thread that is no
  * mutator; RUNS reserved allocation runs and parking; ASSIST mutators that scan and buffers that
- * overflow; CELL guarded cells in place of slots. Mutations, each taking a rule away: M_*.
+ * overflow; CELL guarded cells in place of slots; LATE a marker thread that is asked to help and may sleep before it
+ * does; FINAL a finalizable object, which with WEAK gives the order inside phase Clear. Mutations, each taking a rule away: M_*.
  */
 
 #ifndef OBJS
@@ -150,6 +162,13 @@ byte scan;                  /* slots done by a walk over the root table or the w
 byte clean;                 /* clean rounds in a row */
 bool dirty;                 /* this round is not clean */
 bool given;                 /* DROP: the last root was dropped, its entry is listed (or is in the Dropper's hands) */
+bool tracing;               /* LATE: markers may take work */
+bool busy_;                 /* LATE: the other marker counts as busy */
+byte hands;                 /* LATE: set: grey objects it has taken */
+byte hv;                    /* LATE: loaded by it, still to be shaded */
+bool stale;                 /* LATE: colours have flipped since it took them over */
+byte fin;                   /* FINAL: registered for a finalizer queue */
+byte taken;                 /* FINAL: found dead and not delivered yet */
 bool parity;                /* DROP: of the number of flips */
 byte hand;                  /* DROP: what the Dropper still has to shade */
 byte shared;                /* set: reachable from root slots (kept by tidy) */
@@ -231,6 +250,18 @@ bool lost;
 #define UPGRADE_SHADES (me.mode == DELETION)
 #else
 #define UPGRADE_SHADES 1
+#endif
+
+#ifdef M_UPGRADE_ONCE       /* a black target counts though the slot may have been cleared meanwhile */
+#define STILL_THERE 1
+#else
+#define STILL_THERE (weak[0] == me.target)
+#endif
+
+#ifdef LATE
+#define GREY (grey || busy_)
+#else
+#define GREY grey
 #endif
 
 #ifdef M_CELL_NO_LOCK
@@ -336,6 +367,7 @@ inline swap(slot, value, shade_new) {
 
 #define HELP(x)   :: d_step { READY && me.mode == DELETION && (grey & B(x)) -> grey = grey & ~B(x); me.pop = x; WORKED TIDY } \
                   :: d_step { READY && me.mode == DELETION && (me.buf & B(x)) -> me.buf = me.buf & ~B(x); me.pop = x; WORKED TIDY }
+#define REGISTER(y) :: d_step { READY && HAS(y) && !fin && !taken -> fin = y; TIDY }
 #define SETWEAK(y) :: d_step { READY && HAS(y) && weak[0] != y -> weak[0] = y; TIDY }
 
 #if OBJS == 2
@@ -370,7 +402,7 @@ inline shade_on_queue() {
     me.reg = me.reg | B(me.target); me.target = 0; me.busy = 0
 }
 inline white_is_dead() {
-    if :: col[me.target] == BLACK -> me.reg = me.reg | B(me.target) :: else fi;
+    if :: col[me.target] == BLACK && STILL_THERE -> me.reg = me.reg | B(me.target) :: else fi;
     me.target = 0; me.busy = 0
 }
 #endif
@@ -451,6 +483,9 @@ proctype Mutator(byte id) {
 
 #ifdef WEAK     /* set a weak slot; upgrade: load the target | judge it by mode and phase */
     SETWEAK(0) EACH(SETWEAK)
+#ifdef FINAL
+    EACH(REGISTER)
+#endif
     :: d_step { READY && weak[0] && LOAD_APART -> me.target = weak[0]; TIDY }
 #if WEAKS > 1   /* a weak slot copied without upgrading it */
     :: d_step { READY && weak[1] -> me.target = weak[1]; TIDY }
@@ -501,6 +536,9 @@ inline ask_round() {
 
 inline flip() {
     i = 1; do :: i <= OBJS -> cap[i] = 0; if :: col[i] == BLACK -> col[i] = WHITE :: else fi; i++ :: else -> break od;
+#ifdef LATE
+    stale = (busy_ -> !stale : 0);
+#endif
     live = WHITE
 }
 
@@ -514,6 +552,34 @@ inline sweep() {
 #else
 #define SCAN(x) :: d_step { phase == MARK && !v && (grey & B(x)) -> grey = grey & ~B(x); v = IFWHITE(fld[x]); TIDY }
 #endif
+
+/* 6: in phase Clear only the collector marks, and mutators cannot reach any of it yet */
+#define THROUGH(x) :: d_step { !v && (grey & B(x)) -> grey = grey & ~B(x); v = IFWHITE(fld[x]); TIDY }
+inline deliver() {          /* a fresh root entry: no barrier */
+    true;
+    if
+    :: d_step { taken && !root[R] -> root[R] = taken; taken = 0; TIDY }
+    :: !taken
+    fi
+}
+inline mark_through() {
+    true;
+    d_step { if :: fin && col[fin] == WHITE -> taken = fin; fin = 0; col[taken] = BLACK; grey = grey | B(taken) :: else fi; TIDY }
+    true;
+#ifdef M_FIN_EARLY          /* delivered before all that it reaches is black */
+    deliver();
+#endif
+#ifdef M_FIN_NOT_THROUGH
+    grey = 0;
+#endif
+    do
+    EACH(THROUGH)
+    :: d_step { v && col[v] != WHITE -> v = 0; TIDY }
+    :: d_step { v && col[v] == WHITE -> col[v] = BLACK; grey = grey | B(v); v = 0; TIDY }
+    :: !v && !grey -> break
+    od;
+    deliver()
+}
 
 proctype Collector() {
     do      /* 0 Idle */
@@ -537,6 +603,9 @@ proctype Collector() {
        d_step { ALL(IS_BOTH) -> phase = MARK; want = DELETION; TIDY }
 #endif
        T2_BEFORE_TRACING;
+#ifdef LATE
+       tracing = 1;
+#endif
        do
        /* 3 Mark */
        :: d_step { phase == MARK && !v && scan < ROOTS -> v = IFWHITE(root[scan]); scan++; TIDY }
@@ -544,19 +613,23 @@ proctype Collector() {
        :: d_step { v && col[v] != WHITE -> v = 0; TIDY }
        :: d_step { v -> col[v] = BLACK; grey = grey | B(v); v = 0; TIDY }
        /* 4 Terminate */
-       :: d_step { phase == MARK && !v && scan == ROOTS && !grey && ALL(IS_DELETION) ->
+       :: d_step { phase == MARK && !v && scan == ROOTS && !GREY && ALL(IS_DELETION) ->
                    phase = TERMINATE; ask_round();
 #ifdef M_NO_ROUND       /* (e) */
                    clean = ROUNDS;
 #endif
                    TIDY }
-       :: d_step { phase == TERMINATE && clean < ROUNDS && ALL(ANSWERED) && (dirty || grey) -> phase = MARK; clean = 0; TIDY }
-       :: d_step { phase == TERMINATE && clean < ROUNDS && ALL(ANSWERED) && !dirty && !grey ->
+       :: d_step { phase == TERMINATE && clean < ROUNDS && ALL(ANSWERED) && (dirty || GREY) -> phase = MARK; clean = 0; TIDY }
+       :: d_step { phase == TERMINATE && clean < ROUNDS && ALL(ANSWERED) && !dirty && !GREY ->
                    clean++; if :: clean < ROUNDS -> ask_round() :: else fi; TIDY }
        /* 5 Decide, under the cycle lock */
-#ifndef M_NO_DECIDE
-       :: d_step { clean == ROUNDS && grey -> phase = MARK; clean = 0; TIDY }
-       :: d_step { clean == ROUNDS && !grey ->
+#if defined(LATE) && !defined(M_LATE_CLOSE)    /* tracing is closed, and then anybody counted who is busy */
+       :: d_step { clean == ROUNDS && tracing -> tracing = 0; TIDY }
+       :: d_step { clean == ROUNDS && !tracing && GREY -> tracing = 1; phase = MARK; clean = 0; TIDY }
+       :: d_step { clean == ROUNDS && !tracing && !GREY ->
+#elif !defined(M_NO_DECIDE)
+       :: d_step { clean == ROUNDS && GREY -> phase = MARK; clean = 0; TIDY }
+       :: d_step { clean == ROUNDS && !GREY ->
 #else
        :: d_step { clean == ROUNDS ->
 #endif
@@ -564,7 +637,13 @@ proctype Collector() {
                    phase = CLEAR; clean = 0; scan = 0; TIDY }
           break
        od;
-       /* 6 Clear */
+#ifdef M_LATE_CLOSE
+       tracing = 0;
+#endif
+       /* 6 Clear: weak slots; finalizable objects are marked through; then delivered */
+#if defined(FINAL) && defined(M_CLEAR_LATE)
+       mark_through();
+#endif
 #ifdef WEAK
        do
        :: d_step { scan < WEAKS && !v && col[weak[scan]] != WHITE -> scan++; TIDY }
@@ -578,12 +657,61 @@ proctype Collector() {
        :: scan == WEAKS -> break
        od;
 #endif
+#if defined(FINAL) && !defined(M_CLEAR_LATE)
+       mark_through();
+#endif
        /* 7 Sweep */
-       atomic { live = BLACK; phase = SWEEP; want = OFF; scan = 0; TIDY }
+       atomic { phase = SWEEP; scan = 0; TIDY }
+       d_step { live = BLACK; want = OFF; TIDY }
        d_step { T3_BEFORE_SWEEP -> c_code { check(1); }; assert(!lost); sweep(); TIDY }
        d_step { T3 -> phase = IDLE; TIDY }
     od
 }
+
+/* ------------------------------------------------------------ another marker, which may be late */
+
+#ifdef LATE
+#define TAKE(x) :: d_step { !hv && ((grey | hands) & B(x)) -> grey = grey & ~B(x); hands = hands & ~B(x); \
+                       hv = (col[fld[x]] == LATE_WHITE -> fld[x] : 0); TIDY }
+#define LATE_WHITE (stale -> BLACK : WHITE)
+#define LATE_BLACK (stale -> WHITE : BLACK)
+
+proctype Late() {
+    do
+    :: phase == MARK && tracing ->      /* asked to help; it may sleep before each of what follows */
+#ifdef M_LATE_BUSY          /* counts as busy only after it has taken something */
+       if EACH(TAKE) fi;
+#endif
+       busy_ = 1;
+#ifdef M_LATE_TUNED_FIRST   /* takes the colours over before it looks whether tracing is open */
+       stale = 0;
+#endif
+       if
+#ifdef M_LATE_BLIND         /* does not look again whether tracing is open */
+       :: true ->
+#else
+       :: !tracing && !hands && !hv
+       :: tracing || hands || hv ->
+#endif
+#ifndef M_LATE_TUNED_FIRST
+          stale = 0;
+#endif
+          do
+          EACH(TAKE)
+          :: d_step { hv && col[hv] != LATE_WHITE -> hv = 0; TIDY }
+          :: d_step { hv && col[hv] == LATE_WHITE -> col[hv] = LATE_BLACK; hands = hands | B(hv); hv = 0; TIDY }
+#ifdef M_LATE_IDLE          /* counts as idle with grey objects in its hands */
+          :: !hv -> break
+#else
+          :: !hv && !hands -> break
+#endif
+          od
+       fi;
+       busy_ = 0;
+       stale = 0
+    od
+}
+#endif
 
 /* ------------------------------------------------------------ a root dropped by another thread, with barriers */
 
@@ -632,6 +760,9 @@ init {
 #ifdef DROPPER
         run Dropper();
 #endif
+#ifdef LATE
+        run Late();
+#endif
         run Collector()
     }
 }
@@ -663,18 +794,19 @@ c_code {
     /* Is an object lost: white, though a mutator can reach it, or someone is about to touch its colour?
        When the sweep begins, no weak slot and no unfinished upgrade may refer to it either. */
     static void check(int sweeping) {
-        int j, k, x, s = roots(0), touched = 1 << now.hand | roots(1);
+        int j, k, x, s = roots(0), touched = 1 << now.hand | 1 << now.hv | roots(1);
         for (k = 0; k < MUTS; k++) {
             s |= now.m[k].reg;
             for (j = 0; j < (sweeping ? NREF : 2); j++) touched |= 1 << now.m[k].ref[j];
         }
+        if (sweeping) touched |= 1 << now.fin | 1 << now.taken;
         if (sweeping) for (k = 0; k < WEAKS; k++) touched |= 1 << now.weak[k];
         s = reach(s, -1) | touched;
         for (x = 1; x <= OBJS; x++) if ((s >> x & 1) && now.col[x] != BLACK) now.lost = 1;
     }
 
     typedef struct {
-        uchar col[OBJS+1], fld[OBJS+1], cap[OBJS+1], root[ROOTS], weak[WEAKS], v, grey, hand, shared;
+        uchar col[OBJS+1], fld[OBJS+1], cap[OBJS+1], root[ROOTS], weak[WEAKS], v, grey, hand, shared, hands, hv, fin, taken;
         struct Mut m[MUTS];
     } View;
 
@@ -693,6 +825,7 @@ c_code {
             for (k = 0; k < ROOTS; k++) ADD(now.root[ro[k]] == x);
             for (k = 0; k < WEAKS; k++) ADD(now.weak[k] == x);
             ADD(now.v == x); ADD(now.hand == x); ADD(now.grey >> x & 1); ADD(now.cap[x]);
+            ADD(now.hands >> x & 1); ADD(now.hv == x); ADD(now.fin == x); ADD(now.taken == x);
             key[x] = s * 4 + now.col[x];
         }
         for (x = 1; x <= OBJS; x++) k2[x] = key[x] * 31 + key[now.fld[x]];
@@ -705,8 +838,8 @@ c_code {
             t->col[k+1] = now.col[from[k]]; t->fld[k+1] = to[now.fld[from[k]]]; t->cap[k+1] = now.cap[from[k]];
         }
 #define SET(into, s) for (into = 0, x = 1; x <= OBJS; x++) into |= ((s) >> x & 1) << to[x]
-        SET(t->grey, now.grey); SET(t->shared, now.shared);
-        t->v = to[now.v]; t->hand = to[now.hand];
+        SET(t->grey, now.grey); SET(t->shared, now.shared); SET(t->hands, now.hands);
+        t->v = to[now.v]; t->hand = to[now.hand]; t->hv = to[now.hv]; t->fin = to[now.fin]; t->taken = to[now.taken];
         for (k = 0; k < ROOTS; k++) t->root[k] = to[now.root[ro[k]]];
         for (k = 0; k < WEAKS; k++) t->weak[k] = to[now.weak[k]];
         for (k = 0; k < MUTS; k++) {
@@ -729,6 +862,8 @@ c_code {
         for (k = 0; k < WEAKS; k++) if (now.weak[k]) printf("  weak%d=%d", k, now.weak[k]);
         if (now.v) printf("  v=%d", now.v);
         PRINTSET("  grey", now.grey)
+        if (now.busy_) printf("  busy"); if (now.hv) printf("  hv=%d", now.hv); PRINTSET(" hands", now.hands)
+        if (now.fin) printf("  fin=%d", now.fin); if (now.taken) printf("  taken=%d", now.taken);
         for (k = 0; k < MUTS; k++) {
             struct Mut *t = &now.m[k];
             printf("  | m%d %s%s%s ", k, modes[t->mode], now.phase == 3 && t->answered ? " answered" : "", t->busy ? " busy" : "");
@@ -742,7 +877,7 @@ c_code {
         int j, k, x, s;
         now.i = 0;
         now.shared = reach(roots(0), -1);
-        s = roots(1) | 1 << now.v | 1 << now.hand | now.grey;
+        s = roots(1) | 1 << now.v | 1 << now.hand | now.grey | 1 << now.hv | now.hands | 1 << now.fin | 1 << now.taken;
         for (k = 0; k < WEAKS; k++) s |= 1 << now.weak[k];
         for (k = 0; k < MUTS; k++) {
             s |= now.m[k].reg = reach(now.m[k].reg | roots(0), k);
@@ -770,6 +905,7 @@ c_code {
         memcpy(now.weak, best.weak, sizeof best.weak);
         memcpy(now.m, best.m, sizeof best.m);
         now.v = best.v; now.grey = best.grey; now.hand = best.hand; now.shared = best.shared;
+        now.hands = best.hands; now.hv = best.hv; now.fin = best.fin; now.taken = best.taken;
 #endif
         if (readtrail) show();
     }

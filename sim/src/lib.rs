@@ -15,8 +15,10 @@
 //! | `world` | the shadow that knows what must come of it |
 //! | `run` | one run, and what must hold at its end |
 //! | `campaign` | many runs |
+//! | `bytes` | a program and a schedule from bytes, for fuzzing |
 //! | `record`, `shrink`, `story` | a failure: repeated, made small, told |
 
+pub mod bytes;
 pub mod campaign;
 pub mod exhaustive;
 pub mod generate;

@@ -1,10 +1,10 @@
-//! Who goes on at a choice point: random walk, PCT, or what was recorded.
+//! Who goes on at a choice point: random walk, PCT, what bytes say, or what was recorded.
 
 use crate::rng::Rng;
 use crate::sched::{Kind, Runnable, State, Switch};
 use greyset_sync::Point;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 /// Chooses.
@@ -13,6 +13,8 @@ pub enum Strategy {
     Random(Random),
     /// Priorities, changed at few random moments (Burckhardt and others, 2010).
     Pct(Pct),
+    /// What bytes say, and the default when they are used up.
+    Told(Told),
     /// The default everywhere but where a switch is given.
     Replay(HashMap<(u32, u32), u32>),
     /// The same, noting every choice point.
@@ -54,6 +56,11 @@ impl Strategy {
         Strategy::Pct(Pct { rng, priorities: Vec::new(), lowest: -1, at, often, steps: 0, row: (0, 0) })
     }
 
+    /// As `bytes` say: how many points until the next switch, then to whom, and again.
+    pub fn told(bytes: &[u8]) -> Strategy {
+        Strategy::Told(Told { bytes: bytes.iter().copied().collect(), until: None })
+    }
+
     /// A recorded schedule.
     pub fn replay(switches: &[Switch]) -> Strategy {
         Strategy::Replay(by_step(switches))
@@ -85,6 +92,7 @@ impl Strategy {
     ) -> usize {
         match self {
             Strategy::Random(random) => random.choose(current, kind, default, tasks),
+            Strategy::Told(told) => told.choose(current, kind, default, tasks),
             Strategy::Pct(pct) => {
                 let delicate = point.is_some_and(is_delicate);
                 pct.choose(current, kind, delicate, default, tasks)
@@ -126,6 +134,30 @@ fn recorded(
 ) -> usize {
     let to = switches.get(&(current as u32 + 1, at)).map(|&to| (to as usize).wrapping_sub(1));
     to.filter(|&to| to < tasks.count() && tasks.state(to) != State::Done).unwrap_or(default)
+}
+
+/// A walk that bytes direct.
+pub struct Told {
+    bytes: VecDeque<u8>,
+    /// Points until the next switch, once a byte has said so.
+    until: Option<u8>,
+}
+
+impl Told {
+    fn choose(&mut self, current: usize, kind: Kind, default: usize, tasks: &Runnable<'_>) -> usize {
+        if kind == Kind::Point {
+            let Some(until) = self.until.or_else(|| self.bytes.pop_front()) else { return default };
+            self.until = until.checked_sub(1);
+            if self.until.is_some() {
+                return default;
+            }
+        }
+        let Some(pick) = self.bytes.pop_front() else { return default };
+        // Who sleeps goes on only if the byte is large: else time would pass at every turn.
+        let state = if pick >= 240 { State::Sleeping } else { State::Ready };
+        let count = tasks.others(current, state).count();
+        tasks.others(current, state).nth(usize::from(pick) % count.max(1)).unwrap_or(default)
+    }
 }
 
 /// A random walk: after a random number of points, a random task.

@@ -4,6 +4,7 @@
 //! in the span, which belongs to the cache while a bin holds it.
 
 use super::Refilled;
+use crate::asan;
 use crate::colour::Colour;
 use crate::mheap::{HandedOut, MHeap};
 use crate::size_class::SizeClass;
@@ -157,6 +158,7 @@ impl Bin {
         }
         let next_again = &forget(self).next;
         next_again.set(next_again.get().wrapping_add(step));
+        asan::unpoison(next, step);
         // SAFETY: were `next` null, so would `limit` be (invariant 1), and the sum would be above it.
         Some(unsafe { NonNull::new_unchecked(next) })
     }
@@ -171,6 +173,7 @@ impl Bin {
             return None;
         }
         self.next.set(after);
+        asan::unpoison(next, step);
         NonNull::new(next)
     }
 

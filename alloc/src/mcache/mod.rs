@@ -14,6 +14,7 @@
 
 mod bin;
 
+use crate::asan;
 use crate::colour::Colour;
 use crate::error::{Obstacle, OutOfMemory};
 use crate::mheap::MHeap;
@@ -236,6 +237,7 @@ impl Cache {
             unreachable!("a span never starts at address 0");
         };
         let bytes = span.bytes();
+        asan::unpoison(ptr.as_ptr(), bytes);
         heap.put_full(span);
         Ok(Refilled { ptr, bytes, objects: 1 })
     }
@@ -326,7 +328,5 @@ impl fmt::Debug for Cache {
     }
 }
 
-#[cfg(all(test, not(loom)))]
-mod model;
 #[cfg(all(test, not(loom)))]
 mod tests;

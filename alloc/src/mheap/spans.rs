@@ -3,6 +3,7 @@
 use super::MHeap;
 use super::supply::Parts;
 use super::sweep::parity;
+use crate::asan;
 use crate::error::OutOfMemory;
 use crate::pages::Row;
 use crate::span::{NewSpan, Place, Span, strip, strip_len};
@@ -19,6 +20,7 @@ impl MHeap {
         let Parts { row, strip, id } = parts;
         let generation = self.sweeping.state().generation;
         let addr = self.space.page_addr(row.start);
+        asan::poison(self.space.pointer(addr), pages as usize * PAGE_SIZE);
         strip::init(self.space.strip(strip, strip_len(slots)), slots);
         let bias = info.magic().bias(addr, strip);
         for page in row.start.0..row.end().0 {

@@ -18,6 +18,7 @@
 
 use super::MHeap;
 use super::hand_out::HandedOut;
+use crate::asan;
 use crate::colour::Colour;
 use crate::span::strip::{self, Swept};
 use crate::span::{DeadSlots, Place, Span};
@@ -274,6 +275,11 @@ impl<'a> Claim<'a> {
             if let Some(byte) = self.span.colours(&self.heap.space).iter().find(white) {
                 byte.store(self.state.white.other().byte(), Ordering::Relaxed);
             }
+        }
+        if cfg!(greyset_asan) {
+            let bytes = self.span.object_bytes();
+            DeadSlots::new(&self.heap.space, self.span, self.state.white)
+                .for_each(|dead| asan::poison(dead.ptr, bytes));
         }
         let limit = self.heap.limit.load(Ordering::Relaxed);
         let held = self.heap.zeal.before_sweep(&self.heap.space, self.span, self.state.white, limit);

@@ -12,6 +12,7 @@ pub use fake::{Call, FakeOs};
 pub use memory::physical_memory;
 pub use real::RealOs;
 
+use crate::asan;
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::io;
@@ -183,6 +184,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
+        asan::unpoison(self.start.as_ptr(), self.len);
         if let Backing::Allocated(layout) = self.backing {
             // SAFETY: invariant 1, `start` came from `alloc_zeroed` with this very layout and is ours.
             unsafe { dealloc(self.start.as_ptr(), layout) };

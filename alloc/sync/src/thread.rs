@@ -8,15 +8,38 @@ pub use simulated::{JoinHandle, Thread, ThreadId, current, park_timeout, spawn_n
 #[cfg(not(feature = "sim"))]
 pub use std::thread::{JoinHandle, Thread, ThreadId, current, park_timeout};
 
+use std::cell::Cell;
+use std::io;
+
+thread_local! {
+    /// Starts of threads by this thread until one is refused, that one included; 0: none is.
+    static UNTIL_REFUSED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The `nth` thread that this one starts from now on (1 is the next) is refused, and only that; 0: none. For tests of what
+/// comes of it.
+#[doc(hidden)]
+pub fn refuse_nth(nth: usize) {
+    UNTIL_REFUSED.set(nth);
+}
+
+/// An error if a test wants the thread that is about to be started to be refused.
+fn refusal() -> io::Result<()> {
+    let left = UNTIL_REFUSED.get();
+    UNTIL_REFUSED.set(left.saturating_sub(1));
+    if left == 1 { Err(io::Error::other("refused for a test")) } else { Ok(()) }
+}
+
 /// Starts a named thread.
 ///
 /// # Errors
 /// What the system says when it refuses another thread.
 #[cfg(not(feature = "sim"))]
-pub fn spawn_named<F>(name: &str, body: F) -> std::io::Result<JoinHandle<()>>
+pub fn spawn_named<F>(name: &str, body: F) -> io::Result<JoinHandle<()>>
 where
     F: FnOnce() + Send + 'static,
 {
+    refusal()?;
     std::thread::Builder::new().name(name.to_owned()).spawn(body)
 }
 

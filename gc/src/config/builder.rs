@@ -326,6 +326,20 @@ impl HeapBuilder {
         self
     }
 
+    /// What [`build`](HeapBuilder::build) would say of the settings in an environment of the caller's choice, which wins over
+    /// [`ignore_environment`](HeapBuilder::ignore_environment): tests cannot change the process's own.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    #[doc(hidden)]
+    pub fn check_in(
+        mut self,
+        variables: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+    ) -> Result<(), ConfigError> {
+        self.ignore_environment = false;
+        self.resolve_in(variables.into_iter(), Machine::this()).map(drop)
+    }
+
     /// The settings the heap is built with: the environment over the program over the defaults, all checked.
     ///
     /// # Errors

@@ -39,29 +39,40 @@ pub(crate) struct Threads {
     handles: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
+/// The system has refused a thread.
+pub(crate) struct Refused {
+    /// What it said.
+    pub(crate) error: io::Error,
+    /// The threads before that one.
+    handles: Vec<thread::JoinHandle<()>>,
+}
+
+impl Refused {
+    /// Waits for the others, which end by themselves. They may need any lock of the heap until then.
+    pub(crate) fn join(self) {
+        for handle in self.handles {
+            handle.thread().unpark();
+            // One that has panicked has said so.
+            let _ = handle.join();
+        }
+    }
+}
+
 impl Threads {
     /// Starts them all.
     ///
     /// # Errors
-    /// If the system refuses one; those already started end by themselves.
-    pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<Threads> {
+    /// If the system refuses one; those already started have to be told and joined.
+    pub(crate) fn start(shared: &Arc<Shared>) -> Result<Threads, Refused> {
         let mut handles = Vec::new();
-        let started = Threads::spawn_all(shared, &mut handles);
-        match started {
+        match Threads::spawn_all(shared, &mut handles) {
             Ok(markers) => Ok(Threads {
                 collector: handles[0].thread().clone(),
                 sweeper: handles[1].thread().clone(),
                 markers,
                 handles: Mutex::new(Rank::Leaf, handles),
             }),
-            Err(error) => {
-                shared.driver.abandon_threads();
-                for handle in handles {
-                    handle.thread().unpark();
-                    let _ = handle.join();
-                }
-                Err(error)
-            }
+            Err(error) => Err(Refused { error, handles }),
         }
     }
 

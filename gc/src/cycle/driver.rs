@@ -25,6 +25,7 @@ pub(crate) struct DriverControl {
     shutdown: AtomicBool,
     /// The background driver could not start its threads; mutators step instead.
     fallback: AtomicBool,
+    /// Threads that had started although not all could: they end by themselves.
     abandoned: AtomicBool,
     /// The collector thread looks by itself soon.
     dozing: AtomicBool,
@@ -95,7 +96,7 @@ impl DriverControl {
             return;
         }
         let Some(shared) = shared.this() else { return };
-        let _guard = self.waiting.lock();
+        let waiting = self.waiting.lock();
         if self.threads.get().is_some() {
             return;
         }
@@ -104,9 +105,14 @@ impl DriverControl {
                 let set = self.threads.set(threads);
                 debug_assert!(set.is_ok(), "started under the lock");
             }
-            Err(error) => {
+            Err(refused) => {
                 self.fallback.store(true, Ordering::Relaxed);
-                shared.emit(&crate::stats::Event::ThreadRefused { error: error.to_string() });
+                self.abandoned.store(true, Ordering::Relaxed);
+                // They may be about to say that a cycle is complete.
+                drop(waiting);
+                let error = refused.error.to_string();
+                refused.join();
+                shared.emit(&crate::stats::Event::ThreadRefused { error });
             }
         }
     }
@@ -175,9 +181,18 @@ impl DriverControl {
     }
 
     /// Waits until `target` cycles are complete. Background driver only, by a parked mutator or no mutator.
-    pub(crate) fn wait_for(&self, target: u64) {
+    pub(crate) fn wait_for(&self, shared: &Shared, target: u64) {
         let mut guard = self.waiting.lock();
         while self.completed() < target && !self.is_shut_down() {
+            if self.is_inline() {
+                // Threads were refused since the caller asked for the cycle.
+                drop(guard);
+                let moved = drive_inline(shared, 4096);
+                guard = self.waiting.lock();
+                if moved {
+                    continue;
+                }
+            }
             let (back, _) = self.done.wait_timeout(guard, Duration::from_millis(50));
             guard = back;
             self.wake();
@@ -213,11 +228,6 @@ impl DriverControl {
         if let Some(threads) = self.threads.get() {
             threads.wake_sweeper();
         }
-    }
-
-    /// Threads that had started although not all could: they end by themselves.
-    pub(crate) fn abandon_threads(&self) {
-        self.abandoned.store(true, Ordering::Relaxed);
     }
 
     /// Whether a background thread should end.

@@ -15,6 +15,7 @@ use crate::config::{Gogc, HeapBuilder};
 use crate::error::{ConfigError, HeapError};
 use crate::mutator::{Mutator, MutatorHandle};
 use crate::stats::{Cause, Census, Stats, thread_cpu_time};
+use greyset_alloc::{Os, RealOs};
 use std::fmt;
 use std::sync::Arc;
 
@@ -173,8 +174,17 @@ impl HeapBuilder {
     /// When a setting or an environment variable is wrong (the error says which and what to write), or the system refuses
     /// the address space.
     pub fn build(self) -> Result<Heap, HeapError> {
+        self.build_on(Box::new(RealOs))
+    }
+
+    /// [`build`](HeapBuilder::build) on another system: for tests in which that fails on demand.
+    ///
+    /// # Errors
+    /// As `build`.
+    #[doc(hidden)]
+    pub fn build_on(self, system: Box<dyn Os>) -> Result<Heap, HeapError> {
         let config = self.resolve()?;
-        Ok(Heap { owner: Arc::new(Owner::new(Shared::build(config)?)) })
+        Ok(Heap { owner: Arc::new(Owner::new(Shared::build(config, system)?)) })
     }
 }
 
@@ -201,7 +211,7 @@ impl Mutator {
             }
             while shared.registry.run_cleanups(shared, 64) {}
         } else {
-            self.blocking(|| shared.driver.wait_for(target));
+            self.blocking(|| shared.driver.wait_for(shared, target));
         }
     }
 

@@ -15,7 +15,7 @@ use crate::roots::EntryTable;
 use crate::stats::Sinks;
 use crate::sweep::{Ephemerons, Registry, SweepState};
 use crate::zeal::ZealState;
-use greyset_alloc::{MHeap, RealOs, ReserveError, Space};
+use greyset_alloc::{MHeap, Os, ReserveError, Space};
 use greyset_sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{CachePadded, Fault, Mutex, Point, Rank, fault, point};
 use std::sync::{Arc, Weak};
@@ -163,9 +163,9 @@ impl Shared {
         Weak::clone(&self.this)
     }
 
-    /// A new heap.
-    pub(crate) fn build(mut config: Config) -> Result<Arc<Shared>, HeapError> {
-        let alloc = MHeap::new(&alloc_config(&config), Box::new(RealOs)).map_err(refused)?;
+    /// A new heap on memory of `system`.
+    pub(crate) fn build(mut config: Config, system: Box<dyn Os>) -> Result<Arc<Shared>, HeapError> {
+        let alloc = MHeap::new(&alloc_config(&config), system).map_err(refused)?;
         let membership = config.budget.as_ref().map(|member| member.join(config.memory_limit));
         if let Some(membership) = &membership {
             config.memory_limit = Some(membership.share());

@@ -1,12 +1,13 @@
 //! Model of the end of marking under loom: markers that take, find and hand back, and the collector that asks whether it is
 //! quiet.
 //!
-//! Modelled: `Activity` as it is. A double: the injector, here a counter of segments. It is taken from with acquire and
+//! Modelled: `Activity` as it is, and for markers that come late `Published`. A double: the injector, here a counter of segments. It is taken from with acquire and
 //! release and pushed to with release, which is less than crossbeam's promises (SeqCst on both ends). Not modelled: the
 //! markers' own deques, whose owners count as busy as long as they hold anything.
 
 use super::Activity;
-use greyset_sync::atomic::{AtomicUsize, Ordering};
+use crate::cycle::Published;
+use greyset_sync::atomic::{AtomicUsize, Ordering, fence};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -103,4 +104,50 @@ fn loom_quiet_with_two_markers() {
         }
         model.ask();
     });
+}
+
+/// A marker that was woken for a cycle and comes when that ends, or when the next one traces: `Marker::run` on its side, Decide
+/// and the flip on the other. Loom takes SeqCst accesses for acquire and release; the fences say what they are besides. It must not work in a cycle that does not wait for it, nor with the colours of another.
+fn late_marker(tunes_first: bool) {
+    let late = Arc::new((Activity::new(), Published::new(), Counter::new(0)));
+    let (activity, published, flips) = &*late;
+    let flip = || {
+        published.black_lives();
+        // Together with the change of the cycle's number, since threads switch only at loom operations.
+        flips.store(published.flip() as usize, Ordering::Relaxed);
+    };
+    flip();
+    published.set_tracing(true);
+    let other = Arc::clone(&late);
+    let marker = thread::spawn(move || {
+        let (activity, published, flips) = &*other;
+        activity.begin();
+        fence(Ordering::SeqCst);
+        let before = published.cycle();
+        if published.tracing() {
+            let tuned = if tunes_first { before } else { published.cycle() };
+            let _ = published.white(); // a choice point: it works from here on
+            assert_eq!(tuned as usize, flips.load(Ordering::Relaxed), "the colours of another cycle");
+        }
+        activity.end();
+    });
+    published.set_tracing(false);
+    fence(Ordering::SeqCst);
+    if activity.is_quiet(|| true) {
+        flip();
+        published.set_tracing(true);
+    }
+    marker.join().expect("no panic");
+}
+
+#[test]
+fn loom_late_marker_works_in_the_cycle_that_waits_for_it() {
+    loom::model(|| late_marker(false));
+}
+
+/// As it once was: the model sees what comes of it.
+#[test]
+#[should_panic(expected = "the colours of another cycle")]
+fn loom_late_marker_with_colours_taken_over_too_early_is_caught() {
+    loom::model(|| late_marker(true));
 }

@@ -47,3 +47,7 @@ impl RootCursor {
         self.done.load(Ordering::Acquire) >= self.end.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(all(test, loom))]
+#[path = "roots_loom.rs"]
+mod loom_tests;

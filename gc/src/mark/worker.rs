@@ -83,18 +83,23 @@ impl Marker {
     ///
     /// Only while tracing is open. A thread that comes late, when marking has ended or before the next one has begun, takes
     /// nothing: it counts as busy before it looks whether tracing is open, and Decide closes tracing before it looks whether
-    /// anyone is busy, so one of the two sees the other.
+    /// anyone is busy, so one of the two sees the other. Only then does it take over the colours: it may have slept until
+    /// the next cycle traces, and with the colours of the one before it would take white for black.
     pub(crate) fn run(&mut self, shared: &Shared, budget: usize) -> Progress {
-        let fresh = self.start(shared);
-        if fresh && !shared.published.tracing() {
-            return self.stop(shared);
+        if self.start(shared) {
+            if !shared.published.tracing() {
+                return self.stop(shared);
+            }
+            self.tune(shared);
         }
         self.work(shared, budget)
     }
 
     /// As [`Marker::run`], for the collector itself in phase Clear, when tracing is closed to everybody else.
     pub(crate) fn run_in_clear(&mut self, shared: &Shared, budget: usize) -> Progress {
-        let _ = self.start(shared);
+        if self.start(shared) {
+            self.tune(shared);
+        }
         self.work(shared, budget)
     }
 
@@ -105,7 +110,6 @@ impl Marker {
             self.busy = true;
             let early = if fault(Fault::MarkerBusyLate) { shared.queue.take(&self.deque) } else { None };
             shared.queue.become_busy();
-            self.tune(shared);
             if let Some(segment) = early {
                 self.recycle_top(segment);
             }

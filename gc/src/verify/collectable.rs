@@ -57,7 +57,7 @@ pub fn assert_collectable<F: Managed>(weak: &Weak<F>) {
             }
         }
     } else {
-        shared.driver.wait_for(target);
+        shared.driver.wait_for(&shared, target);
     }
     // No cycle goes on meanwhile, so nothing that a root leads to is freed.
     let collector = shared.collector.lock();

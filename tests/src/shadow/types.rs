@@ -140,7 +140,7 @@ impl<'gc> Val<'gc> {
 }
 
 /// How an edge is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, arbitrary::Arbitrary)]
 pub enum How {
     /// `store`
     Store,

@@ -99,6 +99,7 @@ pub fn spawn_named<F>(name: &str, body: F) -> io::Result<JoinHandle<()>>
 where
     F: FnOnce() + Send + 'static,
 {
+    super::refusal()?;
     if let Some(hooks) = hooks() {
         let task = (hooks.spawn)(name, Box::new(body));
         return Ok(JoinHandle { thread: Thread(Inner::Task(task)), real: None });

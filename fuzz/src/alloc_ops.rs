@@ -1,52 +1,126 @@
 //! Caches, refill, flush and sweep against a model that knows every object by itself.
 //!
 //! Two caches take turns; objects live and die at random; cycles run through their steps (recolour, mark, begin, flush, open,
-//! sweep) with allocations between. Every object has its address written all over it and is looked at when it dies and at the
-//! end, so that no two ever share a byte.
+//! sweep) with allocations between, while the system refuses what it is told to refuse. Every object has its address written all
+//! over it and is looked at when it dies and at the end, so that no two ever share a byte.
 
-use super::*;
-use crate::testing::*;
-use crate::{DeadSlots, Role, Span, SpanFlags, SweepLeft};
-use proptest::prelude::*;
+use arbitrary::{Arbitrary, Unstructured};
+use greyset_alloc::os::{Call, FakeOs};
+use greyset_alloc::{
+    Cache, Colour, Config, DeadSlots, MHeap, PAGE_SIZE, Reclaim, Role, SizeClass, Span, SpanFlags, SweepLeft,
+    TINY, TypeInfo,
+};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::MaybeUninit;
-use std::sync::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 
-#[derive(Clone, Debug)]
-enum Step {
-    /// With cache `.0` an object of kind `.1` and, if that is of variable length, `.2` bytes.
-    Alloc(bool, usize, usize),
+/// One operation.
+#[derive(Clone, Copy, Debug, Arbitrary)]
+pub enum Step {
+    /// An object.
+    Alloc {
+        /// With which of the two caches.
+        second: bool,
+        /// Its type, modulo how many there are.
+        kind: u8,
+        /// Bytes, if its length is variable; every 16th is large.
+        size: u16,
+    },
     /// Many of one kind.
-    Burst(bool, usize, usize),
-    /// An object dies.
-    Kill(prop::sample::Index),
+    Burst {
+        /// With which of the two caches.
+        second: bool,
+        /// Their type.
+        kind: u8,
+        /// How many, modulo 600.
+        count: u16,
+    },
+    /// An object dies, by its number among all.
+    Kill(u16),
     /// Most objects die.
     KillMost(u8),
     /// The next step of the cycle.
     Advance,
     /// Sweeps some pages, if the sweep is open.
-    Sweep(bool, usize),
-    GiveBack(usize),
+    Sweep {
+        /// As a mutator does, or in the background.
+        mutator: bool,
+        /// How many.
+        pages: u8,
+    },
+    /// Gives pages back.
+    GiveBack(u8),
+    /// A call of the system fails, by its number from now on.
+    Fail {
+        /// Committing or else giving back.
+        commit: bool,
+        /// Which one.
+        nth: u8,
+    },
+    /// Sets the limit so many pages above what is in use, or (0) takes it away.
+    Limit(u8),
+    /// The allocator checks itself, and the model all objects.
     Verify,
 }
 
-static KINDS: [&TypeInfo; 9] = [&NODE16, &NODE64, &RIVAL, &DROP32, &ARRAY, &TINY1, &TINY4, &TINY8, &DROP_BIG];
-static DROP_BIG: TypeInfo = dropping(3000, 11);
+/// Most steps of a run.
+const MOST: usize = 300;
 
-fn step() -> impl Strategy<Value = Step> {
-    let kind = || 0..KINDS.len();
-    let size = prop_oneof![4 => 1usize..300, 2 => 300usize..33_000, 1 => 33_000usize..100_000];
-    prop_oneof![
-        6 => (any::<bool>(), kind(), size).prop_map(|(cache, kind, size)| Step::Alloc(cache, kind, size)),
-        3 => (any::<bool>(), kind(), 1usize..600).prop_map(|(cache, kind, count)| Step::Burst(cache, kind, count)),
-        3 => any::<prop::sample::Index>().prop_map(Step::Kill),
-        1 => any::<u8>().prop_map(Step::KillMost),
-        4 => Just(Step::Advance),
-        3 => (any::<bool>(), 1usize..20).prop_map(|(mutator, pages)| Step::Sweep(mutator, pages)),
-        1 => (1usize..100).prop_map(Step::GiveBack),
-        1 => Just(Step::Verify),
-    ]
+static KINDS: [TypeInfo; 9] = [
+    fixed(16, 1),
+    fixed(64, 2),
+    fixed(48, 1 + greyset_alloc::BINS), // the bin of the first
+    dropping(32, 3),
+    TypeInfo { name: || "sized", size: 0, align: 8, drop: None, leaf: true, hash: 9 },
+    tiny(1),
+    tiny(4),
+    tiny(8),
+    dropping(3000, 11),
+];
+
+const fn fixed(size: usize, hash: usize) -> TypeInfo {
+    TypeInfo { name: || "fixed", size, align: 8, drop: None, leaf: false, hash }
+}
+
+const fn dropping(size: usize, hash: usize) -> TypeInfo {
+    unsafe fn no_drop(_: *mut u8) {}
+    TypeInfo { name: || "dropping", size, align: 8, drop: Some(no_drop), leaf: true, hash }
+}
+
+const fn tiny(size: usize) -> TypeInfo {
+    TypeInfo { name: || "tiny", size, align: size, drop: None, leaf: true, hash: 0 }
+}
+
+/// Runs the steps that `bytes` mean.
+///
+/// # Panics
+/// When allocator and model differ.
+pub fn run(bytes: &[u8]) {
+    let mut bytes = Unstructured::new(bytes);
+    let next = || if bytes.is_empty() { None } else { Step::arbitrary(&mut bytes).ok() };
+    run_steps(std::iter::from_fn(next).take(MOST));
+}
+
+/// Runs some steps, then two whole cycles that must leave nothing.
+///
+/// # Panics
+/// When allocator and model differ.
+pub fn run_steps(steps: impl IntoIterator<Item = Step>) {
+    let mut model = Model::new();
+    steps.into_iter().for_each(|step| model.run(step));
+    model.finish();
+}
+
+/// Sets the colour of the object at `addr`, as a marker does.
+fn mark(heap: &MHeap, addr: usize, colour: Colour) {
+    let byte = heap.space().colour_at(heap.space().page(addr), addr);
+    byte.store(colour.paint(byte.load(Relaxed)), Relaxed);
+}
+
+fn colour(heap: &MHeap, addr: usize) -> Colour {
+    Colour::of(heap.space().colour_at(heap.space().page(addr), addr).load(Relaxed))
 }
 
 /// Where the cycle stands.
@@ -78,6 +152,16 @@ impl Reclaim for Shown {
     }
 }
 
+fn kind_of(kind: u8) -> &'static TypeInfo {
+    &KINDS[usize::from(kind) % KINDS.len()]
+}
+
+/// The size of an object of variable length: up to 4 KiB, one in 16 up to 96 KiB.
+fn bytes_of(size: u16) -> usize {
+    let (size, large) = (usize::from(size >> 4), size.is_multiple_of(16));
+    if large { 24 * size + 1 } else { size + 1 }
+}
+
 /// What an object at `addr` is filled with: its address, over and over.
 fn pattern(addr: usize) -> impl Iterator<Item = u8> {
     addr.to_ne_bytes().into_iter().cycle()
@@ -85,6 +169,7 @@ fn pattern(addr: usize) -> impl Iterator<Item = u8> {
 
 struct Model {
     heap: MHeap,
+    os: Arc<FakeOs>,
     caches: [Cache; 2],
     /// The colour each cache allocates in.
     colours: [Colour; 2],
@@ -94,20 +179,27 @@ struct Model {
     shown: Shown,
     /// Objects with drop glue that must be shown in this cycle.
     condemned: RefCell<BTreeSet<usize>>,
+    /// Some call of the system may fail.
+    failing: bool,
 }
 
 impl Model {
     fn new() -> Model {
-        let (heap, _) = heap();
+        let os = Arc::new(FakeOs::new());
+        let config = Config { reserve: Config::MIN_RESERVE, ..Config::default() };
+        let heap =
+            MHeap::new(&config, Box::new(Arc::clone(&os))).expect("the system has 64 MiB of addresses");
         Model {
             caches: [Cache::new(&heap), Cache::new(&heap)],
             heap,
+            os,
             colours: [Colour::A; 2],
             white: Colour::A,
             phase: Phase::Idle,
             objects: BTreeMap::new(),
             shown: Shown::default(),
             condemned: RefCell::default(),
+            failing: false,
         }
     }
 
@@ -222,24 +314,38 @@ impl Model {
 
     fn run(&mut self, step: Step) {
         match step {
-            Step::Alloc(cache, kind, size) => self.alloc(cache, KINDS[kind], size),
-            Step::Burst(cache, kind, count) => (0..count).for_each(|_| self.alloc(cache, KINDS[kind], 24)),
-            Step::Kill(pick) if !self.objects.is_empty() => {
-                let at = pick.index(self.objects.len());
-                self.objects.values_mut().nth(at).expect("picked inside").alive = false;
+            Step::Alloc { second, kind, size } => self.alloc(second, kind_of(kind), bytes_of(size)),
+            Step::Burst { second, kind, count } => {
+                (0..count % 600).for_each(|_| self.alloc(second, kind_of(kind), 24));
             }
-            Step::Kill(_) => {}
+            Step::Kill(pick) => {
+                let at = usize::from(pick) % self.objects.len().max(1);
+                self.objects.values_mut().skip(at).take(1).for_each(|object| object.alive = false);
+            }
             Step::KillMost(seed) => {
                 let dead = |at: usize| !(at * 31 + seed as usize).is_multiple_of(7);
                 let objects = self.objects.values_mut().enumerate();
                 objects.filter(|(at, _)| dead(*at)).for_each(|(_, object)| object.alive = false);
             }
             Step::Advance => self.advance(),
-            Step::Sweep(mutator, pages) if self.phase == Phase::Sweeping => {
-                self.sweep(if mutator { Role::Mutator } else { Role::Background }, pages);
+            Step::Sweep { mutator, pages } if self.phase == Phase::Sweeping => {
+                self.sweep(if mutator { Role::Mutator } else { Role::Background }, usize::from(pages));
             }
-            Step::Sweep(..) => {}
-            Step::GiveBack(pages) => assert!(self.heap.release(pages).error.is_none()),
+            Step::Sweep { .. } => {}
+            Step::GiveBack(pages) => {
+                let failing = self.failing;
+                let released = self.heap.release(usize::from(pages));
+                assert!(released.error.is_none() || failing, "{released:?}");
+            }
+            Step::Fail { commit, nth } => {
+                self.failing = true;
+                self.os
+                    .fail_nth(if commit { Call::Commit } else { Call::GiveBack }, usize::from(nth % 16) + 1);
+            }
+            Step::Limit(pages) => {
+                let room = u64::from(pages) * PAGE_SIZE as u64;
+                self.heap.set_limit((pages > 0).then(|| self.heap.in_use() + room));
+            }
             Step::Verify => self.verify(),
         }
     }
@@ -277,15 +383,5 @@ impl Model {
         }
         self.verify();
         assert_eq!((self.heap.stats().spans, self.objects.len()), (0, 0));
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 100 }, ..ProptestConfig::default() })]
-    #[test]
-    fn the_heap_behaves_as_the_model(steps in prop::collection::vec(step(), 1..120)) {
-        let mut model = Model::new();
-        steps.into_iter().for_each(|step| model.run(step));
-        model.finish();
     }
 }

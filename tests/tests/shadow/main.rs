@@ -3,7 +3,8 @@
 //! Whatever the model says is reachable must be intact; what is not must be gone after a whole cycle; destructors,
 //! cleanups and finalizer queues see each object once. `PROPTEST_CASES` sets the number of cases.
 
-use greyset_tests::shadow::ops;
+mod rows;
+
 use greyset_tests::shadow::rig::Rig;
 use proptest::prelude::*;
 
@@ -20,7 +21,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn heap_does_what_its_shadow_does(ops in ops::rows()) {
+    fn heap_does_what_its_shadow_does(ops in rows::rows()) {
         let done = Rig::new().run(&ops);
         prop_assert!(done.is_ok(), "{}", done.unwrap_err());
     }

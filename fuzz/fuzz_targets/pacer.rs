@@ -1,0 +1,4 @@
+//! Target `pacer`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| greyset_fuzz::pacer::run(bytes));
