@@ -66,7 +66,7 @@ pub enum Step {
 }
 
 /// Most steps of a run.
-const MOST: usize = 300;
+const MOST: usize = 120;
 
 static KINDS: [TypeInfo; 9] = [
     fixed(16, 1),

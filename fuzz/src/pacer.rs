@@ -154,20 +154,21 @@ fn end(pacer: &mut Pacer, u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A program in the simulated machine of the laboratory: rows or an error, and every row within bounds.
+/// A program in the simulated machine of the laboratory, within a size that it gets done with: rows or an error, and every row
+/// within bounds.
 fn simulate(u: &mut Unstructured<'_>) -> Result<()> {
     let scenario = Scenario {
         name: String::from("any"),
         gogc: gogc(u)?,
         memory_limit: if u.arbitrary()? { Some(number(u)?) } else { None },
-        globals: number(u)? >> 20,
+        globals: number(u)? >> 36,
         cycles: u.int_in_range(1..=8)?,
         signals: Signals {
-            alloc_rate: signal(u)?,
-            scan_rate: Signal::constant(u.int_in_range(1u32..=1 << 20)?.into()),
-            growth: signal(u)?,
-            scannable: signal(u)?,
-            stacks: signal(u)?,
+            alloc_rate: signal(u, 4096.0)?,
+            scan_rate: Signal::constant(u.int_in_range(1u32 << 10..=1 << 20)?.into()),
+            growth: signal(u, 2.0)?,
+            scannable: signal(u, 2.0)?,
+            stacks: signal(u, 1e8)?,
         },
     };
     let Ok(rows) = scenario.run() else { return Ok(()) };
@@ -178,8 +179,9 @@ fn simulate(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-fn signal(u: &mut Unstructured<'_>) -> Result<Signal> {
-    let value = |u: &mut Unstructured<'_>| Ok(f64::from(u.arbitrary::<i16>()?) / 64.0);
+/// Up to three terms, each of at most `most`.
+fn signal(u: &mut Unstructured<'_>, most: f64) -> Result<Signal> {
+    let value = |u: &mut Unstructured<'_>| Ok(f64::from(u.arbitrary::<i16>()?) / f64::from(i16::MAX) * most);
     let term = |u: &mut Unstructured<'_>| {
         let shape = match u.int_in_range(0..=4u8)? {
             0 => Shape::Const(value(u)?),
