@@ -40,7 +40,7 @@ pub use stats::{
 };
 pub use sweep::{Cleanup, FinalizerQueue};
 pub use trace::{Branded, Managed, Rows, Shape, Shaped, Trace, Tracer, Words};
-pub use verify::{Blame, Verified};
+pub use verify::{Blame, HeapPath, Holder, PathLink, Verified};
 
 /// The README's example is compiled and run with the documentation tests.
 #[cfg(doctest)]

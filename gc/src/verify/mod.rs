@@ -11,9 +11,13 @@ use crate::mark::type_of;
 use crate::trace::{EdgeSink, EphemeronTable, Purpose, Tracer};
 use greyset_alloc::Colour;
 use greyset_sync::atomic::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::ptr::NonNull;
+
+mod path;
+
+pub use path::{HeapPath, Holder, PathLink};
 
 /// What a verification went over.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -31,18 +35,14 @@ pub struct Verified {
 pub struct Blame {
     /// What should have been.
     pub rule: String,
-    /// From a root to the object: type and address of each.
-    pub path: Vec<(String, usize)>,
+    /// The shortest path from a root to the object; `None` if what is wrong is in the allocator's tables.
+    pub path: Option<HeapPath>,
 }
 
 impl fmt::Display for Blame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "heap verification failed: {}", self.rule)?;
-        for (depth, (name, addr)) in self.path.iter().enumerate() {
-            let how = if depth == 0 { "root →" } else { "  →" };
-            writeln!(f, "  {how} {name} at {addr:#x}")?;
-        }
-        Ok(())
+        self.path.as_ref().map_or(Ok(()), |path| path.fmt(f))
     }
 }
 
@@ -50,14 +50,16 @@ impl std::error::Error for Blame {}
 
 struct Walk<'a> {
     shared: &'a Shared,
-    /// Each object reached, with the one it was reached from (0 for a root).
-    from: HashMap<usize, usize>,
-    list: Vec<usize>,
-    holder: usize,
+    /// Each object reached, with what it was reached from.
+    from: HashMap<usize, Holder>,
+    /// Breadth first, so that paths are short.
+    list: VecDeque<usize>,
+    holder: Holder,
     seen: Verified,
     must_be_black: bool,
     shade: Shade,
-    tables: Vec<NonNull<dyn EphemeronTable>>,
+    /// Each with the object it is part of.
+    tables: Vec<(Holder, NonNull<dyn EphemeronTable>)>,
     blame: Option<Blame>,
 }
 
@@ -85,32 +87,19 @@ impl Walk<'_> {
         }
         self.seen.objects += 1;
         if !leaf {
-            self.list.push(base);
+            self.list.push_back(base);
         }
     }
 
     fn fail(&mut self, addr: usize, rule: String) {
-        let mut path = vec![(self.name_of(addr), addr)];
-        let mut at = self.holder;
-        while at != 0 && path.len() < 64 {
-            path.push((self.name_of(at), at));
-            at = self.from.get(&at).copied().unwrap_or(0);
-        }
-        path.reverse();
-        self.blame = Some(Blame { rule, path });
-    }
-
-    fn name_of(&self, addr: usize) -> String {
-        match self.shared.space().object_base(addr) {
-            Some((_, span)) => (span.info().name)().to_owned(),
-            None => "nothing".to_owned(),
-        }
+        let path = HeapPath::find(self.shared.space(), &self.from, self.holder, addr);
+        self.blame = Some(Blame { rule, path: Some(path) });
     }
 
     fn scan(&mut self, base: usize) {
         let space = self.shared.space();
         let ty = type_of(space.class(space.page(base)));
-        self.holder = base;
+        self.holder = Holder::Object(base);
         let outcome = Tracer::run(self, Purpose::Verify, |tracer| {
             let object = std::ptr::with_exposed_provenance::<u8>(base);
             // SAFETY: `base` is the base of an allocated, non-leaf object of type `ty` (checked in `reach`), reached over
@@ -134,7 +123,7 @@ impl EdgeSink for Walk<'_> {
     }
 
     fn ephemeron_table(&mut self, table: NonNull<dyn EphemeronTable>) {
-        self.tables.push(table);
+        self.tables.push((self.holder, table));
     }
 }
 
@@ -146,7 +135,7 @@ pub(crate) fn verify(shared: &Shared) -> Result<Verified, Blame> {
     if shared.published.phase() == Phase::Idle
         && let Err(corruption) = shared.alloc.verify()
     {
-        return Err(Blame { rule: corruption.to_string(), path: Vec::new() });
+        return Err(Blame { rule: corruption.to_string(), path: None });
     }
     Ok(verified)
 }
@@ -156,8 +145,8 @@ fn remark(shared: &Shared, must_be_black: bool) -> Result<Verified, Blame> {
     let mut walk = Walk {
         shared,
         from: HashMap::new(),
-        list: Vec::new(),
-        holder: 0,
+        list: VecDeque::new(),
+        holder: Holder::Root,
         seen: Verified::default(),
         must_be_black,
         shade: Shade::new(shared.published.white()),
@@ -167,7 +156,6 @@ fn remark(shared: &Shared, must_be_black: bool) -> Result<Verified, Blame> {
     let mut chunk = 0;
     while shared.roots.for_each_in(chunk, |_, addr| {
         walk.seen.roots += 1;
-        walk.holder = 0;
         walk.reach(addr);
     }) {
         chunk += 1;
@@ -175,11 +163,11 @@ fn remark(shared: &Shared, must_be_black: bool) -> Result<Verified, Blame> {
     // What open windows hold, if a simulator knows.
     #[cfg(feature = "sim")]
     for addr in greyset_sync::sim::hooks().map_or(Vec::new(), |hooks| (hooks.held)()) {
-        walk.holder = 0;
+        walk.holder = Holder::Window;
         walk.reach(addr);
     }
     loop {
-        while let Some(base) = walk.list.pop() {
+        while let Some(base) = walk.list.pop_front() {
             walk.scan(base);
             if let Some(blame) = walk.blame.take() {
                 return Err(blame);
@@ -198,7 +186,8 @@ fn ephemerons(walk: &mut Walk<'_>) -> bool {
     // What this pass reaches counts as a key in the next one.
     let reached: HashSet<usize> = walk.from.keys().copied().collect();
     let space = walk.shared.space();
-    for table in walk.tables.clone() {
+    for (holder, table) in walk.tables.clone() {
+        walk.holder = holder;
         // SAFETY: the table lies in an object this walk has reached.
         let table = unsafe { table.as_ref() };
         let is_marked = |key: usize| space.object_base(key).is_some_and(|(base, _)| reached.contains(&base));
