@@ -30,7 +30,7 @@ enum Command {
         /// Mutators, 1 to 4; without it, it varies.
         #[arg(long, value_name = "1..4", value_parser = clap::value_parser!(u8).range(1..=4))]
         mutators: Option<u8>,
-        /// How schedules are chosen: random, pct, exhaustive; without it, random and pct in turn.
+        /// How schedules are chosen: random, pct, hold, exhaustive; without it, the first three in turn.
         #[arg(long, value_name = "STRATEGY")]
         strategy: Option<StrategyName>,
         /// A rule to break; see `gc-sim faults`.

@@ -17,6 +17,8 @@ pub enum StrategyName {
     Random,
     /// Random priorities.
     Pct,
+    /// Tasks held at some kinds of points.
+    Hold,
     /// Every schedule with few switches.
     Exhaustive,
 }
@@ -28,8 +30,9 @@ impl FromStr for StrategyName {
         match name {
             "random" => Ok(StrategyName::Random),
             "pct" => Ok(StrategyName::Pct),
+            "hold" => Ok(StrategyName::Hold),
             "exhaustive" => Ok(StrategyName::Exhaustive),
-            _ => Err("write random, pct or exhaustive".to_owned()),
+            _ => Err("write random, pct, hold or exhaustive".to_owned()),
         }
     }
 }

@@ -101,14 +101,20 @@ fn main(program: &Program) {
     drop(world::take_globals());
 }
 
-/// Another thread, that only drops roots.
+/// Another thread, no mutator, that only drops and clones roots.
 fn drop_roots(over: &Cell<bool>) {
     loop {
-        let root = world::globals(|all| all.far.pop());
-        match root {
-            Some(root) => drop(root),
-            None if over.get() => return,
-            None => sched::wait(),
+        let (root, copy) = world::globals(|all| (all.far.pop(), all.copies.pop()));
+        match (root, copy) {
+            (None, None) if over.get() => return,
+            (None, None) => sched::wait(),
+            (root, copy) => {
+                drop(root);
+                if let Some((root, to)) = copy {
+                    let copy = Rc::new((*root).clone());
+                    drop(world::globals(|all| all.roots[to as usize].replace(copy)));
+                }
+            }
         }
     }
 }

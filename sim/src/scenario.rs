@@ -4,6 +4,8 @@
 //! A scenario is a heap of a few objects, so that a cycle takes few steps, and two or three mutators that do the delicate thing
 //! over and over, with safepoints in between in random number.
 
+mod directed;
+
 use crate::program::{Driver, Field, How, NONE, Op, Program};
 use crate::rng::Rng;
 use greyset_sync::Fault;
@@ -51,12 +53,51 @@ scenarios! {
     Final,
     /// Parking with runs in use.
     Parked,
+    /// As `InFlight`, in step with the phases.
+    Round,
+    /// Grey objects that leave a buffer while a round runs: by an assist.
+    Assist,
+    /// The same, by a buffer that becomes full.
+    Full,
+    /// A root is dropped between T1 and the walk over the roots.
+    DropLate,
+    /// Root entries are freed when the flip comes.
+    FreeLate,
+    /// A slot is written by one in mode Both, and before and after by one that is in mode Off and then in Deletion.
+    Overwritten,
+    /// A cell is emptied by one in mode Both, and read by one in mode Deletion.
+    CellOut,
+    /// A cell is filled by one in mode Both, after one in mode Deletion has captured it.
+    CellIn,
+    /// An object is put in mode Both into one that was born black.
+    Inserted,
+    /// A weak handle is copied while weak slots are cleared.
+    WeakCopy,
 }
 
 use Scenario::{
-    BothCut, BothStore, Bulk, Cell, DeadKey, Dropped, Final, InFlight, LeafKey, Parked, Queue, Table,
-    Upgrade, WeakSet,
+    Assist, BothCut, BothStore, Bulk, Cell, CellIn, CellOut, DeadKey, DropLate, Dropped, Final, FreeLate,
+    Full, InFlight, Inserted, LeafKey, Overwritten, Parked, Queue, Round, Table, Upgrade, WeakCopy, WeakSet,
 };
+
+impl Scenario {
+    /// Whether it goes in step with the phases.
+    fn is_directed(self) -> bool {
+        matches!(
+            self,
+            Round
+                | Assist
+                | Full
+                | DropLate
+                | FreeLate
+                | Overwritten
+                | CellOut
+                | CellIn
+                | Inserted
+                | WeakCopy
+        )
+    }
+}
 
 /// Any of them.
 pub fn any(rng: &mut Rng) -> Scenario {
@@ -66,23 +107,26 @@ pub fn any(rng: &mut Rng) -> Scenario {
 /// The one in whose shape the mistake shows, if random programs seldom have it.
 pub fn for_fault(fault: Fault) -> Option<Scenario> {
     Some(match fault {
-        Fault::OneCleanRound | Fault::BlackThenQueue | Fault::AssistSilent | Fault::FullBufferSilent => {
-            InFlight
-        }
+        Fault::OneCleanRound | Fault::BlackThenQueue => Round,
+        Fault::AssistSilent => Assist,
+        Fault::FullBufferSilent => Full,
         Fault::NoOldShadeInBoth | Fault::OneHandshake => BothCut,
-        Fault::NoInsertionShade => BothStore,
-        Fault::LoadThenStore | Fault::LoadThenStoreInBoth | Fault::LoadThenStoreInDeletion => {
-            Scenario::Between
-        }
+        Fault::NoInsertionShade => Inserted,
+        Fault::LoadThenStore | Fault::LoadThenStoreInBoth => Overwritten,
+        Fault::LoadThenStoreInDeletion => Scenario::Between,
         Fault::DecideBlind | Fault::UpgradeUnlocked | Fault::UpgradeNotAgain | Fault::SweepBeforeT3 => {
             Upgrade
         }
-        Fault::WeakClearedByStore | Fault::WeakCopied => WeakSet,
-        Fault::CellNotShadedOnLock | Fault::CellNotShadedOnUnlock | Fault::ForgottenGuardIgnored => Cell,
+        Fault::WeakClearedByStore => WeakSet,
+        Fault::WeakCopied => WeakCopy,
+        Fault::CellNotShadedOnLock => CellOut,
+        Fault::CellNotShadedOnUnlock | Fault::ForgottenGuardIgnored => CellIn,
         Fault::DeferredNotRetried | Fault::MapInsertUnshaded => Table,
         Fault::EphemeronsNotCleared => DeadKey,
         Fault::LeafSilent | Fault::PokeLost | Fault::ParkForgetsWork | Fault::DetachForgetsWork => LeafKey,
-        Fault::DropClearsFirst | Fault::DropBarrier | Fault::DropFlip | Fault::RootsFreedAtT2 => Dropped,
+        Fault::DropClearsFirst | Fault::DropBarrier => DropLate,
+        Fault::DropFlip => FreeLate,
+        Fault::RootsFreedAtT2 => Dropped,
         Fault::MarkerBusyLate => Queue,
         Fault::BulkUnshaded => Bulk,
         Fault::ParkedRunsKept => Parked,
@@ -107,9 +151,11 @@ pub fn generate(rng: &mut Rng, scenario: Scenario, mutators: usize) -> Program {
     let count = if mutators > 0 { mutators } else { 2 + usize::from(maker.rng.one_in(2)) };
     let twists = maker.rng.below(3);
     let mutators = (0..count).map(|me| maker.ops(scenario, me, me + twists)).collect();
+    let roles = (0..count).map(|me| (me + 1, (me + twists).is_multiple_of(2)));
+    let holds = roles.flat_map(|(mutator, even)| directed::holds(scenario, mutator, even)).collect();
     let markers = if scenario == Queue { 2 + maker.rng.below(2) } else { 1 + maker.rng.below(2) };
     let driver = if maker.rng.one_in(16) { Driver::Inline } else { Driver::Background };
-    Program { driver, workers: markers, setup, mutators, to_the_end: maker.rng.one_in(4) }
+    Program { driver, workers: markers, setup, mutators, to_the_end: maker.rng.one_in(4), holds }
 }
 
 fn node(r: u8, a: u8) -> Op {
@@ -208,6 +254,10 @@ impl Maker<'_> {
                 Op::NewRow { c: 1, r: NONE },
             ]),
             InFlight | BothCut | BothStore | Queue | Final | Parked => {}
+            Round | Assist | Full | DropLate | FreeLate | Overwritten | CellOut | CellIn | Inserted
+            | WeakCopy => {
+                return self.directed_setup(scenario);
+            }
         }
         ops
     }
@@ -221,7 +271,8 @@ impl Maker<'_> {
         if self.rng.one_in(2) {
             self.wait(&mut ops);
         }
-        for _ in 0..1 + self.rng.below(4) {
+        let times = if scenario.is_directed() { 2 } else { 4 };
+        for _ in 0..1 + self.rng.below(times) {
             self.role(scenario, role, &mut ops);
             self.wait(&mut ops);
             if self.rng.one_in(2) {
@@ -269,6 +320,9 @@ impl Maker<'_> {
             BothStore => self.both_store(even, ops),
             Scenario::Between => self.between(role, ops),
             Upgrade => {
+                if self.rng.one_in(2) {
+                    ops.push(directed::terminate(self.rng.below(3)));
+                }
                 let w = if self.rng.one_in(3) { self.rng.below(2) } else { role % 2 } as u8;
                 ops.extend([Op::Upgrade { r: 1, w }, load(2, 1), from(0, 1)]);
                 self.keep(ops);
@@ -292,6 +346,10 @@ impl Maker<'_> {
             }
             Bulk => self.bulk(role, ops),
             Final => self.finals(role, ops),
+            Round | Assist | Full | DropLate | FreeLate | Overwritten | CellOut | CellIn | Inserted
+            | WeakCopy => {
+                self.directed(scenario, even, ops);
+            }
             Parked => {
                 let away = [Op::Leave, Op::Block, Op::Leave][self.rng.below(3)];
                 ops.extend([node(0, NONE), away, node(1, NONE), node(2, 1), root(2, (role % 3) as u8)]);
@@ -417,6 +475,7 @@ impl Maker<'_> {
 
     /// A leaf that turns black by an upgrade, and what it is the key of.
     fn leaf_key(&mut self, ops: &mut Vec<Op>) {
+        self.late(ops);
         ops.extend([from(0, 1), Op::UpgradeLeaf { r: 0, w: 0 }]);
         let end = [Op::Safepoint, Op::Leave, Op::Reattach, load(2, 0)][self.rng.below(4)];
         ops.extend([

@@ -188,7 +188,7 @@ impl Scheduler {
             yielder: ptr::null(),
             coroutine: Some(coroutine),
         });
-        self.strategy.task_added(index);
+        self.strategy.task_added(index, name);
         index as u32 + 1
     }
 

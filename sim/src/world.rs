@@ -94,6 +94,8 @@ pub struct Globals {
     pub inner: [Option<(Inner, u32)>; HOLDERS],
     /// Roots that another thread is to drop.
     pub far: Vec<Rc<Root<Node<'static>>>>,
+    /// Roots that it is to clone, and where the clone goes.
+    pub copies: Vec<(Rc<Root<Node<'static>>>, u8)>,
     /// Finalizable nodes.
     pub queue: Shared<FinalizerQueue<Node<'static>>>,
 }

@@ -56,6 +56,12 @@ impl Record {
         Stamp::new(self.id, self.window.load(Ordering::Relaxed))
     }
 
+    /// Number of the current window.
+    #[cfg(feature = "sim")]
+    pub(crate) fn window(&self) -> u32 {
+        self.window.load(Ordering::Relaxed)
+    }
+
     /// The current window is over.
     pub(crate) fn next_window(&self) {
         let next = self.window.load(Ordering::Relaxed).wrapping_add(1);

@@ -6,7 +6,7 @@ use crate::heap::{Owner, Shared};
 use crate::mutator::Mutator;
 use crate::roots::EntryRef;
 use crate::trace::{Branded, Managed};
-use greyset_sync::{Point, point};
+use greyset_sync::{Point, point, tiny};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -127,7 +127,7 @@ impl Mutator {
             }
             let shared = self.shared();
             free_if_idle(shared);
-            shared.roots.take(BATCH, &mut stock);
+            shared.roots.take(tiny(BATCH, 2), &mut stock);
         }
     }
 }
