@@ -66,6 +66,7 @@ pub fn strategy(name: Option<StrategyName>, seed: u64, program: &Program) -> Str
     match name {
         Some(StrategyName::Pct) => Strategy::pct(seed),
         Some(StrategyName::Hold) => Strategy::hold(seed, program),
+        None if !program.holds.is_empty() && !seed.is_multiple_of(4) => Strategy::hold(seed, program),
         None => match seed % 3 {
             0 => Strategy::random(seed),
             1 => Strategy::pct(seed),

@@ -20,6 +20,7 @@ pub fn mutator(heap: &Heap, me: usize, ops: &[Op]) {
     while at < ops.len() {
         let end = handle.enter(|m| {
             loop {
+                world::open(me, m.window(), m.mode_name());
                 let end = Window { m: &*m, me, registers: [None; REGISTERS] }.run(ops, &mut at);
                 world::release(me);
                 match end {
@@ -90,7 +91,7 @@ impl<'gc> Window<'gc> {
     fn set(&mut self, r: u8, value: Register<'gc>) {
         self.registers[r as usize] = value;
         world::hold(self.me, r as usize, value.map_or(0, |(gc, _)| gc.as_addr()));
-        sched::tell(|| format!("r{r} = {}", show(value)));
+        sched::tell(|| world::named(&format!("r{r} = {}", show(value))));
     }
 
     /// A value on its way.
@@ -123,7 +124,7 @@ impl<'gc> Window<'gc> {
         let gc = self.m.alloc(Node { tag, a: slot(a), b: slot(b), leaf: Slot::new(leaf) });
         world::place(id, gc.as_addr());
         sched::tell(|| {
-            format!("object {id} = Node {{ a: {}, b: {} }} at {:#x}", id_of(a), id_of(b), gc.as_addr())
+            world::named(&format!("new {:#x}: next = {}, other = {}", gc.as_addr(), show(a), show(b)))
         });
         (gc, id)
     }
@@ -432,7 +433,7 @@ fn id_of(register: Register<'_>) -> u32 {
 
 fn show(register: Register<'_>) -> String {
     match register {
-        Some((gc, id)) => format!("object {id} at {:#x}", gc.as_addr()),
+        Some((gc, _)) => format!("{:#x}", gc.as_addr()),
         None => "none".to_owned(),
     }
 }

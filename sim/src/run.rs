@@ -21,7 +21,8 @@ pub fn run(program: &Program, strategy: Strategy, fault: Option<Fault>, story: b
     report_panics();
     world::reset(program.mutators.len());
     set_fault(fault);
-    let options = Options { strategy, limit: LIMIT, story, held: world::held };
+    let options =
+        Options { strategy, limit: LIMIT, story, held: world::held, name: world::named, blame: world::blame };
     let program = program.clone();
     let report = sched::run(options, Box::new(move || main(&program)));
     set_fault(None);
@@ -173,6 +174,7 @@ fn collect(heap: &Heap, times: usize) {
 
 fn verify(heap: &Heap, when: &str) {
     if let Err(blame) = heap.verify_now() {
-        sched::fail(format!("{when}: {blame}"));
+        let lost = blame.path.as_ref().and_then(|path| path.links.last()).map_or(0, |link| link.addr);
+        sched::fail(format!("{when}: {blame}{}", world::blame(lost)));
     }
 }

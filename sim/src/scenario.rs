@@ -119,7 +119,7 @@ pub fn for_fault(fault: Fault) -> Option<Scenario> {
         }
         Fault::WeakClearedByStore => WeakSet,
         Fault::WeakCopied => WeakCopy,
-        Fault::CellNotShadedOnLock => CellOut,
+        Fault::CellNotShadedOnLock | Fault::CellNotCaptured | Fault::CellCapturedLate => CellOut,
         Fault::CellNotShadedOnUnlock | Fault::ForgottenGuardIgnored => CellIn,
         Fault::DeferredNotRetried | Fault::MapInsertUnshaded => Table,
         Fault::EphemeronsNotCleared => DeadKey,
@@ -477,7 +477,7 @@ impl Maker<'_> {
     fn leaf_key(&mut self, ops: &mut Vec<Op>) {
         self.late(ops);
         ops.extend([from(0, 1), Op::UpgradeLeaf { r: 0, w: 0 }]);
-        let end = [Op::Safepoint, Op::Leave, Op::Reattach, load(2, 0)][self.rng.below(4)];
+        let end = [Op::Safepoint, Op::Leave, Op::Reattach, Op::Reattach, load(2, 0)][self.rng.below(5)];
         ops.extend([
             end,
             from(0, 1),

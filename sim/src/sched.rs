@@ -107,6 +107,8 @@ pub struct Scheduler {
     failure: Option<String>,
     story: Option<Vec<Line>>,
     held: fn() -> Vec<usize>,
+    name: fn(&str) -> String,
+    blame: fn(usize) -> String,
     stacks: Vec<DefaultStack>,
 }
 
@@ -125,6 +127,10 @@ pub struct Options {
     pub story: bool,
     /// Addresses that open windows hold.
     pub held: fn() -> Vec<usize>,
+    /// Puts names in the place of addresses.
+    pub name: fn(&str) -> String,
+    /// What is known of the object at an address that has been lost.
+    pub blame: fn(usize) -> String,
 }
 
 /// Runs `main` as task 1, and what it spawns, until all have ended or something is wrong.
@@ -143,6 +149,8 @@ pub fn run(options: Options, main: Body) -> Report {
         failure: None,
         story: options.story.then(Vec::new),
         held: options.held,
+        name: options.name,
+        blame: options.blame,
         stacks: STACKS.take(),
     });
     let this: *mut Scheduler = &mut *scheduler;
@@ -311,6 +319,8 @@ pub fn is_finished(task: u32) -> bool {
 
 /// Something is wrong: the run ends here and does not come back.
 pub fn fail(what: String) -> ! {
+    let name = with(|s| s.name);
+    let what = name(&what);
     with(|s| {
         s.note(|| format!("FAILURE: {what}"));
         if s.failure.is_none() {
@@ -372,6 +382,12 @@ static HOOKS: Hooks = Hooks {
     now: || with(|s| s.steps * STEP_NS),
     fail: |what| fail(what),
     held: || (with(|s| s.held))(),
+    keeps_story: || with(|s| s.story.is_some()),
+    tell: |text| {
+        let name = with(|s| s.name);
+        tell(|| name(&text));
+    },
+    blame: |addr| (with(|s| s.blame))(addr),
 };
 
 /// From here on every choice is the default.

@@ -65,7 +65,7 @@ impl Strategy {
         let holds = if directed { program.holds.clone() } else { Vec::new() };
         let any = if directed { 0 } else { 1 + rng.below(4) };
         let points = (0..any).map(|_| HELD[rng.below(HELD.len())]).collect();
-        let often = [2, 2, 4][rng.below(3)];
+        let often = if directed { [1, 2, 2] } else { [2, 2, 4] }[rng.below(3)];
         let between = [16, 64, 256][rng.below(3)];
         Strategy::Hold(Hold {
             rng,

@@ -17,7 +17,7 @@ use crate::mark::{Marker, Progress};
 use crate::stats::Event;
 use crate::sweep::registry::Finalizable;
 use greyset_sync::atomic::{Ordering, fence};
-use greyset_sync::{Fault, Point, fault, point};
+use greyset_sync::{Fault, Point, fault, point, told};
 
 /// Where clearing is.
 enum Stage {
@@ -86,6 +86,7 @@ impl Clearing {
                         if fault(Fault::WeakClearedByStore) {
                             return entry.store(0);
                         }
+                        told(|| format!("clears a weak slot on {addr:#x}"));
                         // A target stored meanwhile stays.
                         let _ = entry.clear_if(addr);
                     }

@@ -201,7 +201,8 @@ pub(crate) fn check_or_die(shared: &Shared) {
     if let Err(blame) = remark(shared, true) {
         #[cfg(feature = "sim")]
         if let Some(hooks) = greyset_sync::sim::hooks() {
-            return (hooks.fail)(blame.to_string());
+            let lost = blame.path.as_ref().and_then(|path| path.links.last()).map_or(0, |link| link.addr);
+            return (hooks.fail)(format!("{blame}{}", (hooks.blame)(lost)));
         }
         eprintln!("{blame}");
         std::process::abort();

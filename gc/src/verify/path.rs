@@ -101,7 +101,7 @@ fn name(space: &Space, addr: usize) -> String {
     match space.object_base(addr) {
         Some((_, span)) => (span.info().name)().to_owned(),
         None if space.contains(addr) && space.page(addr).is_used() => {
-            format!("freed slot of {}", (space.span(space.page(addr)).info().name)())
+            format!("freed slot of {}", (space.span_at(addr).info().name)())
         }
         None => "nothing".to_owned(),
     }

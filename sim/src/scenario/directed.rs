@@ -143,7 +143,8 @@ impl Maker<'_> {
             if full {
                 ops.extend([Op::Linger { phase: When::Terminate }, self.pause()]);
                 ops.push(self.cut(2, 1, B));
-                ops.push(self.pause());
+                // Long enough for a marker to wake up and empty the queue.
+                ops.push(Op::Pause { turns: 20 });
             } else {
                 ops.extend([self.pause(), Op::Garbage { n: 8 }]);
             }
@@ -197,7 +198,8 @@ impl Maker<'_> {
     fn cell_out(&mut self, even: bool, ops: &mut Vec<Op>) {
         if even {
             self.deletion(ops);
-            ops.push(Op::CellGet { c: 0, i: 0, r: 1 });
+            let get = Op::CellGet { c: 0, i: 0, r: 1 };
+            ops.push(if self.rng.one_in(2) { get } else { Op::CellTake { c: 0, i: 0, r: 1 } });
             self.hide(ops);
             ops.push(wait(When::Terminate, self.rng.below(3)));
             return self.seek(ops);
