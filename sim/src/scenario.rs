@@ -334,7 +334,8 @@ impl Maker<'_> {
             Cell => self.cell(role, ops),
             Table => self.table(role, ops),
             DeadKey => self.dead_key(ops),
-            LeafKey => self.leaf_key(ops),
+            LeafKey if even || self.rng.one_in(2) => self.leaf_key(ops),
+            LeafKey => self.wait(ops),
             Dropped => self.dropped(even, ops),
             Queue => {
                 self.head(ops);

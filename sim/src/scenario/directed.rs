@@ -29,7 +29,7 @@ pub(super) fn holds(scenario: Scenario, mutator: usize, even: bool) -> Vec<HoldA
         (Overwritten, false) => &[Point::SlotSwap],
         (CellIn | CellOut, _) => &[Point::LockAcquire],
         (WeakCopy, true) => &[Point::WeakJudge],
-        (LeafKey, _) => &[Point::WeakJudge, Point::ShadeRead, Point::PhasePublish],
+        (LeafKey, false) => &[Point::WeakJudge, Point::ShadeRead],
         (Upgrade, _) => &[Point::WeakJudge, Point::MutexLock],
         _ => &[],
     };
@@ -38,10 +38,14 @@ pub(super) fn holds(scenario: Scenario, mutator: usize, even: bool) -> Vec<HoldA
         FreeLate => &[Point::RootFree],
         _ => &[],
     };
-    let collector: &[Point] =
-        if scenario == LeafKey { &[Point::PhasePublish, Point::HandshakeAsk] } else { &[] };
+    let (whom, at): (usize, &[Point]) = match scenario {
+        LeafKey => (HoldAt::COLLECTOR, &[Point::PhasePublish]),
+        // It has found the phase to be Mark, and does not count as busy yet.
+        Full => (HoldAt::MARKER, &[Point::MarkerCount]),
+        _ => (0, &[]),
+    };
     let own = own.iter().map(|&point| HoldAt { mutator, point });
-    let own = own.chain(collector.iter().map(|&point| HoldAt { mutator: HoldAt::COLLECTOR, point }));
+    let own = own.chain(at.iter().map(|&point| HoldAt { mutator: whom, point }));
     own.chain(dropper.iter().map(|&point| HoldAt { mutator: 0, point })).collect()
 }
 
@@ -129,10 +133,13 @@ impl Maker<'_> {
     /// what that object refers to, which the first has hidden.
     fn silent(&mut self, full: bool, even: bool, ops: &mut Vec<Op>) {
         if even {
+            if full {
+                // Leaves slots of its run for the next: who takes a run pays for it, and an assist would take the buffer.
+                ops.push(node(3, NONE));
+            }
             self.deletion(ops);
             self.head(ops);
             if full {
-                // Allocated first: an assist would take the buffer.
                 ops.extend([load(1, 0), load(2, 1), node(3, 2), root(3, 1)]);
                 ops.push(self.cut(1, 0, A));
                 ops.push(root(1, 2));
@@ -143,8 +150,8 @@ impl Maker<'_> {
             if full {
                 ops.extend([Op::Linger { phase: When::Terminate }, self.pause()]);
                 ops.push(self.cut(2, 1, B));
-                // Long enough for a marker to wake up and empty the queue.
-                ops.push(Op::Pause { turns: 20 });
+                // Long enough for a marker to empty the queue.
+                ops.push(Op::Pause { turns: 60 });
             } else {
                 ops.extend([self.pause(), Op::Garbage { n: 8 }]);
             }
