@@ -196,9 +196,8 @@ fn find(fault: Fault, seeds: u64) -> (String, bool) {
                     true,
                 );
             }
-            // What ends in a panic or not at all has broken the heap's own tables: its neighbours may not come back.
-            let whole = !kind.starts_with("panic") && !kind.starts_with("stuck");
-            let small = if whole { shrink::shrink(&found.record) } else { None };
+            // What ends in a panic of the heap has broken the heap's own tables: its neighbours may take the process along.
+            let small = if kind.starts_with("panic") { None } else { shrink::shrink(&found.record) };
             let lines = small.map_or("–".to_owned(), |small| story::length(&small.replay()).to_string());
             (format!("{} | {lines} | {kind}", found.record.seed + 1), false)
         }

@@ -128,8 +128,13 @@ impl Record {
 
     /// Repeats it, on a thread of its own.
     pub fn repeat(&self, story: bool) -> Report {
+        self.repeat_within(story, run::LIMIT)
+    }
+
+    /// As [`Record::repeat`]; a run of more than `limit` steps counts as stuck.
+    pub fn repeat_within(&self, story: bool, limit: u64) -> Report {
         let fault = self.fault().ok().flatten();
-        on_a_thread(|| run::run(&self.program, Strategy::replay(&self.switches), fault, story))
+        on_a_thread(|| run::run_within(&self.program, Strategy::replay(&self.switches), fault, story, limit))
     }
 }
 

@@ -14,15 +14,26 @@ use std::rc::Rc;
 use std::sync::Once;
 
 /// Steps after which a run counts as stuck.
-const LIMIT: u64 = 100_000;
+pub const LIMIT: u64 = 100_000;
 
 /// Runs `program` under `strategy` with a rule broken, or none. After a failure this thread must not run another.
 pub fn run(program: &Program, strategy: Strategy, fault: Option<Fault>, story: bool) -> Report {
+    run_within(program, strategy, fault, story, LIMIT)
+}
+
+/// As [`run`]; a run of more than `limit` steps counts as stuck.
+pub fn run_within(
+    program: &Program,
+    strategy: Strategy,
+    fault: Option<Fault>,
+    story: bool,
+    limit: u64,
+) -> Report {
     report_panics();
     world::reset(program.mutators.len());
     set_fault(fault);
     let options =
-        Options { strategy, limit: LIMIT, story, held: world::held, name: world::named, blame: world::blame };
+        Options { strategy, limit, story, held: world::held, name: world::named, blame: world::blame };
     let program = program.clone();
     let report = sched::run(options, Box::new(move || main(&program)));
     set_fault(None);
@@ -39,7 +50,9 @@ fn report_panics() {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             if greyset_sync::sim::hooks().is_some() {
-                sched::fail(format!("panic: {info}"));
+                let what = info.payload_as_str().unwrap_or("without a message");
+                let place = info.location().map_or(String::new(), |place| format!(" at {place}"));
+                sched::fail(format!("panic{place}: {what}"));
             }
             before(info);
         }));

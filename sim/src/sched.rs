@@ -67,6 +67,8 @@ struct Task {
     /// A wake-up that has not been used.
     token: bool,
     steps: u32,
+    /// The choice point it came to last; `None` when it waits.
+    at: Option<Point>,
     yielder: *const Yield,
     coroutine: Option<Coroutine<(), (), (), DefaultStack>>,
 }
@@ -193,6 +195,7 @@ impl Scheduler {
             state: State::Ready,
             token: false,
             steps: 0,
+            at: None,
             yielder: ptr::null(),
             coroutine: Some(coroutine),
         });
@@ -243,7 +246,7 @@ impl Scheduler {
     fn step(&mut self, kind: Kind, point: Option<Point>) -> usize {
         self.steps += 1;
         if self.steps > self.limit && self.failure.is_none() {
-            self.failure = Some(format!("stuck: {} steps and no end", self.limit));
+            self.failure = Some(self.stuck());
             return NOBODY;
         }
         self.choose(kind, point)
@@ -252,6 +255,7 @@ impl Scheduler {
     fn choose(&mut self, kind: Kind, point: Option<Point>) -> usize {
         let task = &mut self.tasks[self.current];
         task.steps += 1;
+        task.at = point;
         let at = task.steps;
         if kind == Kind::Sleep {
             task.state = if std::mem::take(&mut task.token) { State::Ready } else { State::Sleeping };
@@ -262,6 +266,20 @@ impl Scheduler {
             self.switches.push(Switch { task: self.current as u32 + 1, at, to: to as u32 + 1 });
         }
         to
+    }
+
+    /// Who does what when a run does not end.
+    fn stuck(&self) -> String {
+        let mut text = format!("stuck: {} steps and no end", self.limit);
+        for task in self.tasks.iter().filter(|task| task.state != State::Done) {
+            let does = match (task.state, task.at) {
+                (State::Sleeping, _) => "sleeps".to_owned(),
+                (_, Some(point)) => format!("is at {point:?}"),
+                (_, None) => "waits for others".to_owned(),
+            };
+            text += &format!("\n  {} {does}", task.name);
+        }
+        text
     }
 
     /// Who goes on if nobody chooses: the running task if it can, else the next one that has not ended; time always passes for

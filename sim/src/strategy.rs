@@ -288,7 +288,6 @@ pub struct Hold {
 fn mutator(name: &str) -> Option<usize> {
     match name {
         "dropper" => Some(0),
-        "greyset-gc" => Some(HoldAt::COLLECTOR),
         "greyset-mark" => Some(HoldAt::MARKER),
         _ => name.strip_prefix("mutator ")?.parse().ok(),
     }

@@ -3,8 +3,8 @@
 //! What is left to the strategy is the delay in the middle of a step, which is what the broken rule allows.
 
 use super::Scenario::{
-    Assist, CellIn, CellOut, DropLate, FreeLate, Full, InFlight, Inserted, LeafKey, Overwritten, Round,
-    Upgrade, WeakCopy,
+    Assist, CellIn, CellOut, DropLate, FreeLate, Full, InFlight, Inserted, Overwritten, Round, Upgrade,
+    WeakCopy,
 };
 use super::{A, B, Maker, Scenario, from, load, node, root};
 use crate::program::{HoldAt, NONE, Op, When};
@@ -29,7 +29,6 @@ pub(super) fn holds(scenario: Scenario, mutator: usize, even: bool) -> Vec<HoldA
         (Overwritten, false) => &[Point::SlotSwap],
         (CellIn | CellOut, _) => &[Point::LockAcquire],
         (WeakCopy, true) => &[Point::WeakJudge],
-        (LeafKey, false) => &[Point::WeakJudge, Point::ShadeRead],
         (Upgrade, _) => &[Point::WeakJudge, Point::MutexLock],
         _ => &[],
     };
@@ -39,7 +38,6 @@ pub(super) fn holds(scenario: Scenario, mutator: usize, even: bool) -> Vec<HoldA
         _ => &[],
     };
     let (whom, at): (usize, &[Point]) = match scenario {
-        LeafKey => (HoldAt::COLLECTOR, &[Point::PhasePublish]),
         // It has found the phase to be Mark, and does not count as busy yet.
         Full => (HoldAt::MARKER, &[Point::MarkerCount]),
         _ => (0, &[]),
