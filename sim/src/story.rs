@@ -94,7 +94,7 @@ pub fn kind(failure: &str) -> String {
     let word = |word: &str| {
         if word.starts_with("0x") || world::is_name(word) {
             "…".to_owned()
-        } else if word.chars().all(|c| c.is_ascii_digit() || c == ',') {
+        } else if word.chars().all(|c| c.is_ascii_digit() || "[](),".contains(c)) {
             "N".to_owned()
         } else {
             word.rsplit("::").next().unwrap_or(word).to_owned()
