@@ -45,7 +45,14 @@ pub fn program(ops: &[ops::Op], workers: usize) -> Program {
     if mutators.is_empty() {
         mutators.push(Vec::new());
     }
-    Program { driver: Driver::Background, workers, setup: graph(), mutators, to_the_end: true }
+    Program {
+        driver: Driver::Background,
+        workers,
+        setup: graph(),
+        mutators,
+        to_the_end: true,
+        holds: Vec::new(),
+    }
 }
 
 fn r(choice: u8) -> u8 {
@@ -80,7 +87,9 @@ fn how(how: types::How) -> How {
 fn around(op: ops::Op) -> Option<Op> {
     let g = |choice: u8| choice % ROOTS as u8;
     Some(match op {
-        ops::Op::CloneRoot(choice) => Op::CloneRoot { g: g(choice), h: g(choice / ROOTS as u8) },
+        ops::Op::CloneRoot(choice) => {
+            Op::CloneRoot { g: g(choice), h: g(choice / ROOTS as u8), far: choice < 128 }
+        }
         ops::Op::DropRoot(choice) => Op::Unroot { g: g(choice), far: choice < 128 },
         ops::Op::DropWeak(choice) => Op::Duplicate { w: choice % WEAKS as u8, v: choice / 2 % WEAKS as u8 },
         ops::Op::FullCycle => Op::Collect,

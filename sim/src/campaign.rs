@@ -19,7 +19,7 @@ pub struct Campaign {
     pub seeds: u64,
     /// Mutators; 0: as the seed says.
     pub mutators: usize,
-    /// How schedules are chosen; `None`: random walk and PCT in turn.
+    /// How schedules are chosen; `None`: random walk, PCT and holding in turn.
     pub strategy: Option<StrategyName>,
     /// A rule to break.
     pub fault: Option<Fault>,
@@ -61,12 +61,18 @@ impl Outcome {
     }
 }
 
-/// The strategy for a seed.
-pub fn strategy(name: Option<StrategyName>, seed: u64) -> Strategy {
+/// The strategy for a seed and its program.
+pub fn strategy(name: Option<StrategyName>, seed: u64, program: &Program) -> Strategy {
     match name {
         Some(StrategyName::Pct) => Strategy::pct(seed),
-        None if !seed.is_multiple_of(3) => Strategy::pct(seed),
-        _ => Strategy::random(seed),
+        Some(StrategyName::Hold) => Strategy::hold(seed, program),
+        None if !program.holds.is_empty() && !seed.is_multiple_of(4) => Strategy::hold(seed, program),
+        None => match seed % 3 {
+            0 => Strategy::random(seed),
+            1 => Strategy::pct(seed),
+            _ => Strategy::hold(seed, program),
+        },
+        Some(StrategyName::Random | StrategyName::Exhaustive) => Strategy::random(seed),
     }
 }
 
@@ -94,8 +100,8 @@ fn seeds(campaign: &Campaign, schedules: &AtomicU64, steps: &AtomicU64) -> Optio
                 return None;
             }
             let program = generate::generate(seed, campaign.mutators, campaign.fault);
-            let result =
-                one(seed, program, strategy(campaign.strategy, seed), campaign.fault, schedules, steps);
+            let strategy = strategy(campaign.strategy, seed, &program);
+            let result = one(seed, program, strategy, campaign.fault, schedules, steps);
             if result.is_some() {
                 stop.store(true, Ordering::Relaxed);
                 return result;

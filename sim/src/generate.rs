@@ -53,7 +53,7 @@ pub fn generate(seed: u64, mutators: usize, fault: Option<Fault>) -> Program {
     let theme = THEMES[rng.below(THEMES.len())];
     let length = [8, 14, 24][rng.below(3)];
     let mutators = (0..count).map(|_| ops(&mut rng, theme, length)).collect();
-    Program { driver, workers, setup: graph(), mutators, to_the_end: rng.one_in(4) }
+    Program { driver, workers, setup: graph(), mutators, to_the_end: rng.one_in(4), holds: Vec::new() }
 }
 
 /// A program of a few operations, for schedules that are enumerated.
@@ -62,7 +62,14 @@ pub fn generate_tiny(seed: u64, mutators: usize) -> Program {
     let theme = THEMES[rng.below(THEMES.len())];
     let count = if mutators > 0 { mutators } else { 2 };
     let mutators = (0..count).map(|_| ops(&mut rng, theme, 4)).collect();
-    Program { driver: Driver::Background, workers: 1, setup: graph(), mutators, to_the_end: false }
+    Program {
+        driver: Driver::Background,
+        workers: 1,
+        setup: graph(),
+        mutators,
+        to_the_end: false,
+        holds: Vec::new(),
+    }
 }
 
 /// Gadgets, each beginning with what it needs, so that windows may end between any two.
@@ -247,7 +254,7 @@ fn roots(rng: &mut Rng, ops: &mut Vec<Op>) {
             }
         }
         3..=4 => ops.push(Op::Unroot { g, far: !rng.one_in(3) }),
-        5 => ops.push(Op::CloneRoot { g, h }),
+        5 => ops.push(Op::CloneRoot { g, h, far: rng.one_in(3) }),
         6 => {
             ops.push(Op::FromRoot { r: 0, g });
             ops.push(Op::Cut { r: 1, s: 0, field: Field::A, how: how(rng) });

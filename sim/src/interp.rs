@@ -2,7 +2,7 @@
 
 mod holders;
 
-use crate::program::{Field, How, Op, REGISTERS};
+use crate::program::{Field, How, Op, REGISTERS, When};
 use crate::sched;
 use crate::types::{Leaf, Node, Tag};
 use crate::world::{self, Kind, Place, WeakOn};
@@ -20,12 +20,14 @@ pub fn mutator(heap: &Heap, me: usize, ops: &[Op]) {
     while at < ops.len() {
         let end = handle.enter(|m| {
             loop {
+                world::open(me, m.window(), m.mode_name());
                 let end = Window { m: &*m, me, registers: [None; REGISTERS] }.run(ops, &mut at);
                 world::release(me);
                 match end {
                     Some(Op::Safepoint) => m.safepoint(),
                     Some(Op::Block) => m.blocking(sched::wait),
                     Some(Op::Collect) => m.collect(),
+                    Some(Op::Await { phase, answers }) => wait_for(m, phase, answers),
                     other => return other,
                 }
             }
@@ -35,6 +37,30 @@ pub fn mutator(heap: &Heap, me: usize, ops: &[Op]) {
             handle = heap.mutator_named("sim");
         }
     }
+}
+
+/// Turns that a mutator gives the others while it waits for a phase.
+const PATIENCE: usize = 40;
+
+/// Safepoints until the phase is this, and until so many handshakes have been answered in it.
+fn wait_for(m: &mut Mutator, phase: When, answers: u8) {
+    let mut turns = 0..PATIENCE;
+    let mut until = None;
+    loop {
+        let before = m.window();
+        m.safepoint();
+        if until.is_none() && is_now(m, phase) {
+            until = Some(before + u32::from(answers));
+        }
+        if until.is_some_and(|until| m.window() >= until) || turns.next().is_none() {
+            return;
+        }
+        sched::wait();
+    }
+}
+
+fn is_now(m: &Mutator, when: When) -> bool {
+    [m.phase(), m.mode_name()].contains(&when.name())
 }
 
 /// An open window.
@@ -65,7 +91,7 @@ impl<'gc> Window<'gc> {
     fn set(&mut self, r: u8, value: Register<'gc>) {
         self.registers[r as usize] = value;
         world::hold(self.me, r as usize, value.map_or(0, |(gc, _)| gc.as_addr()));
-        sched::tell(|| format!("r{r} = {}", show(value)));
+        sched::tell(|| world::named(&format!("r{r} = {}", show(value))));
     }
 
     /// A value on its way.
@@ -98,7 +124,7 @@ impl<'gc> Window<'gc> {
         let gc = self.m.alloc(Node { tag, a: slot(a), b: slot(b), leaf: Slot::new(leaf) });
         world::place(id, gc.as_addr());
         sched::tell(|| {
-            format!("object {id} = Node {{ a: {}, b: {} }} at {:#x}", id_of(a), id_of(b), gc.as_addr())
+            world::named(&format!("new {:#x}: next = {}, other = {}", gc.as_addr(), show(a), show(b)))
         });
         (gc, id)
     }
@@ -175,7 +201,14 @@ impl<'gc> Window<'gc> {
             Op::InnerRoot { .. } | Op::FromInner { .. } => self.inner(op),
             Op::Finalize { .. } | Op::Poll { .. } | Op::Cleanup { .. } => self.finals(op),
             Op::Request => self.m.heap().request_cycle(),
-            Op::Safepoint | Op::Block | Op::Leave | Op::Reattach | Op::Collect => {}
+            Op::Pause { turns } => (0..turns).for_each(|_| sched::wait()),
+            Op::Linger { phase } => {
+                let mut turns = 0..PATIENCE;
+                while !is_now(self.m, phase) && turns.next().is_some() {
+                    sched::wait();
+                }
+            }
+            Op::Await { .. } | Op::Safepoint | Op::Block | Op::Leave | Op::Reattach | Op::Collect => {}
         }
         self.carry(None);
         world::hold(self.me, REGISTERS + 1, 0);
@@ -242,8 +275,11 @@ impl<'gc> Window<'gc> {
                 });
                 drop(root);
             }
-            Op::CloneRoot { g, h } => {
+            Op::CloneRoot { g, h, far } => {
                 let Some(root) = world::globals(|all| all.roots[g as usize].clone()) else { return };
+                if far {
+                    return world::globals(|all| all.copies.push((root, h)));
+                }
                 let clone = Rc::new((*root).clone());
                 drop(world::globals(|all| all.roots[h as usize].replace(clone)));
                 drop(root);
@@ -397,7 +433,7 @@ fn id_of(register: Register<'_>) -> u32 {
 
 fn show(register: Register<'_>) -> String {
     match register {
-        Some((gc, id)) => format!("object {id} at {:#x}", gc.as_addr()),
+        Some((gc, _)) => format!("{:#x}", gc.as_addr()),
         None => "none".to_owned(),
     }
 }

@@ -30,7 +30,7 @@ enum Command {
         /// Mutators, 1 to 4; without it, it varies.
         #[arg(long, value_name = "1..4", value_parser = clap::value_parser!(u8).range(1..=4))]
         mutators: Option<u8>,
-        /// How schedules are chosen: random, pct, exhaustive; without it, random and pct in turn.
+        /// How schedules are chosen: random, pct, hold, exhaustive; without it, the first three in turn.
         #[arg(long, value_name = "STRATEGY")]
         strategy: Option<StrategyName>,
         /// A rule to break; see `gc-sim faults`.
@@ -196,9 +196,8 @@ fn find(fault: Fault, seeds: u64) -> (String, bool) {
                     true,
                 );
             }
-            // What ends in a panic or not at all has broken the heap's own tables: its neighbours may not come back.
-            let whole = !kind.starts_with("panic") && !kind.starts_with("stuck");
-            let small = if whole { shrink::shrink(&found.record) } else { None };
+            // What ends in a panic of the heap has broken the heap's own tables: its neighbours may take the process along.
+            let small = if kind.starts_with("panic") { None } else { shrink::shrink(&found.record) };
             let lines = small.map_or("–".to_owned(), |small| story::length(&small.replay()).to_string());
             (format!("{} | {lines} | {kind}", found.record.seed + 1), false)
         }

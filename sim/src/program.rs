@@ -1,5 +1,6 @@
 //! Programs: what is in the heap at the start, and what each mutator does.
 
+use greyset_sync::Point;
 use serde::{Deserialize, Serialize};
 
 /// Registers of a mutator, empty at the start of each window.
@@ -33,6 +34,36 @@ pub enum How {
     Exchange,
 }
 
+/// A phase of the cycle, or a mode of the mutator's own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "docs/PROTOCOL.md says it")]
+pub enum When {
+    Idle,
+    Prepare,
+    Mark,
+    Terminate,
+    Clear,
+    Sweep,
+    Both,
+    Deletion,
+}
+
+impl When {
+    /// As the heap names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            When::Both => "Both",
+            When::Deletion => "Deletion",
+            When::Idle => "idle",
+            When::Prepare => "prepare",
+            When::Mark => "mark",
+            When::Terminate => "terminate",
+            When::Clear => "clear",
+            When::Sweep => "sweep",
+        }
+    }
+}
+
 /// An operation. `r`, `s`: registers; `g`: a global root; `w`: a weak handle; `c`: a cell, table or row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "one line each says it")]
@@ -55,8 +86,13 @@ pub enum Op {
     FromRoot { r: u8, g: u8 },
     /// Global root g is dropped, here or by the dropper.
     Unroot { g: u8, far: bool },
-    /// Global root h := a clone of g.
-    CloneRoot { g: u8, h: u8 },
+    /// Global root h := a clone of g, made here or by the dropper.
+    CloneRoot {
+        g: u8,
+        h: u8,
+        #[serde(default)]
+        far: bool,
+    },
     /// Weak handle w := r, a new handle or the old one set.
     Weaken { r: u8, w: u8, set: bool },
     /// r := upgrade of w.
@@ -107,6 +143,12 @@ pub enum Op {
     Cleanup { r: u8 },
     /// Asks for a cycle.
     Request,
+    /// The window stays open for so many turns of others.
+    Pause { turns: u8 },
+    /// The window stays open until the phase is this, or patience ends.
+    Linger { phase: When },
+    /// Safepoints until the phase is this and so many handshakes have been answered in it, or patience ends.
+    Await { phase: When, answers: u8 },
     /// A safepoint.
     Safepoint,
     /// Parks for a while.
@@ -130,7 +172,7 @@ impl Op {
             Op::New { r, .. } | Op::Load { r, .. } | Op::Cut { r, .. } | Op::Poll { r } => r_ok(r),
             Op::Hide { g, .. } | Op::Root { g, .. } | Op::Unroot { g, .. } => g_ok(g),
             Op::FromRoot { r, g } => r_ok(r) && g_ok(g),
-            Op::CloneRoot { g, h } => g_ok(g) && g_ok(h),
+            Op::CloneRoot { g, h, .. } => g_ok(g) && g_ok(h),
             Op::Weaken { w, .. } | Op::WeakenLeaf { w, .. } | Op::UpgradeLeaf { w, .. } => w_ok(w),
             Op::Upgrade { r, w } => r_ok(r) && w_ok(w),
             Op::Duplicate { w, v } => w_ok(w) && w_ok(v),
@@ -151,7 +193,7 @@ impl Op {
 
     /// Whether it ends the window.
     pub fn ends_window(self) -> bool {
-        matches!(self, Op::Safepoint | Op::Block | Op::Leave | Op::Reattach | Op::Collect)
+        matches!(self, Op::Await { .. } | Op::Safepoint | Op::Block | Op::Leave | Op::Reattach | Op::Collect)
     }
 }
 
@@ -178,6 +220,23 @@ pub struct Program {
     /// Whether all that must hold at the end is checked, or only that the heap is whole.
     #[serde(default)]
     pub to_the_end: bool,
+    /// Where it pays to hold whom; no part of what is recorded.
+    #[serde(skip)]
+    pub holds: Vec<HoldAt>,
+}
+
+/// A point at which a mutator, by its number from 1, the dropper (0) or a marker should be held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HoldAt {
+    /// Who.
+    pub mutator: usize,
+    /// Where.
+    pub point: Point,
+}
+
+impl HoldAt {
+    /// Stands for any marker's thread.
+    pub const MARKER: usize = usize::MAX;
 }
 
 impl Program {

@@ -17,6 +17,8 @@ pub enum StrategyName {
     Random,
     /// Random priorities.
     Pct,
+    /// Tasks held at some kinds of points.
+    Hold,
     /// Every schedule with few switches.
     Exhaustive,
 }
@@ -28,8 +30,9 @@ impl FromStr for StrategyName {
         match name {
             "random" => Ok(StrategyName::Random),
             "pct" => Ok(StrategyName::Pct),
+            "hold" => Ok(StrategyName::Hold),
             "exhaustive" => Ok(StrategyName::Exhaustive),
-            _ => Err("write random, pct or exhaustive".to_owned()),
+            _ => Err("write random, pct, hold or exhaustive".to_owned()),
         }
     }
 }
@@ -125,8 +128,13 @@ impl Record {
 
     /// Repeats it, on a thread of its own.
     pub fn repeat(&self, story: bool) -> Report {
+        self.repeat_within(story, run::LIMIT)
+    }
+
+    /// As [`Record::repeat`]; a run of more than `limit` steps counts as stuck.
+    pub fn repeat_within(&self, story: bool, limit: u64) -> Report {
         let fault = self.fault().ok().flatten();
-        on_a_thread(|| run::run(&self.program, Strategy::replay(&self.switches), fault, story))
+        on_a_thread(|| run::run_within(&self.program, Strategy::replay(&self.switches), fault, story, limit))
     }
 }
 

@@ -14,14 +14,26 @@ use std::rc::Rc;
 use std::sync::Once;
 
 /// Steps after which a run counts as stuck.
-const LIMIT: u64 = 100_000;
+pub const LIMIT: u64 = 100_000;
 
 /// Runs `program` under `strategy` with a rule broken, or none. After a failure this thread must not run another.
 pub fn run(program: &Program, strategy: Strategy, fault: Option<Fault>, story: bool) -> Report {
+    run_within(program, strategy, fault, story, LIMIT)
+}
+
+/// As [`run`]; a run of more than `limit` steps counts as stuck.
+pub fn run_within(
+    program: &Program,
+    strategy: Strategy,
+    fault: Option<Fault>,
+    story: bool,
+    limit: u64,
+) -> Report {
     report_panics();
     world::reset(program.mutators.len());
     set_fault(fault);
-    let options = Options { strategy, limit: LIMIT, story, held: world::held };
+    let options =
+        Options { strategy, limit, story, held: world::held, name: world::named, blame: world::blame };
     let program = program.clone();
     let report = sched::run(options, Box::new(move || main(&program)));
     set_fault(None);
@@ -38,7 +50,9 @@ fn report_panics() {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             if greyset_sync::sim::hooks().is_some() {
-                sched::fail(format!("panic: {info}"));
+                let what = info.payload_as_str().unwrap_or("without a message");
+                let place = info.location().map_or(String::new(), |place| format!(" at {place}"));
+                sched::fail(format!("panic{place}: {what}"));
             }
             before(info);
         }));
@@ -101,14 +115,20 @@ fn main(program: &Program) {
     drop(world::take_globals());
 }
 
-/// Another thread, that only drops roots.
+/// Another thread, no mutator, that only drops and clones roots.
 fn drop_roots(over: &Cell<bool>) {
     loop {
-        let root = world::globals(|all| all.far.pop());
-        match root {
-            Some(root) => drop(root),
-            None if over.get() => return,
-            None => sched::wait(),
+        let (root, copy) = world::globals(|all| (all.far.pop(), all.copies.pop()));
+        match (root, copy) {
+            (None, None) if over.get() => return,
+            (None, None) => sched::wait(),
+            (root, copy) => {
+                drop(root);
+                if let Some((root, to)) = copy {
+                    let copy = Rc::new((*root).clone());
+                    drop(world::globals(|all| all.roots[to as usize].replace(copy)));
+                }
+            }
         }
     }
 }
@@ -167,6 +187,7 @@ fn collect(heap: &Heap, times: usize) {
 
 fn verify(heap: &Heap, when: &str) {
     if let Err(blame) = heap.verify_now() {
-        sched::fail(format!("{when}: {blame}"));
+        let lost = blame.path.as_ref().and_then(|path| path.links.last()).map_or(0, |link| link.addr);
+        sched::fail(format!("{when}: {blame}{}", world::blame(lost)));
     }
 }

@@ -4,6 +4,9 @@
 //! A scenario is a heap of a few objects, so that a cycle takes few steps, and two or three mutators that do the delicate thing
 //! over and over, with safepoints in between in random number.
 
+mod directed;
+mod roles;
+
 use crate::program::{Driver, Field, How, NONE, Op, Program};
 use crate::rng::Rng;
 use greyset_sync::Fault;
@@ -51,12 +54,51 @@ scenarios! {
     Final,
     /// Parking with runs in use.
     Parked,
+    /// As `InFlight`, in step with the phases.
+    Round,
+    /// Grey objects that leave a buffer while a round runs: by an assist.
+    Assist,
+    /// The same, by a buffer that becomes full.
+    Full,
+    /// A root is dropped between T1 and the walk over the roots.
+    DropLate,
+    /// Root entries are freed when the flip comes.
+    FreeLate,
+    /// A slot is written by one in mode Both, and before and after by one that is in mode Off and then in Deletion.
+    Overwritten,
+    /// A cell is emptied by one in mode Both, and read by one in mode Deletion.
+    CellOut,
+    /// A cell is filled by one in mode Both, after one in mode Deletion has captured it.
+    CellIn,
+    /// An object is put in mode Both into one that was born black.
+    Inserted,
+    /// A weak handle is copied while weak slots are cleared.
+    WeakCopy,
 }
 
 use Scenario::{
-    BothCut, BothStore, Bulk, Cell, DeadKey, Dropped, Final, InFlight, LeafKey, Parked, Queue, Table,
-    Upgrade, WeakSet,
+    Assist, BothCut, BothStore, Bulk, Cell, CellIn, CellOut, DeadKey, DropLate, Dropped, Final, FreeLate,
+    Full, InFlight, Inserted, LeafKey, Overwritten, Parked, Queue, Round, Table, Upgrade, WeakCopy, WeakSet,
 };
+
+impl Scenario {
+    /// Whether it goes in step with the phases.
+    fn is_directed(self) -> bool {
+        matches!(
+            self,
+            Round
+                | Assist
+                | Full
+                | DropLate
+                | FreeLate
+                | Overwritten
+                | CellOut
+                | CellIn
+                | Inserted
+                | WeakCopy
+        )
+    }
+}
 
 /// Any of them.
 pub fn any(rng: &mut Rng) -> Scenario {
@@ -66,23 +108,26 @@ pub fn any(rng: &mut Rng) -> Scenario {
 /// The one in whose shape the mistake shows, if random programs seldom have it.
 pub fn for_fault(fault: Fault) -> Option<Scenario> {
     Some(match fault {
-        Fault::OneCleanRound | Fault::BlackThenQueue | Fault::AssistSilent | Fault::FullBufferSilent => {
-            InFlight
-        }
+        Fault::OneCleanRound | Fault::BlackThenQueue => Round,
+        Fault::AssistSilent => Assist,
+        Fault::FullBufferSilent => Full,
         Fault::NoOldShadeInBoth | Fault::OneHandshake => BothCut,
-        Fault::NoInsertionShade => BothStore,
-        Fault::LoadThenStore | Fault::LoadThenStoreInBoth | Fault::LoadThenStoreInDeletion => {
-            Scenario::Between
-        }
+        Fault::NoInsertionShade => Inserted,
+        Fault::LoadThenStore | Fault::LoadThenStoreInBoth => Overwritten,
+        Fault::LoadThenStoreInDeletion => Scenario::Between,
         Fault::DecideBlind | Fault::UpgradeUnlocked | Fault::UpgradeNotAgain | Fault::SweepBeforeT3 => {
             Upgrade
         }
-        Fault::WeakClearedByStore | Fault::WeakCopied => WeakSet,
-        Fault::CellNotShadedOnLock | Fault::CellNotShadedOnUnlock | Fault::ForgottenGuardIgnored => Cell,
+        Fault::WeakClearedByStore => WeakSet,
+        Fault::WeakCopied => WeakCopy,
+        Fault::CellNotShadedOnLock | Fault::CellNotCaptured | Fault::CellCapturedLate => CellOut,
+        Fault::CellNotShadedOnUnlock | Fault::ForgottenGuardIgnored => CellIn,
         Fault::DeferredNotRetried | Fault::MapInsertUnshaded => Table,
         Fault::EphemeronsNotCleared => DeadKey,
         Fault::LeafSilent | Fault::PokeLost | Fault::ParkForgetsWork | Fault::DetachForgetsWork => LeafKey,
-        Fault::DropClearsFirst | Fault::DropBarrier | Fault::DropFlip | Fault::RootsFreedAtT2 => Dropped,
+        Fault::DropClearsFirst | Fault::DropBarrier => DropLate,
+        Fault::DropFlip => FreeLate,
+        Fault::RootsFreedAtT2 => Dropped,
         Fault::MarkerBusyLate => Queue,
         Fault::BulkUnshaded => Bulk,
         Fault::ParkedRunsKept => Parked,
@@ -107,9 +152,11 @@ pub fn generate(rng: &mut Rng, scenario: Scenario, mutators: usize) -> Program {
     let count = if mutators > 0 { mutators } else { 2 + usize::from(maker.rng.one_in(2)) };
     let twists = maker.rng.below(3);
     let mutators = (0..count).map(|me| maker.ops(scenario, me, me + twists)).collect();
+    let roles = (0..count).map(|me| (me + 1, (me + twists).is_multiple_of(2)));
+    let holds = roles.flat_map(|(mutator, even)| directed::holds(scenario, mutator, even)).collect();
     let markers = if scenario == Queue { 2 + maker.rng.below(2) } else { 1 + maker.rng.below(2) };
     let driver = if maker.rng.one_in(16) { Driver::Inline } else { Driver::Background };
-    Program { driver, workers: markers, setup, mutators, to_the_end: maker.rng.one_in(4) }
+    Program { driver, workers: markers, setup, mutators, to_the_end: maker.rng.one_in(4), holds }
 }
 
 fn node(r: u8, a: u8) -> Op {
@@ -208,6 +255,10 @@ impl Maker<'_> {
                 Op::NewRow { c: 1, r: NONE },
             ]),
             InFlight | BothCut | BothStore | Queue | Final | Parked => {}
+            Round | Assist | Full | DropLate | FreeLate | Overwritten | CellOut | CellIn | Inserted
+            | WeakCopy => {
+                return self.directed_setup(scenario);
+            }
         }
         ops
     }
@@ -221,7 +272,8 @@ impl Maker<'_> {
         if self.rng.one_in(2) {
             self.wait(&mut ops);
         }
-        for _ in 0..1 + self.rng.below(4) {
+        let times = if scenario.is_directed() { 2 } else { 4 };
+        for _ in 0..1 + self.rng.below(times) {
             self.role(scenario, role, &mut ops);
             self.wait(&mut ops);
             if self.rng.one_in(2) {
@@ -269,6 +321,9 @@ impl Maker<'_> {
             BothStore => self.both_store(even, ops),
             Scenario::Between => self.between(role, ops),
             Upgrade => {
+                if self.rng.one_in(2) {
+                    ops.push(directed::terminate(self.rng.below(3)));
+                }
                 let w = if self.rng.one_in(3) { self.rng.below(2) } else { role % 2 } as u8;
                 ops.extend([Op::Upgrade { r: 1, w }, load(2, 1), from(0, 1)]);
                 self.keep(ops);
@@ -280,7 +335,8 @@ impl Maker<'_> {
             Cell => self.cell(role, ops),
             Table => self.table(role, ops),
             DeadKey => self.dead_key(ops),
-            LeafKey => self.leaf_key(ops),
+            LeafKey if even || self.rng.one_in(2) => self.leaf_key(ops),
+            LeafKey => self.wait(ops),
             Dropped => self.dropped(even, ops),
             Queue => {
                 self.head(ops);
@@ -292,6 +348,10 @@ impl Maker<'_> {
             }
             Bulk => self.bulk(role, ops),
             Final => self.finals(role, ops),
+            Round | Assist | Full | DropLate | FreeLate | Overwritten | CellOut | CellIn | Inserted
+            | WeakCopy => {
+                self.directed(scenario, even, ops);
+            }
             Parked => {
                 let away = [Op::Leave, Op::Block, Op::Leave][self.rng.below(3)];
                 ops.extend([node(0, NONE), away, node(1, NONE), node(2, 1), root(2, (role % 3) as u8)]);
@@ -350,143 +410,5 @@ impl Maker<'_> {
                 self.keep(ops);
             }
         }
-    }
-
-    fn weak_set(&mut self, role: usize, ops: &mut Vec<Op>) {
-        if role.is_multiple_of(2) {
-            let g = self.rng.below(2) as u8;
-            ops.extend([
-                from(1, g),
-                Op::Weaken { r: 1, w: 0, set: true },
-                load(2, 1),
-                Op::Upgrade { r: 2, w: 0 },
-            ]);
-            for _ in 0..4 {
-                ops.extend([load(3, 1), Op::Upgrade { r: 2, w: 0 }]);
-            }
-            return;
-        }
-        ops.push(Op::Duplicate { w: 1, v: 0 });
-        self.wait(ops);
-        ops.extend([Op::Upgrade { r: 1, w: 0 }, load(2, 1)]);
-    }
-
-    fn cell(&mut self, role: usize, ops: &mut Vec<Op>) {
-        match role % 4 {
-            0 => {
-                ops.push(Op::CellGet { c: 0, i: 0, r: 1 });
-                self.keep(ops);
-            }
-            1 => ops.push(Op::CellTake { c: 0, i: 0, r: 1 }),
-            2 => {
-                let forget = self.rng.one_in(2);
-                self.head(ops);
-                ops.extend([load(1, 0), Op::CellSet { c: 0, i: 0, r: 1, forget }]);
-            }
-            _ => {
-                ops.push(from(0, 0));
-                ops.push(self.cut(1, 0, A));
-                ops.extend([
-                    Op::Safepoint,
-                    Op::Safepoint,
-                    Op::CellSet { c: 0, i: 1, r: NONE, forget: false },
-                ]);
-            }
-        }
-    }
-
-    fn table(&mut self, role: usize, ops: &mut Vec<Op>) {
-        match role % 3 {
-            0 => {
-                let remove = self.rng.one_in(3);
-                ops.extend([from(0, 1), Op::MapGet { c: 0, r: 0, s: 1, leaf: false, remove }, load(2, 1)]);
-            }
-            1 => ops.extend([
-                from(0, 0),
-                load(1, 0),
-                from(2, 1),
-                Op::MapInsert { c: 0, r: 2, s: 1, leaf: false },
-            ]),
-            _ => {
-                ops.push(from(0, 0));
-                ops.push(self.cut(1, 0, A));
-                ops.extend([Op::Safepoint, Op::Safepoint, Op::NewTable { c: 0 }]);
-            }
-        }
-    }
-
-    /// A leaf that turns black by an upgrade, and what it is the key of.
-    fn leaf_key(&mut self, ops: &mut Vec<Op>) {
-        ops.extend([from(0, 1), Op::UpgradeLeaf { r: 0, w: 0 }]);
-        let end = [Op::Safepoint, Op::Leave, Op::Reattach, load(2, 0)][self.rng.below(4)];
-        ops.extend([
-            end,
-            from(0, 1),
-            Op::MapGet { c: 0, r: 0, s: 1, leaf: true, remove: self.rng.one_in(3) },
-        ]);
-        ops.extend([load(2, 1), load(2, 1), Op::Upgrade { r: 2, w: 0 }]);
-    }
-
-    fn both_store(&mut self, even: bool, ops: &mut Vec<Op>) {
-        self.head(ops);
-        if even {
-            ops.extend([load(1, 0), load(2, 1), from(2, 1)]);
-            ops.push(self.store(2, A, 1));
-            return;
-        }
-        ops.push(self.cut(1, 0, A));
-        ops.push(Op::Safepoint);
-        self.wait(ops);
-        ops.extend([node(3, NONE), root(3, 1)]);
-    }
-
-    /// A root's object goes through a slot while another mutator drops the root.
-    fn dropped(&mut self, even: bool, ops: &mut Vec<Op>) {
-        ops.push(from(1, 2));
-        if !even {
-            ops.push(Op::Unroot { g: 2, far: self.rng.one_in(2) });
-            return self.keep(ops);
-        }
-        ops.push(from(0, 1));
-        ops.push(self.store(0, A, 1));
-        let safepoints = self.rng.below(4);
-        if safepoints > 0 {
-            ops.extend(vec![Op::Safepoint; safepoints]);
-            ops.push(from(0, 1));
-        }
-        ops.push(self.cut(1, 0, A));
-        ops.extend([load(2, 1), load(2, 1)]);
-    }
-
-    /// New keys where dead ones lay.
-    fn dead_key(&mut self, ops: &mut Vec<Op>) {
-        ops.extend([node(0, NONE), node(1, NONE), Op::MapInsert { c: 0, r: 0, s: 1, leaf: false }]);
-        ops.push(if self.rng.one_in(2) { Op::Collect } else { Op::Safepoint });
-        for r in 0..4 {
-            ops.extend([node(r, NONE), Op::MapGet { c: 0, r, s: 3, leaf: false, remove: false }]);
-        }
-    }
-
-    fn bulk(&mut self, role: usize, ops: &mut Vec<Op>) {
-        ops.push(Op::RowGet { c: 0, i: 0, r: 1 });
-        match (role + self.rng.below(2)) % 4 {
-            0 => ops.push(Op::RowShift { c: 0 }),
-            1 => ops.push(Op::RowFill { c: 0, r: NONE }),
-            2 => ops.push(Op::RowCopy { c: 0, d: 1 }),
-            _ => {}
-        }
-        self.keep(ops);
-    }
-
-    fn finals(&mut self, role: usize, ops: &mut Vec<Op>) {
-        if role.is_multiple_of(2) {
-            ops.extend([node(1, NONE), node(0, 1), Op::Finalize { r: 0 }]);
-            if self.rng.one_in(3) {
-                ops.push(Op::Cleanup { r: 0 });
-            }
-            ops.push(Op::Collect);
-        }
-        ops.extend([Op::Poll { r: 1 }, load(2, 1)]);
-        self.keep(ops);
     }
 }

@@ -67,6 +67,8 @@ struct Task {
     /// A wake-up that has not been used.
     token: bool,
     steps: u32,
+    /// The choice point it came to last; `None` when it waits.
+    at: Option<Point>,
     yielder: *const Yield,
     coroutine: Option<Coroutine<(), (), (), DefaultStack>>,
 }
@@ -107,6 +109,8 @@ pub struct Scheduler {
     failure: Option<String>,
     story: Option<Vec<Line>>,
     held: fn() -> Vec<usize>,
+    name: fn(&str) -> String,
+    blame: fn(usize) -> String,
     stacks: Vec<DefaultStack>,
 }
 
@@ -125,6 +129,10 @@ pub struct Options {
     pub story: bool,
     /// Addresses that open windows hold.
     pub held: fn() -> Vec<usize>,
+    /// Puts names in the place of addresses.
+    pub name: fn(&str) -> String,
+    /// What is known of the object at an address that has been lost.
+    pub blame: fn(usize) -> String,
 }
 
 /// Runs `main` as task 1, and what it spawns, until all have ended or something is wrong.
@@ -143,6 +151,8 @@ pub fn run(options: Options, main: Body) -> Report {
         failure: None,
         story: options.story.then(Vec::new),
         held: options.held,
+        name: options.name,
+        blame: options.blame,
         stacks: STACKS.take(),
     });
     let this: *mut Scheduler = &mut *scheduler;
@@ -185,10 +195,11 @@ impl Scheduler {
             state: State::Ready,
             token: false,
             steps: 0,
+            at: None,
             yielder: ptr::null(),
             coroutine: Some(coroutine),
         });
-        self.strategy.task_added(index);
+        self.strategy.task_added(index, name);
         index as u32 + 1
     }
 
@@ -235,7 +246,7 @@ impl Scheduler {
     fn step(&mut self, kind: Kind, point: Option<Point>) -> usize {
         self.steps += 1;
         if self.steps > self.limit && self.failure.is_none() {
-            self.failure = Some(format!("stuck: {} steps and no end", self.limit));
+            self.failure = Some(self.stuck());
             return NOBODY;
         }
         self.choose(kind, point)
@@ -244,6 +255,7 @@ impl Scheduler {
     fn choose(&mut self, kind: Kind, point: Option<Point>) -> usize {
         let task = &mut self.tasks[self.current];
         task.steps += 1;
+        task.at = point;
         let at = task.steps;
         if kind == Kind::Sleep {
             task.state = if std::mem::take(&mut task.token) { State::Ready } else { State::Sleeping };
@@ -254,6 +266,20 @@ impl Scheduler {
             self.switches.push(Switch { task: self.current as u32 + 1, at, to: to as u32 + 1 });
         }
         to
+    }
+
+    /// Who does what when a run does not end.
+    fn stuck(&self) -> String {
+        let mut text = format!("stuck: {} steps and no end", self.limit);
+        for task in self.tasks.iter().filter(|task| task.state != State::Done) {
+            let does = match (task.state, task.at) {
+                (State::Sleeping, _) => "sleeps".to_owned(),
+                (_, Some(point)) => format!("is at {point:?}"),
+                (_, None) => "waits for others".to_owned(),
+            };
+            text += &format!("\n  {} {does}", task.name);
+        }
+        text
     }
 
     /// Who goes on if nobody chooses: the running task if it can, else the next one that has not ended; time always passes for
@@ -311,6 +337,8 @@ pub fn is_finished(task: u32) -> bool {
 
 /// Something is wrong: the run ends here and does not come back.
 pub fn fail(what: String) -> ! {
+    let name = with(|s| s.name);
+    let what = name(&what);
     with(|s| {
         s.note(|| format!("FAILURE: {what}"));
         if s.failure.is_none() {
@@ -372,6 +400,12 @@ static HOOKS: Hooks = Hooks {
     now: || with(|s| s.steps * STEP_NS),
     fail: |what| fail(what),
     held: || (with(|s| s.held))(),
+    keeps_story: || with(|s| s.story.is_some()),
+    tell: |text| {
+        let name = with(|s| s.name);
+        tell(|| name(&text));
+    },
+    blame: |addr| (with(|s| s.blame))(addr),
 };
 
 /// From here on every choice is the default.

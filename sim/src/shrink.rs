@@ -11,6 +11,8 @@ use crate::story::kind;
 const TRIES: u32 = 1500;
 /// Steps of all tries at most: runs that are stuck take many.
 const STEPS: u64 = 4_000_000;
+/// Steps of one try at most: more than a run takes that ends.
+const LIMIT: u64 = 20_000;
 
 struct Shrinker {
     best: Record,
@@ -49,7 +51,7 @@ impl Shrinker {
             return false;
         }
         self.tries += 1;
-        let report = candidate.repeat(false);
+        let report = candidate.repeat_within(false, LIMIT);
         self.steps += report.steps;
         let Some(failure) = report.failure.filter(|failure| kind(failure) == self.wanted) else {
             return false;

@@ -2,18 +2,31 @@
 
 use crate::record::Record;
 use crate::sched::{Line, Report};
+use crate::world;
 use std::fmt::Write;
 
-/// Choice points that say little by themselves: left out unless all are asked for.
-const QUIET: [&str; 8] = [
+/// Choice points that say little by themselves, or are followed by a line that says more: left out unless all are asked for.
+const QUIET: [&str; 20] = [
     "MutexLock",
     "QueueLook",
     "QueuePop",
     "MarkerCount",
     "HandshakeLook",
+    "HandshakeAsk",
+    "HandshakeAnswer",
     "SlotLoad",
+    "SlotSwap",
+    "ShadeRead",
+    "ShadeWrite",
     "LockRelease",
     "EphemeronTrace",
+    "PhasePublish",
+    "RootCreate",
+    "RootDrop",
+    "RootFree",
+    "Scan",
+    "SpanSweep",
+    "WeakClear",
 ];
 
 fn matters(line: &Line) -> bool {
@@ -44,27 +57,27 @@ pub fn length(report: &Report) -> usize {
 /// A choice point in words.
 fn words(text: &str) -> &str {
     match text {
-        "SlotSwap" => "swaps the slot",
-        "ShadeRead" => "shade: reads the colour",
-        "ShadeWrite" => "shade: writes black",
+        "SlotSwap" => "is at: swaps the slot",
+        "ShadeRead" => "is at: shade: reads the colour",
+        "ShadeWrite" => "is at: shade: writes black",
         "ShadePush" => "shade: pushes on its buffer",
         "BufferHandOver" => "hands a buffer to the global queue",
-        "PhasePublish" => "publishes the next phase",
-        "HandshakeAsk" => "asks for a handshake",
-        "HandshakeAnswer" => "answers a handshake",
-        "RootCreate" => "fills a root entry",
-        "RootDrop" => "lists a dropped root entry",
-        "RootFree" => "frees the listed root entries",
+        "PhasePublish" => "is at: publishes the next phase",
+        "HandshakeAsk" => "is at: asks for a handshake",
+        "HandshakeAnswer" => "is at: answers a handshake",
+        "RootCreate" => "is at: fills a root entry",
+        "RootDrop" => "is at: lists a dropped root entry",
+        "RootFree" => "is at: frees the listed root entries",
         "WeakJudge" => "judges what it loaded from a weak slot",
-        "WeakClear" => "clears a weak slot",
+        "WeakClear" => "is at: clears a weak slot",
         "LockAcquire" => "takes a Lock",
         "LockCapture" => "captures the contents of a Lock",
         "RunTake" => "takes a run and colours it",
         "RunRecolour" => "recolours its runs",
         "RunFlush" => "flushes its runs",
-        "SpanSweep" => "sweeps a span",
+        "SpanSweep" => "is at: sweeps a span",
         "SpanHandOut" => "asks for a span",
-        "Scan" => "scans an object",
+        "Scan" => "is at: scans an object",
         "Park" => "parks",
         "Unpark" => "unparks",
         "Attach" => "attaches",
@@ -79,9 +92,9 @@ pub fn kind(failure: &str) -> String {
     let line = failure.lines().next().unwrap_or_default();
     let line = line.replace("heap verification failed: ", "verifier: ");
     let word = |word: &str| {
-        if word.starts_with("0x") {
+        if word.starts_with("0x") || world::is_name(word) {
             "…".to_owned()
-        } else if word.chars().all(|c| c.is_ascii_digit() || c == ',') {
+        } else if word.chars().all(|c| c.is_ascii_digit() || "[](),".contains(c)) {
             "N".to_owned()
         } else {
             word.rsplit("::").next().unwrap_or(word).to_owned()

@@ -1,5 +1,6 @@
-//! Who goes on at a choice point: random walk, PCT, what bytes say, or what was recorded.
+//! Who goes on at a choice point: random walk, PCT, holding tasks at some kinds of points, what bytes say, or what was recorded.
 
+use crate::program::{HoldAt, Program};
 use crate::rng::Rng;
 use crate::sched::{Kind, Runnable, State, Switch};
 use greyset_sync::Point;
@@ -15,6 +16,8 @@ pub enum Strategy {
     Pct(Pct),
     /// What bytes say, and the default when they are used up.
     Told(Told),
+    /// Tasks are held at a few kinds of points until nobody else gets on.
+    Hold(Hold),
     /// The default everywhere but where a switch is given.
     Replay(HashMap<(u32, u32), u32>),
     /// The same, noting every choice point.
@@ -61,6 +64,30 @@ impl Strategy {
         Strategy::Told(Told { bytes: bytes.iter().copied().collect(), until: None })
     }
 
+    /// One to four kinds of points, at which every other task, or one in four, is held until nobody else gets on. Where a
+    /// program says whom to hold, mostly only those.
+    pub fn hold(seed: u64, program: &Program) -> Strategy {
+        let mut rng = Rng::new(seed);
+        let directed = !program.holds.is_empty() && !rng.one_in(4);
+        let holds = if directed { program.holds.clone() } else { Vec::new() };
+        let any = if directed { 0 } else { 1 + rng.below(4) };
+        let points = (0..any).map(|_| HELD[rng.below(HELD.len())]).collect();
+        let often = if directed { [1, 2, 2] } else { [2, 2, 4] }[rng.below(3)];
+        let between = [16, 64, 256][rng.below(3)];
+        Strategy::Hold(Hold {
+            rng,
+            holds,
+            points,
+            mutators: Vec::new(),
+            often,
+            left: 60,
+            between,
+            held: Vec::new(),
+            waits: 0,
+            since: 0,
+        })
+    }
+
     /// A recorded schedule.
     pub fn replay(switches: &[Switch]) -> Strategy {
         Strategy::Replay(by_step(switches))
@@ -72,7 +99,10 @@ impl Strategy {
     }
 
     /// A task was started.
-    pub fn task_added(&mut self, task: usize) {
+    pub fn task_added(&mut self, task: usize, name: &str) {
+        if let Strategy::Hold(hold) = self {
+            hold.mutators.push(mutator(name));
+        }
         if let Strategy::Pct(pct) = self {
             let priority = pct.rng.below(1 << 20) as i64;
             debug_assert_eq!(task, pct.priorities.len());
@@ -97,6 +127,7 @@ impl Strategy {
                 let delicate = point.is_some_and(is_delicate);
                 pct.choose(current, kind, delicate, default, tasks)
             }
+            Strategy::Hold(hold) => hold.choose(current, kind, point, default, tasks),
             Strategy::Replay(switches) => recorded(switches, current, at, default, tasks),
             Strategy::Watch(switches, points) => {
                 let task = current as u32 + 1;
@@ -241,5 +272,103 @@ impl Pct {
         let ready = tasks.others(usize::MAX, State::Ready);
         let ready = ready.filter(|&task| !(kind == Kind::Blocked && task == current));
         ready.max_by_key(|&task| self.priorities[task]).unwrap_or(default)
+    }
+}
+
+/// Points in the middle of what must not be interrupted, or is only seldom.
+const HELD: [Point; 18] = [
+    Point::SlotSwap,
+    Point::SlotSwap,
+    Point::ShadeRead,
+    Point::ShadeRead,
+    Point::ShadeWrite,
+    Point::ShadePush,
+    Point::MarkerCount,
+    Point::WeakJudge,
+    Point::WeakJudge,
+    Point::WeakClear,
+    Point::RootDrop,
+    Point::RootFree,
+    Point::HandshakeAnswer,
+    Point::LockAcquire,
+    Point::LockRelease,
+    Point::PhasePublish,
+    Point::BufferHandOver,
+    Point::MutexLock,
+];
+
+/// Runs each task until it waits, but holds some where it matters; they go on when all others only wait.
+pub struct Hold {
+    rng: Rng,
+    holds: Vec<HoldAt>,
+    points: Vec<Point>,
+    /// Which mutator each task is, if any.
+    mutators: Vec<Option<usize>>,
+    often: usize,
+    /// Tasks to be held yet: in the end all get on.
+    left: usize,
+    /// Steps between switches for no reason, about.
+    between: usize,
+    held: Vec<usize>,
+    /// Waits in a row, of whatever tasks, without a step of anybody.
+    waits: usize,
+    /// Steps since one was held or let go.
+    since: u32,
+}
+
+/// Whom a task of this name is for [`HoldAt`].
+fn mutator(name: &str) -> Option<usize> {
+    match name {
+        "dropper" => Some(0),
+        "greyset-mark" => Some(HoldAt::MARKER),
+        _ => name.strip_prefix("mutator ")?.parse().ok(),
+    }
+}
+
+impl Hold {
+    fn is_due(&self, task: usize, point: Point) -> bool {
+        let mutator = self.mutators.get(task).copied().flatten();
+        self.points.contains(&point)
+            || mutator.is_some_and(|mutator| self.holds.contains(&HoldAt { mutator, point }))
+    }
+
+    fn choose(
+        &mut self,
+        current: usize,
+        kind: Kind,
+        point: Option<Point>,
+        default: usize,
+        tasks: &Runnable<'_>,
+    ) -> usize {
+        self.since += 1;
+        if kind == Kind::Point {
+            self.waits = 0;
+            let due = self.left > 0 && point.is_some_and(|point| self.is_due(current, point));
+            if due && self.rng.one_in(self.often) {
+                self.left -= 1;
+                self.held.push(current);
+                self.since = 0;
+            } else if self.since <= SPIN && !self.rng.one_in(self.between) {
+                return current;
+            }
+        } else {
+            self.waits += 1;
+        }
+        let state = if self.rng.one_in(8) { State::Sleeping } else { State::Ready };
+        let others = tasks.others(current, state).filter(|task| !self.held.contains(task));
+        let stuck = self.waits > 4 * tasks.count() || self.since > SPIN;
+        let count = if stuck && !self.held.is_empty() { 0 } else { others.count() };
+        if count > 0 {
+            let pick = self.rng.below(count);
+            let mut others = tasks.others(current, state).filter(|task| !self.held.contains(task));
+            return others.nth(pick).unwrap_or(default);
+        }
+        self.waits = 0;
+        if self.held.is_empty() {
+            return default;
+        }
+        self.since = 0;
+        let pick = self.rng.below(self.held.len());
+        self.held.swap_remove(pick)
     }
 }

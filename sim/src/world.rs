@@ -6,6 +6,10 @@
 //!
 //! One shadow a thread, since one run at a time goes on there.
 
+mod names;
+
+pub use names::{blame, is_name, named};
+
 use crate::program::{HOLDERS, REGISTERS, ROOTS, WEAKS};
 use crate::sched;
 use crate::types::{Cell, Leaf, Node, Row, Table, Tag};
@@ -47,6 +51,10 @@ struct Write {
     place: Place,
     value: u32,
     by: usize,
+    /// Number of the writer's window, its mode, and which write of all it is.
+    window: u32,
+    mode: &'static str,
+    turn: u32,
 }
 
 struct Object {
@@ -94,6 +102,8 @@ pub struct Globals {
     pub inner: [Option<(Inner, u32)>; HOLDERS],
     /// Roots that another thread is to drop.
     pub far: Vec<Rc<Root<Node<'static>>>>,
+    /// Roots that it is to clone, and where the clone goes.
+    pub copies: Vec<(Rc<Root<Node<'static>>>, u8)>,
     /// Finalizable nodes.
     pub queue: Shared<FinalizerQueue<Node<'static>>>,
 }
@@ -104,6 +114,11 @@ const HELD: usize = REGISTERS + 2;
 #[derive(Default)]
 struct World {
     objects: Vec<Object>,
+    /// Arrays: where they lie and the rows they are part of.
+    arrays: Vec<(usize, u32)>,
+    /// Number and mode of each mutator's window.
+    windows: Vec<(u32, &'static str)>,
+    turns: u32,
     held: Vec<[usize; HELD]>,
     globals: Globals,
 }
@@ -126,7 +141,8 @@ fn with<R>(f: impl FnOnce(&mut World) -> R) -> R {
 
 /// An empty world for so many mutators.
 pub fn reset(mutators: usize) {
-    let old = WORLD.replace(World { held: vec![[0; HELD]; mutators + 1], ..World::default() });
+    let windows = vec![(0, "Off"); mutators + 1];
+    let old = WORLD.replace(World { held: vec![[0; HELD]; mutators + 1], windows, ..World::default() });
     drop(old);
 }
 
@@ -153,6 +169,11 @@ pub fn held() -> Vec<usize> {
 /// Register `at` of mutator `me` holds `addr` (0: nothing). REGISTERS and REGISTERS + 1 are for values on their way.
 pub fn hold(me: usize, at: usize, addr: usize) {
     with(|w| w.held[me][at] = addr);
+}
+
+/// Window number `window` of mutator `me` opens, in this mode.
+pub fn open(me: usize, window: u32, mode: &'static str) {
+    with(|w| w.windows[me] = (window, mode));
 }
 
 /// The window of mutator `me` has ended.
@@ -182,9 +203,18 @@ pub fn place(id: u32, addr: usize) {
     with(|w| w.objects[id as usize - 1].addr = addr);
 }
 
+/// The array of row `id` lies there.
+pub fn place_array(id: u32, addr: usize) {
+    with(|w| w.arrays.push((addr, id)));
+}
+
 /// Mutator `by` is about to write.
 pub fn write(id: u32, place: Place, value: u32, by: usize) {
-    with(|w| w.objects[id as usize - 1].writes.push(Write { place, value, by }));
+    with(|w| {
+        let ((window, mode), turn) = (w.windows[by], w.turns);
+        w.turns += 1;
+        w.objects[id as usize - 1].writes.push(Write { place, value, by, window, mode, turn });
+    });
 }
 
 /// The number of an object that was come by in a legal way, which must be of this kind, in its place, and alive.

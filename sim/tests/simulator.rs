@@ -12,9 +12,13 @@ fn campaign(seeds: u64, fault: Option<Fault>) -> Campaign {
 
 #[test]
 fn nothing_is_found_when_no_rule_is_broken() {
-    for strategy in
-        [None, Some(StrategyName::Random), Some(StrategyName::Pct), Some(StrategyName::Exhaustive)]
-    {
+    for strategy in [
+        None,
+        Some(StrategyName::Random),
+        Some(StrategyName::Pct),
+        Some(StrategyName::Hold),
+        Some(StrategyName::Exhaustive),
+    ] {
         let result = campaign::run(&Campaign { strategy, ..campaign(100, None) });
         assert!(result.found.is_none(), "{:?}", result.found);
         assert_eq!(result.schedules, 100);
@@ -26,7 +30,7 @@ fn a_seed_repeats_exactly() {
     let once = |seed: u64| {
         on_a_thread(|| {
             let program = generate::generate(seed, 0, None);
-            let report = run::run(&program, campaign::strategy(None, seed), None, true);
+            let report = run::run(&program, campaign::strategy(None, seed, &program), None, true);
             (report.steps, report.switches, report.story.len())
         })
     };

@@ -82,7 +82,7 @@ faults! {
     DropUnshaded "drop-unshaded" "dropping a root clears its entry at once, unshaded, under the cycle lock";
     DropClearsFirst "drop-clears-first" "dropping a root clears its entry, then shades, under the cycle lock";
     DropBarrier "drop-barrier" "dropping a root shades, then clears, without the cycle lock";
-    DropFlip "drop-flip" "dropping a root shades, then clears, under a lock that the flip does not take";
+    DropFlip "drop-flip" "the flip does not take the cycle lock: who frees listed root entries while Idle may sleep over it";
     RootsFreedAnyTime "roots-freed-any-time" "listed root entries are freed in every phase";
     RootsFreedAtT2 "roots-freed-at-t2" "listed root entries are freed at T2 instead of before the flip";
     UpgradeUnshaded "upgrade-unshaded" "a weak upgrade does not shade";

@@ -15,6 +15,7 @@ mod rank;
 pub mod sim;
 pub mod thread;
 mod tiny;
+mod told;
 
 pub use crossbeam_utils::{Backoff, CachePadded};
 pub use fault::{Fault, fault};
@@ -22,6 +23,7 @@ pub use mutex::{Condvar, Mutex, MutexGuard};
 pub use point::{Point, point};
 pub use rank::Rank;
 pub use tiny::tiny;
+pub use told::told;
 
 /// Atomic types and orderings.
 pub mod atomic {

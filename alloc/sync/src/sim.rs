@@ -29,6 +29,12 @@ pub struct Hooks {
     pub fail: fn(String),
     /// Addresses that the running windows hold, for the verifier.
     pub held: fn() -> Vec<usize>,
+    /// Whether a story of the run is kept.
+    pub keeps_story: fn() -> bool,
+    /// Adds a line to it.
+    pub tell: fn(String),
+    /// What is known of the object at an address that should not have been lost: who wrote the places that hold or held it.
+    pub blame: fn(usize) -> String,
 }
 
 thread_local! {

@@ -8,7 +8,7 @@ use crate::barrier::Grey;
 use greyset_alloc::{Colour, Space, SpanClassId, SpanFlags, View};
 use greyset_sync::atomic::AtomicU8;
 use greyset_sync::atomic::Ordering::Relaxed;
-use greyset_sync::{Fault, Point, fault, point};
+use greyset_sync::{Fault, Point, fault, point, told};
 
 /// The bits of a colour byte that hold the colour; the others are flags fixed at allocation.
 const COLOUR_BITS: u8 = Colour::MASK;
@@ -54,9 +54,12 @@ impl Shade {
             return Shaded::Already;
         }
         if !self.darken(byte) {
+            told(|| format!("shade({base:#x}): not white"));
             return Shaded::Already;
         }
-        if page.flags().contains(SpanFlags::LEAF) {
+        let leaf = page.flags().contains(SpanFlags::LEAF);
+        told(|| format!("shade({base:#x}): white -> {}", if leaf { "black" } else { "grey" }));
+        if leaf {
             Shaded::Leaf { size: size_of_object(view.space(), page.class(), base) }
         } else {
             Shaded::Grey(Grey::new(view, page, base))

@@ -6,7 +6,7 @@ use crate::heap::Shared;
 use crate::mutator::{Asked, answer_for};
 use crate::stats::Event;
 use greyset_sync::atomic::Ordering;
-use greyset_sync::{Point, point};
+use greyset_sync::{Point, point, told};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,7 @@ impl Handshake {
                 list.set_mode(mode);
             }
             mutators = list.records().len();
+            told(|| format!("asks handshake {request:?} of {mutators} mutators"));
             // One more than there are, so that nobody is the last before everybody has been asked.
             // ORDERING: release pairs with the acquire-release in `one_answered`.
             shared.pending.store(mutators + 1, Ordering::Release);

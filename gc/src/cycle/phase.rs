@@ -3,7 +3,7 @@
 use crate::stats::HandshakeKind;
 use greyset_alloc::Colour;
 use greyset_sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use greyset_sync::{Point, point};
+use greyset_sync::{Point, point, told};
 
 /// Where the heap is in its cycle. Numbered as in docs/PROTOCOL.md.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -125,6 +125,7 @@ impl Published {
         point(Point::PhasePublish);
         // ORDERING: pairs with the load in `phase`. SeqCst: weak upgrades order it against the loads of their targets.
         self.phase.store(phase as u8, Ordering::SeqCst);
+        told(|| format!("publishes phase {}", phase.name()));
     }
 
     /// What is asked now.

@@ -16,7 +16,7 @@ use crate::handle::Gc;
 use crate::mutator::Mutator;
 use crate::trace::{Branded, Invariant, Managed, Shape, Shaped, Trace, Tracer, hash_site};
 use greyset_sync::atomic::{AtomicPtr, Ordering};
-use greyset_sync::{Fault, Point, fault, point};
+use greyset_sync::{Fault, Point, fault, point, told};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -92,6 +92,7 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
             point(Point::SlotSwap);
             // ORDERING: pairs with the acquire in `load`: publishes the object's contents.
             self.word.store(to_word(value), Ordering::Release);
+            told(|| format!("stores {:#x} in slot {:#x}", to_word(value).addr(), self.addr()));
         } else {
             self.swap_marking(m, to_word(value));
         }
@@ -124,6 +125,7 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
         // ORDERING: acquire-release, pairs with `load` (contents of `new`) and with the writer of what is found.
         match self.word.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(old) => {
+                told(|| swaps(self.addr(), old.addr(), new.addr()));
                 if fault(Fault::ExchangeUnshaded) {
                     return Ok(self.adopt(old));
                 }
@@ -142,7 +144,8 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
         }
         // ORDERING: acquire-release, pairs with `load` (contents of `new`) and with the writer of what is found.
         let old = self.word.swap(new, Ordering::AcqRel);
-        shade_change(m, std::ptr::from_ref(self).addr(), old.addr(), new.addr());
+        told(|| swaps(self.addr(), old.addr(), new.addr()));
+        shade_change(m, self.addr(), old.addr(), new.addr());
         old
     }
 
@@ -150,10 +153,16 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
     #[cold]
     fn split_write(&self, m: &Mutator, new: *mut T) -> *mut T {
         let old = self.word.load(Ordering::Relaxed);
+        told(|| format!("loads slot {:#x} to write it: {:#x}", self.addr(), old.addr()));
         point(Point::SlotSwap);
         self.word.store(new, Ordering::Relaxed);
-        shade_change(m, std::ptr::from_ref(self).addr(), old.addr(), new.addr());
+        told(|| format!("stores {:#x} in slot {:#x}", new.addr(), self.addr()));
+        shade_change(m, self.addr(), old.addr(), new.addr());
         old
+    }
+
+    fn addr(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// The reference for a word of this slot.
@@ -162,6 +171,10 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
         // SAFETY: the type's invariant, and a window is open: every caller has a mutator of brand `'gc`.
         NonNull::new(word).map(|ptr| unsafe { Gc::from_ptr(ptr) })
     }
+}
+
+fn swaps(slot: usize, old: usize, new: usize) -> String {
+    format!("swaps slot {slot:#x}: old {old:#x}, new {new:#x}")
 }
 
 /// What has to be done after `new` was put in the place of `old` in the slot at `slot` (addresses, 0 for none).

@@ -11,7 +11,7 @@ use crate::mark::kernel::{Kernel, for_each_word, load_word, prefetch, type_of};
 use crate::trace::{EdgeSink, EphemeronTable, GcType, Outcome, Purpose, Rows, Shape, Tracer, Words};
 use greyset_alloc::View;
 use greyset_sync::atomic::{AtomicU8, Ordering};
-use greyset_sync::{Point, point, tiny};
+use greyset_sync::{Point, point, tiny, told};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
@@ -102,6 +102,7 @@ impl Marker {
         let mut found = 0;
         for &item in batch {
             point(Point::Scan);
+            told(|| format!("scans {:#x}: grey -> black", item.addr(view)));
             if self.kernels.of(item.class()).is_none() && !self.scan_slow(shared, item) {
                 continue;
             }
@@ -141,6 +142,9 @@ impl Marker {
             (objects_now, objects) = objects.split_at(now);
             (colours_now, colours) = colours.split_at(now);
             let (grey, leaf) = darken_all(self.shade, objects_now, colours_now, room, leaves);
+            for object in room.iter().take(grey) {
+                told(|| format!("shade({:#x}): white -> grey", object.addr(view)));
+            }
             self.top.grow(grey);
             for leaf in leaves.iter().take(leaf) {
                 let size = size_of_object(view.space(), leaf.class(), leaf.addr(view));

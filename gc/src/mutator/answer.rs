@@ -13,7 +13,7 @@ use crate::stats::thread_cpu_time;
 use crate::zeal::Asks;
 use greyset_alloc::Cache;
 use greyset_sync::atomic::Ordering;
-use greyset_sync::{Fault, Point, fault, point};
+use greyset_sync::{Fault, Point, fault, point, told};
 use std::ptr;
 use std::sync::Arc;
 
@@ -122,6 +122,7 @@ impl Mutator {
             Request::Off => self.flush_cache(),
         }
         self.record.word.answered();
+        told(|| format!("has answered handshake {request:?}"));
         self.shared().one_answered(request, wake);
     }
 
@@ -314,6 +315,7 @@ pub(crate) fn answer_for(shared: &Shared, record: &Record, request: Request) {
         shared.dirty.store(true, Ordering::Relaxed);
     }
     if record.word.answer_parked() {
+        told(|| format!("has answered handshake {request:?} for a parked mutator"));
         shared.one_answered(request, true);
     }
 }

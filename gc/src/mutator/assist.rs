@@ -30,7 +30,8 @@ impl Mutator {
             count(&shared.zeal.done.assists_left_out);
             return;
         }
-        let owed = self.debt.get().saturating_add((bytes as f64 * shared.pace.ratio()) as i64);
+        let ratio = shared.pace.ratio().max(tiny(0, 1) as f64);
+        let owed = self.debt.get().saturating_add((bytes as f64 * ratio) as i64);
         if owed <= 0 {
             return self.debt.set(owed);
         }

@@ -3,7 +3,7 @@
 //! - [`MutatorHandle`] attaches one; it is parked unless [`MutatorHandle::enter`] runs.
 //! - [`Mutator`] is what a window has: allocation, safepoints, collection on demand.
 //! - `word` is how it is asked and parks, `list` who is attached, `answer` what it does when asked, `slow` what
-//!   allocation does when a run is used up, `assist` how it pays for allocation during marking.
+//!   allocation does when a run is used up, `assist` how it pays for allocation during marking; `watched` is for the simulator.
 //!
 //! A mutator never waits for another mutator, nor for the collector: it answers handshakes by itself, and where the
 //! collector has taken its allocation cache to answer in its stead it goes on with a new one.
@@ -14,6 +14,8 @@ mod external;
 mod handle;
 mod list;
 mod slow;
+#[cfg(feature = "sim")]
+mod watched;
 mod word;
 
 pub(crate) use answer::{answer_for, with_parked_caches};
@@ -249,16 +251,6 @@ impl Mutator {
     #[inline]
     pub(crate) fn shared(&self) -> &Shared {
         self.owner.shared()
-    }
-
-    /// Whether an object, or a slot of a run, is at `addr`: for the simulator, to which a reference to a Free slot is a failure.
-    #[cfg(feature = "sim")]
-    pub fn is_allocated(&self, addr: usize) -> bool {
-        let space = self.space();
-        space.object_base(addr).is_some_and(|(base, _)| {
-            let byte = space.colour_at(space.page(base), base).load(greyset_sync::atomic::Ordering::Relaxed);
-            Colour::of(byte) != Colour::FREE
-        })
     }
 
     /// What this mutator knows of white and black.

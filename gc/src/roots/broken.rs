@@ -35,11 +35,6 @@ mod simulated {
             shade(shared, addr);
             point(Point::RootDrop);
             clear();
-        } else if fault(Fault::DropFlip) {
-            let _cycle = shared.lock_cycle();
-            shade(shared, addr);
-            point(Point::RootDrop);
-            clear();
         } else if fault(Fault::RootsFreedAnyTime) {
             shared.roots.list(entry);
             let _cycle = shared.lock_cycle();

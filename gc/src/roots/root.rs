@@ -6,7 +6,7 @@ use crate::heap::{Owner, Shared};
 use crate::mutator::Mutator;
 use crate::roots::EntryRef;
 use crate::trace::{Branded, Managed};
-use greyset_sync::{Point, point};
+use greyset_sync::{Point, point, tiny, told};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -44,6 +44,7 @@ impl<'gc, T: Branded<'gc>> Gc<'gc, T> {
         point(Point::RootCreate);
         let entry = m.root_entry();
         entry.get().store(self.as_addr());
+        told(|| format!("roots {:#x}", self.as_addr()));
         Root { entry, owner: Arc::clone(m.owner()), family: PhantomData }
     }
 }
@@ -132,7 +133,7 @@ impl Mutator {
             }
             let shared = self.shared();
             free_if_idle(shared);
-            shared.roots.take(BATCH, &mut stock);
+            shared.roots.take(tiny(BATCH, 2), &mut stock);
         }
     }
 }

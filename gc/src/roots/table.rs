@@ -11,7 +11,7 @@
 //! 3. The handle that owns an entry is dropped at most once, so an entry is listed at most once before it is freed.
 
 use greyset_sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use greyset_sync::{Mutex, Point, Rank, point};
+use greyset_sync::{Mutex, Point, Rank, point, tiny, told};
 use std::ptr::{self, NonNull};
 
 /// Entries a chunk.
@@ -138,7 +138,7 @@ impl EntryTable {
     }
 
     fn new_chunk(&self) -> Vec<EntryRef> {
-        let chunk: Box<[Entry]> = (0..CHUNK).map(|_| Entry::new()).collect();
+        let chunk: Box<[Entry]> = (0..tiny(CHUNK, 4)).map(|_| Entry::new()).collect();
         let chunk = Chunk(NonNull::from(Box::leak(chunk)));
         // SAFETY: just made, and only the table frees it.
         let entries = unsafe { chunk.0.as_ref() };
@@ -167,7 +167,7 @@ impl EntryTable {
                 Ordering::Relaxed,
             );
             match swap {
-                Ok(_) => return,
+                Ok(_) => return told(|| format!("lists a dropped root of {:#x}", entry.get().load())),
                 Err(now) => head = now,
             }
         }
@@ -187,6 +187,7 @@ impl EntryTable {
         while let Some(entry) = NonNull::new(head) {
             let entry = EntryRef(entry);
             head = entry.get().next.load(Ordering::Relaxed);
+            told(|| format!("frees an entry that holds {:#x}", entry.get().load()));
             entry.get().store(0);
             freed.push(entry);
         }

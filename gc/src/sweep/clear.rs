@@ -18,7 +18,7 @@ use crate::stats::Event;
 use crate::sweep::registry::Finalizable;
 use crate::zeal::{Asks, count};
 use greyset_sync::atomic::{Ordering, fence};
-use greyset_sync::{Fault, Point, fault, point};
+use greyset_sync::{Fault, Point, fault, point, told};
 
 /// Where clearing is.
 enum Stage {
@@ -80,6 +80,7 @@ fn clear_weak(shared: &Shared, chunk: usize, is_white: &dyn Fn(usize) -> bool, c
             if fault(Fault::WeakClearedByStore) {
                 return entry.store(0);
             }
+            told(|| format!("clears a weak slot on {addr:#x}"));
             // A target stored meanwhile stays.
             if entry.clear_if(addr) {
                 cleared();

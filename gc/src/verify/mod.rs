@@ -232,7 +232,8 @@ pub(crate) fn check_or_die(shared: &Shared) {
     };
     #[cfg(feature = "sim")]
     if let Some(hooks) = greyset_sync::sim::hooks() {
-        return (hooks.fail)(blame.to_string());
+        let lost = blame.path.as_ref().and_then(|path| path.links.last()).map_or(0, |link| link.addr);
+        return (hooks.fail)(format!("{blame}{}", (hooks.blame)(lost)));
     }
     eprintln!("{blame}{}", shared.zeal_text().unwrap_or_default());
     std::process::abort();

@@ -130,6 +130,7 @@ pub(super) fn rows(w: &mut Window<'_>, op: Op) {
             world::write(id, Place::Row, 0, w.me);
             let first = value.map(|(gc, _)| gc);
             let slots = w.m.alloc_array(ROW, |i| Slot::new(first.filter(|_| i == 0)));
+            world::place_array(id, slots.as_addr());
             let gc = w.m.alloc(Row { tag, slots });
             world::place(id, gc.as_addr());
             let root = Rc::new(gc.root(w.m));

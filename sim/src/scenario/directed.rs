@@ -1,0 +1,271 @@
+//! Scenarios in step with the phases: each mutator waits for the moment at which its part of a counterexample is due.
+//!
+//! What is left to the strategy is the delay in the middle of a step, which is what the broken rule allows.
+
+use super::Scenario::{
+    Assist, CellIn, CellOut, DropLate, FreeLate, Full, InFlight, Inserted, Overwritten, Round, Upgrade,
+    WeakCopy,
+};
+use super::{A, B, Maker, Scenario, from, load, node, root};
+use crate::program::{HoldAt, NONE, Op, When};
+use greyset_sync::Point;
+
+fn wait(phase: When, answers: usize) -> Op {
+    Op::Await { phase, answers: answers as u8 }
+}
+
+/// A moment in phase Terminate.
+pub(super) fn terminate(answers: usize) -> Op {
+    wait(When::Terminate, answers)
+}
+
+/// Where mutators of a role, and the dropper, are best held.
+pub(super) fn holds(scenario: Scenario, mutator: usize, even: bool) -> Vec<HoldAt> {
+    let own: &[Point] = match (scenario, even) {
+        (Round | InFlight, true) => &[Point::ShadePush],
+        (Assist, true) => &[Point::MarkerCount],
+        (Round | InFlight | Assist | Full, false) => &[Point::ShadeRead],
+        (DropLate, false) => &[Point::HandshakeAnswer],
+        (Overwritten, false) => &[Point::SlotSwap],
+        (CellIn | CellOut, _) => &[Point::LockAcquire],
+        (WeakCopy, true) => &[Point::WeakJudge],
+        (Upgrade, _) => &[Point::WeakJudge, Point::MutexLock],
+        _ => &[],
+    };
+    let dropper: &[Point] = match scenario {
+        DropLate => &[Point::RootDrop, Point::ShadeRead, Point::ShadeWrite, Point::BufferHandOver],
+        FreeLate => &[Point::RootFree],
+        _ => &[],
+    };
+    let (whom, at): (usize, &[Point]) = match scenario {
+        // It has found the phase to be Mark, and does not count as busy yet.
+        Full => (HoldAt::MARKER, &[Point::MarkerCount]),
+        _ => (0, &[]),
+    };
+    let own = own.iter().map(|&point| HoldAt { mutator, point });
+    let own = own.chain(at.iter().map(|&point| HoldAt { mutator: whom, point }));
+    own.chain(dropper.iter().map(|&point| HoldAt { mutator: 0, point })).collect()
+}
+
+impl Maker<'_> {
+    /// Root 0 has a chain head, g, y, x, and a second object under g; root 2 and, where there is one, the cell have an object
+    /// of their own that has another.
+    pub(super) fn directed_setup(&mut self, scenario: Scenario) -> Vec<Op> {
+        let mut ops =
+            vec![node(0, NONE), node(1, 0), node(2, NONE), Op::New { r: 2, a: 1, b: 2, leaf: false }];
+        ops.push(node(2, 2));
+        if self.deep {
+            ops.extend([node(2, 2), node(2, 2)]);
+        }
+        ops.extend([
+            root(2, 0),
+            node(0, NONE),
+            node(1, 0),
+            root(1, 2),
+            node(0, NONE),
+            node(1, 0),
+            node(3, 1),
+        ]);
+        ops.push(root(3, 1));
+        match scenario {
+            CellOut | CellIn => ops.push(Op::NewCell { c: 0, r: 1 }),
+            WeakCopy => ops.extend([node(0, NONE), node(1, 0), Op::Weaken { r: 1, w: 0, set: false }]),
+            FreeLate => (0..self.rng.below(4)).for_each(|_| ops.push(root(3, 1))),
+            _ => {}
+        }
+        ops
+    }
+
+    /// Register 1 becomes all that a new object under root 1 refers to.
+    fn hide(&self, ops: &mut Vec<Op>) {
+        ops.extend([node(3, 1), root(3, 1)]);
+    }
+
+    /// The object under root 1 gives back what it refers to, which is followed.
+    fn seek(&mut self, ops: &mut Vec<Op>) {
+        ops.push(from(0, 1));
+        ops.push(self.cut(1, 0, A));
+        ops.extend([load(2, 1), load(3, 2)]);
+        if self.rng.one_in(2) {
+            ops.extend([Op::Linger { phase: When::Clear }, load(2, 1)]);
+        }
+    }
+
+    pub(super) fn directed(&mut self, scenario: Scenario, even: bool, ops: &mut Vec<Op>) {
+        match scenario {
+            Round => self.in_round(even, ops),
+            Assist | Full => self.silent(scenario == Full, even, ops),
+            DropLate | FreeLate => self.drop_late(scenario == FreeLate, even, ops),
+            Overwritten => self.overwritten(even, ops),
+            CellOut => self.cell_out(even, ops),
+            CellIn => self.cell_in(even, ops),
+            Inserted => self.inserted(even, ops),
+            _ => self.weak_copy(even, ops),
+        }
+    }
+
+    fn pause(&mut self) -> Op {
+        Op::Pause { turns: self.rng.below(16) as u8 }
+    }
+
+    /// In mode Deletion.
+    fn deletion(&mut self, ops: &mut Vec<Op>) {
+        ops.push(wait(When::Deletion, 0));
+    }
+
+    /// One takes an object out of its slot; the other has put it into a black object before, and takes it out of that in a
+    /// window after its answer.
+    fn in_round(&mut self, even: bool, ops: &mut Vec<Op>) {
+        self.deletion(ops);
+        self.head(ops);
+        if even {
+            ops.push(load(1, 0));
+            self.hide(ops);
+            ops.push(wait(When::Terminate, 1));
+            return self.seek(ops);
+        }
+        ops.push(self.cut(1, 0, A));
+    }
+
+    /// One has an object grey in its buffer when the first round begins, and marks it in the same window; the other takes out
+    /// what that object refers to, which the first has hidden.
+    fn silent(&mut self, full: bool, even: bool, ops: &mut Vec<Op>) {
+        if even {
+            if full {
+                // Leaves slots of its run for the next: who takes a run pays for it, and an assist would take the buffer.
+                ops.push(node(3, NONE));
+            }
+            self.deletion(ops);
+            self.head(ops);
+            if full {
+                ops.extend([load(1, 0), load(2, 1), node(3, 2), root(3, 1)]);
+                ops.push(self.cut(1, 0, A));
+                ops.push(root(1, 2));
+            } else {
+                ops.push(self.cut(1, 0, A));
+                ops.extend([root(1, 2), load(2, 1), node(3, 2), root(3, 1)]);
+            }
+            if full {
+                ops.extend([Op::Linger { phase: When::Terminate }, self.pause()]);
+                ops.push(self.cut(2, 1, B));
+                // Long enough for a marker to empty the queue.
+                ops.push(Op::Pause { turns: 60 });
+            } else {
+                ops.extend([self.pause(), Op::Garbage { n: 8 }]);
+            }
+            ops.push(wait(When::Terminate, 2));
+            return self.seek(ops);
+        }
+        ops.push(wait(When::Terminate, 1));
+        ops.push(from(0, 2));
+        ops.push(self.cut(1, 0, A));
+    }
+
+    /// One hides what a root refers to, which is dropped then; the other keeps rounds open.
+    fn drop_late(&mut self, copies: bool, even: bool, ops: &mut Vec<Op>) {
+        if even {
+            self.deletion(ops);
+            ops.push(from(1, 2));
+            self.hide(ops);
+            ops.push(Op::Unroot { g: 2, far: !copies });
+            ops.push(wait(When::Terminate, [1, 2, 2][self.rng.below(3)]));
+            return self.seek(ops);
+        }
+        if copies {
+            ops.push(wait(When::Idle, 0));
+            ops.extend((0..1 + self.rng.below(3)).map(|_| Op::CloneRoot { g: 0, h: 0, far: true }));
+            return;
+        }
+        ops.extend([Op::Linger { phase: When::Mark }, self.pause()]);
+        ops.push(terminate(1));
+        ops.extend([self.pause(), from(0, 0)]);
+    }
+
+    fn overwritten(&mut self, even: bool, ops: &mut Vec<Op>) {
+        if even {
+            ops.extend([Op::Linger { phase: When::Prepare }, self.pause()]);
+            self.head(ops);
+            ops.push(from(1, 1));
+            ops.push(self.cut(2, 1, A));
+            ops.push(self.store(0, A, 2));
+            self.deletion(ops);
+            self.head(ops);
+            ops.push(load(1, 0));
+            self.hide(ops);
+            ops.push(wait(When::Terminate, self.rng.below(3)));
+            return self.seek(ops);
+        }
+        ops.push(wait(When::Both, 0));
+        self.head(ops);
+        ops.push(self.store(0, A, NONE));
+    }
+
+    fn cell_out(&mut self, even: bool, ops: &mut Vec<Op>) {
+        if even {
+            self.deletion(ops);
+            let get = Op::CellGet { c: 0, i: 0, r: 1 };
+            ops.push(if self.rng.one_in(2) { get } else { Op::CellTake { c: 0, i: 0, r: 1 } });
+            self.hide(ops);
+            ops.push(wait(When::Terminate, self.rng.below(3)));
+            return self.seek(ops);
+        }
+        ops.push(wait(When::Both, 0));
+        ops.extend([Op::Linger { phase: When::Mark }, Op::CellTake { c: 0, i: 0, r: 1 }]);
+    }
+
+    fn cell_in(&mut self, even: bool, ops: &mut Vec<Op>) {
+        if even {
+            ops.extend([Op::Linger { phase: When::Prepare }, self.pause()]);
+            self.head(ops);
+            ops.push(self.cut(1, 0, A));
+            self.deletion(ops);
+            ops.push(Op::CellSet { c: 0, i: 1, r: NONE, forget: false });
+            ops.push(wait(When::Terminate, self.rng.below(3)));
+            return ops.extend([Op::CellGet { c: 0, i: 0, r: 1 }, load(2, 1), load(3, 2)]);
+        }
+        ops.push(wait(When::Both, 0));
+        self.head(ops);
+        let forget = self.rng.one_in(2);
+        ops.extend([load(1, 0), Op::Linger { phase: When::Mark }, Op::CellSet { c: 0, i: 0, r: 1, forget }]);
+    }
+
+    /// One takes an object out of its slot in mode Off; the other has it in hand, and puts it in mode Both into what the first
+    /// has made since.
+    fn inserted(&mut self, even: bool, ops: &mut Vec<Op>) {
+        if even {
+            ops.extend([Op::Linger { phase: When::Prepare }, self.pause()]);
+            self.head(ops);
+            ops.push(self.cut(1, 0, A));
+            self.deletion(ops);
+            ops.extend([node(3, NONE), root(3, 1), terminate(self.rng.below(3))]);
+            return self.seek(ops);
+        }
+        ops.push(wait(When::Both, 0));
+        self.head(ops);
+        ops.extend([load(1, 0), Op::Linger { phase: When::Mark }, self.pause(), from(0, 1)]);
+        ops.push(self.store(0, A, 1));
+    }
+
+    /// A moment at which a leaf that turns black may be missed.
+    pub(super) fn late(&mut self, ops: &mut Vec<Op>) {
+        match self.rng.below(4) {
+            0 => {}
+            1 => ops.push(terminate(self.rng.below(3))),
+            _ => {
+                self.deletion(ops);
+                ops.push(self.pause());
+            }
+        }
+    }
+
+    fn weak_copy(&mut self, even: bool, ops: &mut Vec<Op>) {
+        if even {
+            ops.push(wait([When::Terminate, When::Clear][self.rng.below(2)], self.rng.below(3)));
+            ops.push(Op::Duplicate { w: 0, v: 1 });
+            ops.push(wait(When::Idle, 0));
+            return ops.extend([Op::Upgrade { r: 1, w: 1 }, load(2, 1)]);
+        }
+        ops.push(wait(When::Clear, self.rng.below(2)));
+        ops.extend([Op::Garbage { n: 4 }, Op::Upgrade { r: 1, w: 1 }, load(2, 1)]);
+    }
+}
