@@ -79,6 +79,20 @@ impl Shade {
         white
     }
 
+    /// As [`Shade::darken`], without a branch: where white and black come in no order, a processor would guess wrong every other
+    /// time. What is not white is left alone; `elsewhere` is written in its stead.
+    #[inline(always)]
+    pub(crate) fn darken_unforeseen(self, byte: &AtomicU8, elsewhere: &AtomicU8) -> bool {
+        point(Point::ShadeRead);
+        let old = byte.load(Relaxed);
+        let white = old & COLOUR_BITS == self.white;
+        if white {
+            point(Point::ShadeWrite);
+        }
+        std::hint::select_unpredictable(white, byte, elsewhere).store(old ^ self.flip, Relaxed);
+        white
+    }
+
     /// Turns whatever is white in a row of colour bytes black: a cycle that cannot be trusted keeps everything.
     pub(crate) fn blacken(self, colours: &[AtomicU8]) {
         for byte in colours {

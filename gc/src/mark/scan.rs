@@ -270,11 +270,10 @@ fn darken_all(
     leaves: &mut [Grey; ROOM],
 ) -> (usize, usize) {
     assert!(objects.len() <= room.len().min(ROOM));
+    let elsewhere = AtomicU8::new(0);
     let (mut grey, mut leaf) = (0, 0);
     for (&object, &colour) in objects.iter().zip(colours) {
-        if !shade.darken(colour) {
-            continue;
-        }
+        let white = shade.darken_unforeseen(colour, &elsewhere);
         // Put into both, and counted in one: a branch would be anybody's guess.
         // SAFETY: of the objects before this one at most all were grey, and `room` is as long as all (asserted).
         let place = unsafe { room.get_unchecked_mut(grey) };
@@ -282,8 +281,8 @@ fn darken_all(
         // SAFETY: likewise, of leaves.
         let place = unsafe { leaves.get_unchecked_mut(leaf) };
         *place = object;
-        leaf += usize::from(object.is_leaf());
-        grey += usize::from(!object.is_leaf());
+        leaf += usize::from(white & object.is_leaf());
+        grey += usize::from(white & !object.is_leaf());
     }
     (grey, leaf)
 }
