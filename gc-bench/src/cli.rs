@@ -1,7 +1,7 @@
-//! The command line: `run`, `list`, `simulate`, `compare`, or nothing for the tour. Every error is one line and an exit code.
+//! The command line: `run`, `list`, `simulate`, `pacers`, or nothing for the tour. Every error is one line and an exit code.
 use crate::bench::{Bench, quiet_panics};
 use crate::failure::Failure;
-use crate::lab::compare::Compare;
+use crate::lab::pacers::Pacers;
 use crate::lab::simulate::Simulate;
 use crate::latency;
 use crate::machine;
@@ -37,7 +37,7 @@ enum Command {
     /// Runs a described program through the pacer: what every cycle would do.
     Simulate(Simulate),
     /// Runs described programs through both pacers and compares them.
-    Compare(Compare),
+    Pacers(Pacers),
 }
 
 #[derive(clap::Args)]
@@ -65,7 +65,7 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Run(run)) => run.carry_out(),
         Some(Command::Simulate(simulate)) => simulate.carry_out(),
-        Some(Command::Compare(compare)) => compare.carry_out(),
+        Some(Command::Pacers(pacers)) => pacers.carry_out(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

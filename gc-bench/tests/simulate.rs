@@ -82,7 +82,7 @@ fn the_other_pacer_differs() {
 #[test]
 fn both_pacers_side_by_side() {
     let compare = |file: &str| {
-        let args = ["compare", &here("scenarios/Steady.toml"), file];
+        let args = ["pacers", &here("scenarios/Steady.toml"), file];
         Command::new(env!("CARGO_BIN_EXE_gc-bench")).args(args).output().expect("gc-bench starts")
     };
     let text = String::from_utf8(compare(&here("scenarios/StepAlloc.toml")).stdout).expect("text");

@@ -1,4 +1,4 @@
-//! `gc-bench compare`: the two pacers on the same scenarios, side by side.
+//! `gc-bench pacers`: the two pacers on the same scenarios, side by side.
 
 use super::scenario;
 use super::simulate::{Kind, run};
@@ -9,9 +9,9 @@ use comfy_table::{CellAlignment, Table, presets};
 use greyset::pacer::harness::Row;
 use std::path::PathBuf;
 
-/// Options of `compare`.
+/// Options of `pacers`.
 #[derive(clap::Args)]
-pub struct Compare {
+pub struct Pacers {
     /// The scenarios, in TOML (gc-bench/scenarios has some).
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
@@ -47,7 +47,7 @@ impl Summary {
     }
 }
 
-impl Compare {
+impl Pacers {
     /// Reads, runs, prints the table.
     ///
     /// # Errors
