@@ -225,7 +225,7 @@ pub struct Program {
     pub holds: Vec<HoldAt>,
 }
 
-/// A point at which a mutator, by its number from 1, the dropper (0) or a marker should be held.
+/// A point at which a mutator, by its number from 1, the dropper (0), a marker or the collector should be held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HoldAt {
     /// Who.
@@ -237,6 +237,8 @@ pub struct HoldAt {
 impl HoldAt {
     /// Stands for any marker's thread.
     pub const MARKER: usize = usize::MAX;
+    /// Stands for the collector's thread.
+    pub const COLLECTOR: usize = usize::MAX - 1;
 }
 
 impl Program {

@@ -74,11 +74,14 @@ scenarios! {
     Inserted,
     /// A weak handle is copied while weak slots are cleared.
     WeakCopy,
+    /// A leaf that is a key turns black after the last look at ephemerons, and who did it is gone when the round is asked.
+    Gone,
 }
 
 use Scenario::{
     Assist, BothCut, BothStore, Bulk, Cell, CellIn, CellOut, DeadKey, DropLate, Dropped, Final, FreeLate,
-    Full, InFlight, Inserted, LeafKey, Overwritten, Parked, Queue, Round, Table, Upgrade, WeakCopy, WeakSet,
+    Full, Gone, InFlight, Inserted, LeafKey, Overwritten, Parked, Queue, Round, Table, Upgrade, WeakCopy,
+    WeakSet,
 };
 
 impl Scenario {
@@ -96,6 +99,7 @@ impl Scenario {
                 | CellIn
                 | Inserted
                 | WeakCopy
+                | Gone
         )
     }
 }
@@ -124,7 +128,8 @@ pub fn for_fault(fault: Fault) -> Option<Scenario> {
         Fault::CellNotShadedOnUnlock | Fault::ForgottenGuardIgnored => CellIn,
         Fault::DeferredNotRetried | Fault::MapInsertUnshaded => Table,
         Fault::EphemeronsNotCleared => DeadKey,
-        Fault::LeafSilent | Fault::PokeLost | Fault::ParkForgetsWork | Fault::DetachForgetsWork => LeafKey,
+        Fault::LeafSilent | Fault::PokeLost | Fault::ParkForgetsWork => LeafKey,
+        Fault::DetachForgetsWork => Gone,
         Fault::DropClearsFirst | Fault::DropBarrier => DropLate,
         Fault::DropFlip => FreeLate,
         Fault::RootsFreedAtT2 => Dropped,
@@ -238,7 +243,7 @@ impl Maker<'_> {
                 Op::MapInsert { c: 0, r: 3, s: 1, leaf: false },
             ]),
             DeadKey => ops.push(Op::NewTable { c: 0 }),
-            LeafKey => ops.extend([
+            LeafKey | Gone => ops.extend([
                 Op::NewTable { c: 0 },
                 Op::New { r: 0, a: NONE, b: NONE, leaf: true },
                 node(1, NONE),
@@ -337,6 +342,7 @@ impl Maker<'_> {
             DeadKey => self.dead_key(ops),
             LeafKey if even || self.rng.one_in(2) => self.leaf_key(ops),
             LeafKey => self.wait(ops),
+            Gone => self.gone(even, ops),
             Dropped => self.dropped(even, ops),
             Queue => {
                 self.head(ops);

@@ -321,6 +321,7 @@ fn mutator(name: &str) -> Option<usize> {
     match name {
         "dropper" => Some(0),
         "greyset-mark" => Some(HoldAt::MARKER),
+        "greyset-gc" => Some(HoldAt::COLLECTOR),
         _ => name.strip_prefix("mutator ")?.parse().ok(),
     }
 }

@@ -3,7 +3,7 @@
 //! What is left to the strategy is the delay in the middle of a step, which is what the broken rule allows.
 
 use super::Scenario::{
-    Assist, CellIn, CellOut, DropLate, FreeLate, Full, InFlight, Inserted, Overwritten, Round, Upgrade,
+    Assist, CellIn, CellOut, DropLate, FreeLate, Full, Gone, InFlight, Inserted, Overwritten, Round, Upgrade,
     WeakCopy,
 };
 use super::{A, B, Maker, Scenario, from, load, node, root};
@@ -40,6 +40,8 @@ pub(super) fn holds(scenario: Scenario, mutator: usize, even: bool) -> Vec<HoldA
     let (whom, at): (usize, &[Point]) = match scenario {
         // It has found the phase to be Mark, and does not count as busy yet.
         Full => (HoldAt::MARKER, &[Point::MarkerCount]),
+        // It has looked at the ephemerons, and the phase is still Mark.
+        Gone => (HoldAt::COLLECTOR, &[Point::PhasePublish]),
         _ => (0, &[]),
     };
     let own = own.iter().map(|&point| HoldAt { mutator, point });
@@ -256,6 +258,17 @@ impl Maker<'_> {
                 ops.push(self.pause());
             }
         }
+    }
+
+    /// One upgrades the key and detaches before it is asked anything; the other answers.
+    pub(super) fn gone(&mut self, even: bool, ops: &mut Vec<Op>) {
+        if !even {
+            return self.wait(ops);
+        }
+        self.deletion(ops);
+        ops.extend([self.pause(), from(0, 1), Op::UpgradeLeaf { r: 0, w: 0 }, Op::Reattach]);
+        ops.extend([from(0, 1), Op::MapGet { c: 0, r: 0, s: 1, leaf: true, remove: false }]);
+        ops.extend([load(2, 1), Op::Upgrade { r: 2, w: 0 }]);
     }
 
     fn weak_copy(&mut self, even: bool, ops: &mut Vec<Op>) {
