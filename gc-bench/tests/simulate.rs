@@ -112,6 +112,7 @@ fn a_wrong_scenario_gets_file_line_and_what_was_expected() {
         ("cycles = 50", "cycles = \"50\"", ":5: invalid type: string \"50\", expected"),
         ("growth = [", "growht = [", "unknown field `growht`"),
         ("{ const = 1024.0 },", "{ const = -5.0 },", "raise signal scan_rate"),
+        ("globals = 32768", "globals = 1000000000000000", "cycle 1 does not end in time: "),
         ("[signals]", "[signals", ":7: "),
     ] {
         std::fs::write(&file, good.replacen(from, to, 1)).expect("written");

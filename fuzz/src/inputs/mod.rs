@@ -88,7 +88,14 @@ thread_local! {
 
 /// Runs `body` in a heap that serves one input after another.
 fn in_a_heap<R>(body: impl FnOnce(&mut greyset::Mutator) -> R) -> R {
-    let heap = || Heap::builder().ignore_environment().driver(Driver::Inline).hard_limit(16 << 20).build();
+    let heap = || {
+        Heap::builder()
+            .ignore_environment()
+            .driver(Driver::Inline)
+            .hard_limit(16 << 20)
+            .reserve(64 << 20)
+            .build()
+    };
     let parked = PARKED.take();
     let mut handle = parked.unwrap_or_else(|| heap().expect("a heap").mutator());
     let result = handle.enter(body);

@@ -26,6 +26,10 @@ use std::fmt;
 pub const PROCESSORS: u32 = 8;
 /// Nanoseconds of a step.
 const STEP: u64 = 500_000;
+/// Most steps of a program beyond `STEPS_PER_CYCLE` for each cycle, so that any scenario ends within seconds.
+const MOST_STEPS: u64 = 5_000_000;
+/// Steps that every cycle adds to those; what it does not need, later ones may.
+const STEPS_PER_CYCLE: u64 = 100;
 /// Bytes that a rate of 1 KiB per CPU-millisecond makes in a step on one processor.
 const PER_STEP: f64 = 512.0;
 /// Smallest rate.
@@ -94,6 +98,15 @@ pub enum ScenarioError {
         /// The cycle, from 1.
         cycle: u64,
     },
+    /// A cycle has so much work, or those before it had, that the simulation would take too long.
+    Endless {
+        /// The cycle, from 1.
+        cycle: u64,
+        /// Bytes to scan in it.
+        work: u64,
+        /// Bytes scanned when it was given up.
+        done: u64,
+    },
 }
 
 impl fmt::Display for ScenarioError {
@@ -107,6 +120,13 @@ impl fmt::Display for ScenarioError {
             }
             ScenarioError::Stalled { cycle } => {
                 write!(f, "nothing is scanned in a step of cycle {cycle}: raise signal scan_rate")
+            }
+            ScenarioError::Endless { cycle, work, done } => {
+                write!(
+                    f,
+                    "cycle {cycle} does not end in time: {done} of {work} bytes are scanned, and no simulated steps are \
+                     left; raise signal scan_rate, or lower globals, stacks, growth or scannable"
+                )
             }
         }
     }
@@ -242,13 +262,14 @@ struct Program {
     scannable: u64,
     /// Bytes allocated black in the last cycle.
     black: u64,
+    steps_left: u64,
 }
 
 impl Program {
     fn new(settings: Settings, globals: u64) -> Program {
         let pacer = Pacer::new(settings);
         let targets = pacer.targets(&HELD);
-        Program { pacer, targets, globals, live: 0, scannable: 0, black: 0 }
+        Program { pacer, targets, globals, live: 0, scannable: 0, black: 0, steps_left: MOST_STEPS }
     }
 
     /// Runs a cycle, counted from 0.
@@ -263,7 +284,8 @@ impl Program {
         };
         let heap_work = trunc(rates.scannable * next_live as f64);
         let work = self.globals.saturating_add(rates.stacks).saturating_add(heap_work);
-        let took = self.mark(rates, plan.assist, work).ok_or(ScenarioError::Stalled { cycle: cycle + 1 })?;
+        self.steps_left += STEPS_PER_CYCLE;
+        let took = self.mark(rates, plan.assist, work, cycle + 1)?;
 
         let goal = self.pacer.targets(&HELD).goal;
         let peak = self.live;
@@ -301,15 +323,25 @@ impl Program {
         })
     }
 
-    /// Does `work` bytes of work, step by step; `None` if a step does none.
-    fn mark(&mut self, rates: &Rates, assist: AssistRatio, work: u64) -> Option<Took> {
+    /// Does `work` bytes of work, step by step. `cycle` is for errors.
+    fn mark(
+        &mut self,
+        rates: &Rates,
+        assist: AssistRatio,
+        work: u64,
+        cycle: u64,
+    ) -> Result<Took, ScenarioError> {
         let share = f64::from(self.pacer.settings().cpu_share) / 100.0;
         let processors = f64::from(self.pacer.settings().processors);
         let (mut assist, mut took, mut done) = (assist, Took::default(), 0);
         while done < work {
+            if self.steps_left == 0 {
+                return Err(ScenarioError::Endless { cycle, work, done });
+            }
+            self.steps_left -= 1;
             let step = Step::new(rates, assist.work_per_byte, work - done, processors, share);
             if step.scanned == 0 {
-                return None;
+                return Err(ScenarioError::Stalled { cycle });
             }
             done += step.scanned;
             let assisted = trunc(step.elapsed as f64 * processors * (step.utilization - share));
@@ -325,7 +357,7 @@ impl Program {
                 memory: HELD,
             });
         }
-        Some(took)
+        Ok(took)
     }
 }
 
@@ -391,6 +423,17 @@ mod tests {
             with(|s| s.signals.scan_rate = Signal::constant(-5.0)).map_err(|e| e.to_string()),
             Err("nothing is scanned in a step of cycle 1: raise signal scan_rate".into())
         );
+        let endless = with(|s| {
+            s.globals = 1 << 40;
+            s.signals.scan_rate = Signal::constant(0.01);
+        });
+        assert!(matches!(endless, Err(ScenarioError::Endless { cycle: 1, done: 1.., .. })), "{endless:?}");
+        // Each cycle would end, all of them would not.
+        let slow = with(|s| {
+            s.cycles = 1_000_000;
+            s.globals = 1 << 30;
+        });
+        assert!(matches!(slow, Err(ScenarioError::Endless { cycle: 2.., .. })), "{slow:?}");
         assert!(with(|s| s.signals.growth = Signal::constant(f64::NAN)).is_err());
         assert_eq!(with(|s| s.cycles = 0), Ok(Vec::new()));
         // Nothing to scan at all; nothing expected though there is something to scan; more allocation than any goal.
