@@ -1,9 +1,9 @@
 //! The supply of pages: taken under the memory limit, given back to the system.
 //!
 //! What counts against the limit is what the process holds because of this heap: pages with memory behind them (used or
-//! free), the touched parts of the tables, and what the client reported as external and as tables of its own. Memory is asked of the system only
-//! where a request needs pages without memory; when that would break the limit, free pages with memory are released
-//! first, and only then does the request fail.
+//! free), the touched parts of the tables, and what the client reported as external and as tables of its own. Memory is
+//! asked of the system only where a request needs pages without memory; when that would break the limit, free pages with
+//! memory are released first, and only then does the request fail.
 //!
 //! The lock is never held while the system is called.
 
@@ -83,8 +83,8 @@ impl PageState {
 
 impl MHeap {
     /// Sets the most bytes the heap may hold: committed pages, tables in use, and what [`MHeap::external`] and
-    /// [`MHeap::client_tables`] say. `None`: no
-    /// limit. Takes effect with the next page that is committed; pages the heap holds already are not taken from it.
+    /// [`MHeap::client_tables`] say. `None`: no limit. Takes effect with the next page that is committed; pages the heap holds
+    /// already are not taken from it.
     pub fn set_limit(&self, bytes: Option<u64>) {
         self.limit.store(bytes.unwrap_or(u64::MAX), Ordering::Relaxed);
     }

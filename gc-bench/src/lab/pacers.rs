@@ -6,6 +6,7 @@ use crate::cli::emit;
 use crate::failure::Failure;
 use crate::units;
 use comfy_table::{CellAlignment, Table, presets};
+use greyset::pacer::PacerKind;
 use greyset::pacer::harness::Row;
 use std::path::PathBuf;
 
@@ -65,13 +66,12 @@ impl Pacers {
         ]);
         for file in &self.files {
             let scenario = scenario::read(file)?;
-            for (kind, name) in [(Kind::Reference, "reference"), (Kind::Greyset, "greyset")] {
-                let rows = run(&scenario, kind)
-                    .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+            for kind in [Kind::Reference, Kind::Greyset] {
+                let rows = run(file, &scenario, kind)?;
                 let Summary { assists, worst, overshoots, overshoot, peak } = Summary::of(&rows);
                 table.add_row([
                     scenario.name.clone(),
-                    name.to_owned(),
+                    PacerKind::from(kind).to_string(),
                     format!("{assists:.1} %"),
                     format!("{worst:.1} %"),
                     format!("{overshoots} of {}", rows.len()),

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use greyset::pacer::harness::{Row, Scenario};
 use greyset::pacer::{PacerKind, Settings};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Options of `simulate`.
 #[derive(clap::Args)]
@@ -80,8 +80,7 @@ impl Simulate {
     /// [`Failure::Usage`] for a scenario that cannot be run, [`Failure::Run`] for a plot that cannot be written.
     pub fn carry_out(&self) -> Result<(), Failure> {
         let scenario = scenario::read(&self.file)?;
-        let rows = run(&scenario, self.pacer)
-            .map_err(|error| Failure::Usage(format!("{}: {error}", self.file.display())))?;
+        let rows = run(&self.file, &scenario, self.pacer)?;
         if let Some(path) = &self.plot {
             plot::write(path, &panels(&scenario.name, &rows))?;
         }
@@ -97,12 +96,10 @@ impl Simulate {
     }
 }
 
-/// The cycles of a scenario under a pacer.
-pub(super) fn run(
-    scenario: &Scenario,
-    kind: Kind,
-) -> Result<Vec<Row>, greyset::pacer::harness::ScenarioError> {
-    scenario.run_with(Settings { kind: kind.into(), ..scenario.settings() })
+/// The cycles under a pacer of the scenario that was read from `file`.
+pub(super) fn run(file: &Path, scenario: &Scenario, kind: Kind) -> Result<Vec<Row>, Failure> {
+    let settings = Settings { kind: kind.into(), ..scenario.settings() };
+    scenario.run_with(settings).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
 }
 
 fn tsv(rows: &[Row]) -> String {
@@ -130,17 +127,17 @@ fn panels(name: &str, rows: &[Row]) -> [Panel; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     #[test]
     fn the_recorded_cycles_to_the_last_digit() {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let (mut scenarios, mut cycles) = (0, 0);
         for entry in std::fs::read_dir(here.join("scenarios")).expect("the scenarios") {
-            let scenario = scenario::read(&entry.expect("a directory entry").path()).expect("a scenario");
+            let file = entry.expect("a directory entry").path();
+            let scenario = scenario::read(&file).expect("a scenario");
             let golden = here.join("tests/pacer/golden").join(format!("{}.tsv", scenario.name));
             let recorded = std::fs::read_to_string(golden).expect("the recording of the scenario");
-            let rows = run(&scenario, Kind::Reference).expect("it runs");
+            let rows = run(&file, &scenario, Kind::Reference).expect("it runs");
             for (line, recorded) in tsv(&rows).lines().zip(recorded.lines()) {
                 assert_eq!(line, recorded, "{}", scenario.name);
             }

@@ -71,7 +71,7 @@ impl Shade {
     pub(crate) fn darken(self, byte: &AtomicU8) -> bool {
         point(Point::ShadeRead);
         let old = byte.load(Relaxed);
-        let white = old & COLOUR_BITS == self.white;
+        let white = self.means_white(old);
         if white {
             point(Point::ShadeWrite);
             byte.store(old ^ self.flip, Relaxed);
@@ -85,12 +85,18 @@ impl Shade {
     pub(crate) fn darken_unforeseen(self, byte: &AtomicU8, elsewhere: &AtomicU8) -> bool {
         point(Point::ShadeRead);
         let old = byte.load(Relaxed);
-        let white = old & COLOUR_BITS == self.white;
+        let white = self.means_white(old);
         if white {
             point(Point::ShadeWrite);
         }
         std::hint::select_unpredictable(white, byte, elsewhere).store(old ^ self.flip, Relaxed);
         white
+    }
+
+    /// Whether a colour byte says white.
+    #[inline(always)]
+    fn means_white(self, byte: u8) -> bool {
+        byte & COLOUR_BITS == self.white
     }
 
     /// Turns whatever is white in a row of colour bytes black: a cycle that cannot be trusted keeps everything.
@@ -103,8 +109,7 @@ impl Shade {
     /// Whether the object that `addr` lies in is white.
     #[inline]
     pub(crate) fn is_white(self, space: &Space, addr: usize) -> bool {
-        let byte = space.colour_at(space.page(addr), addr);
-        byte.load(Relaxed) & COLOUR_BITS == self.white
+        self.means_white(space.colour_at(space.page(addr), addr).load(Relaxed))
     }
 
     /// Whether the object that `addr` lies in is black.

@@ -146,15 +146,11 @@ fn collector_thread(shared: &Shared) {
                 continue;
             };
             let step = collector.step(shared);
-            let marks = step == Step::AwaitMarkers;
-            (
-                step,
-                if marks {
-                    collector.mark_some(shared, shared.zeal.slice(tiny(BUDGET, 3)))
-                } else {
-                    Progress::Empty
-                },
-            )
+            let progress = match step {
+                Step::AwaitMarkers => collector.mark_some(shared, shared.zeal.slice(tiny(BUDGET, 3))),
+                _ => Progress::Empty,
+            };
+            (step, progress)
         };
         let now = thread_cpu_time();
         charge(shared, now.saturating_sub(before));

@@ -100,7 +100,7 @@ impl Pacing {
     pub(crate) fn set_memory_limit(&mut self, shared: &Shared, memory_limit: Option<u64>) {
         shared.pace.memory_limit.store(memory_limit.unwrap_or(u64::MAX), Relaxed);
         self.set(shared, Settings { memory_limit, ..*self.pacer.settings() });
-        self.limiting.found_room(self.pacer.has_room(shared.alloc.stats().metadata + shared.table_bytes()));
+        self.limiting.found_room(self.pacer.has_room(tables(shared, &shared.alloc.stats())));
     }
 
     /// Takes over the heap's share of its budget, if that has changed.
@@ -120,7 +120,7 @@ impl Pacing {
         let seconds = at.saturating_sub(self.reported.at).as_secs_f64().max(1e-6);
         let marking = cpu(shared).mark + cpu(shared).assist;
         let marking = marking.saturating_sub(self.start.cpu.mark + self.start.cpu.assist).as_secs_f64();
-        let held = live + shared.alloc.stats().metadata + shared.table_bytes();
+        let held = live + tables(shared, &shared.alloc.stats());
         membership.report(
             held,
             allocated.saturating_sub(self.reported.allocated) as f64 / seconds,
@@ -320,7 +320,7 @@ impl Pacing {
             memory,
         });
         let Targets { trigger, .. } = outputs.targets;
-        self.limiting.found_room(self.pacer.has_room(stats.metadata + shared.table_bytes()));
+        self.limiting.found_room(self.pacer.has_room(tables(shared, &stats)));
         self.aim(shared, &outputs.targets, &memory);
         self.report_to_budget(shared, live);
         self.tell_of_thrashing(shared);
@@ -417,6 +417,11 @@ fn root_bytes(shared: &Shared) -> u64 {
 /// Memory held, as the memory-limit goal wants to know it.
 fn memory(shared: &Shared) -> MemoryUse {
     memory_of(shared, &shared.alloc.stats())
+}
+
+/// Bytes of tables, mark stacks and buffers: the allocator's and ours.
+fn tables(shared: &Shared, stats: &greyset_alloc::AllocStats) -> u64 {
+    stats.metadata + shared.table_bytes()
 }
 
 fn memory_of(shared: &Shared, stats: &greyset_alloc::AllocStats) -> MemoryUse {

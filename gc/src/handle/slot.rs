@@ -129,7 +129,7 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
                 if fault(Fault::ExchangeUnshaded) {
                     return Ok(self.adopt(old));
                 }
-                shade_change(m, std::ptr::from_ref(self).addr(), old.addr(), new.addr());
+                shade_change(m, self.addr(), old.addr(), new.addr());
                 Ok(self.adopt(old))
             }
             Err(found) => Err(self.adopt(found)),

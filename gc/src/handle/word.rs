@@ -117,7 +117,7 @@ impl<'gc, V: Word<'gc>> WordSlot<'gc, V> {
                 if fault(Fault::ExchangeUnshaded) {
                     return Ok(self.adopt(old));
                 }
-                shade_change(m, std::ptr::from_ref(self).addr(), reference::<V>(old), reference::<V>(new));
+                self.shade_change(m, old, new);
                 Ok(self.adopt(old))
             }
             Err(found) => Err(self.adopt(found)),
@@ -132,7 +132,7 @@ impl<'gc, V: Word<'gc>> WordSlot<'gc, V> {
         }
         // ORDERING: acquire-release, pairs with `load` (contents of `new`) and with the writer of what is found.
         let old = self.word.swap(new, Ordering::AcqRel);
-        shade_change(m, std::ptr::from_ref(self).addr(), reference::<V>(old), reference::<V>(new));
+        self.shade_change(m, old, new);
         old
     }
 
@@ -142,8 +142,13 @@ impl<'gc, V: Word<'gc>> WordSlot<'gc, V> {
         let old = self.word.load(Ordering::Relaxed);
         point(Point::SlotSwap);
         self.word.store(new, Ordering::Relaxed);
-        shade_change(m, std::ptr::from_ref(self).addr(), reference::<V>(old), reference::<V>(new));
+        self.shade_change(m, old, new);
         old
+    }
+
+    #[inline]
+    fn shade_change(&self, m: &Mutator, old: u64, new: u64) {
+        shade_change(m, std::ptr::from_ref(self).addr(), reference::<V>(old), reference::<V>(new));
     }
 
     #[inline]

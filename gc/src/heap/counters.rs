@@ -54,6 +54,7 @@ impl Counters {
 pub(crate) fn stats(shared: &Shared) -> Stats {
     let (pace, counters, memory) = (&shared.pace, &shared.stats, shared.alloc.stats());
     let cpu = cpu(shared);
+    let metadata = memory.metadata + shared.table_bytes();
     Stats {
         cycles: shared.driver.completed(),
         heap_bytes: pace.live.load(Relaxed),
@@ -69,10 +70,10 @@ pub(crate) fn stats(shared: &Shared) -> Stats {
         cpu_share: cpu.total().as_secs_f64() / process_cpu_time().as_secs_f64().max(1e-9),
         handshakes: counters.handshakes.snapshot(),
         safepoints: counters.safepoints.snapshot(),
-        mapped_bytes: memory.committed + memory.metadata + shared.table_bytes(),
+        mapped_bytes: memory.committed + metadata,
         external_bytes: memory.external,
         released_bytes: memory.released,
-        metadata_bytes: memory.metadata + shared.table_bytes(),
+        metadata_bytes: metadata,
         memory_limit: shared.memory_limit(),
         hard_limit: shared.alloc.limit(),
         mutators: shared.mutators.len(),

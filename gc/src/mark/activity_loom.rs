@@ -1,9 +1,9 @@
 //! Model of the end of marking under loom: markers that take, find and hand back, and the collector that asks whether it is
 //! quiet.
 //!
-//! Modelled: `Activity` as it is, and for markers that come late `Published`. A double: the injector, here a counter of segments. It is taken from with acquire and
-//! release and pushed to with release, which is less than crossbeam's promises (SeqCst on both ends). Not modelled: the
-//! markers' own deques, whose owners count as busy as long as they hold anything.
+//! Modelled: `Activity` as it is, and for markers that come late `Published`. A double: the injector, here a counter of segments.
+//! It is taken from with acquire and release and pushed to with release, which is less than crossbeam's promises (SeqCst on both
+//! ends). Not modelled: the markers' own deques, whose owners count as busy as long as they hold anything.
 
 use super::Activity;
 use crate::cycle::Published;
@@ -107,7 +107,8 @@ fn loom_quiet_with_two_markers() {
 }
 
 /// A marker that was woken for a cycle and comes when that ends, or when the next one traces: `Marker::run` on its side, Decide
-/// and the flip on the other. Loom takes SeqCst accesses for acquire and release; the fences say what they are besides. It must not work in a cycle that does not wait for it, nor with the colours of another.
+/// and the flip on the other. Loom takes SeqCst accesses for acquire and release; the fences say what they are besides. It must
+/// not work in a cycle that does not wait for it, nor with the colours of another.
 fn late_marker(tunes_first: bool) {
     let late = Arc::new((Activity::new(), Published::new(), Counter::new(0)));
     let (activity, published, flips) = &*late;
@@ -122,6 +123,7 @@ fn late_marker(tunes_first: bool) {
     let marker = thread::spawn(move || {
         let (activity, published, flips) = &*other;
         activity.begin();
+        // ORDERING: SeqCst, pairs with the fence below: one of the two sides sees what the other did before its own.
         fence(Ordering::SeqCst);
         let before = published.cycle();
         if published.tracing() {
@@ -132,6 +134,7 @@ fn late_marker(tunes_first: bool) {
         activity.end();
     });
     published.set_tracing(false);
+    // ORDERING: SeqCst, pairs with the fence above.
     fence(Ordering::SeqCst);
     if activity.is_quiet(|| true) {
         flip();

@@ -172,9 +172,9 @@ impl GreyQueue {
     /// Bytes of segments in the injector and the markers' deques, and of what was put off. What a marker has in its hands is
     /// a segment or two.
     pub(crate) fn bytes(&self) -> usize {
-        let stolen = self.stealers.lock().iter().map(Stealer::len).sum::<usize>();
-        (self.injector.len() + stolen) * size_of::<Segment>()
-            + self.deferred.lock().len() * size_of::<usize>()
+        let in_deques = self.stealers.lock().iter().map(Stealer::len).sum::<usize>();
+        (self.injector.len() + in_deques) * size_of::<Segment>()
+            + self.deferred.lock().len() * size_of::<Grey>()
     }
 
     /// Whether objects have been put off.

@@ -4,7 +4,7 @@
 //! 2. When the stack is empty: the own deque, a chunk of the root table, the global queue, another marker's deque.
 //!
 //! The stack is a segment of its own plus a deque of full ones that others steal from. Large arrays are scanned part by part:
-//! the rest goes back on the stack as an address with its lowest bit set. The same loop runs on marker threads, in
+//! the rest goes back on the stack ([`Grey::rest`]). The same loop runs on marker threads, in
 //! assists and under the stepping driver; it never waits and never changes a phase.
 
 use crate::barrier::{Grey, Segment, Shade};

@@ -3,7 +3,6 @@
 use crate::barrier::Mode;
 use crate::cycle::Phase;
 use crate::mutator::Mutator;
-use greyset_sync::atomic::Ordering;
 
 impl Mutator {
     /// What [`place`](Mutator::place) does for a run: pay while marking runs, and see to it that the collector goes on.
@@ -12,12 +11,9 @@ impl Mutator {
         if self.mode.get() != Mode::Off {
             self.pay(bytes);
         }
-        if shared.published.phase() != Phase::Idle {
-            if shared.driver.is_inline() {
-                self.record.word.set_step();
-            }
-        } else if shared.pace.live.load(Ordering::Relaxed) >= shared.pace.trigger.load(Ordering::Relaxed) {
-            self.trigger_reached();
+        if shared.published.phase() != Phase::Idle && shared.driver.is_inline() {
+            self.record.word.set_step();
         }
+        self.look_at_trigger();
     }
 }

@@ -90,13 +90,14 @@ impl Mutator {
             self.pay(taken.bytes);
         }
         if live >= shared.pace.trigger.load(Ordering::Relaxed) {
-            self.trigger_reached();
+            self.look_at_trigger();
         }
         Ok(taken.ptr)
     }
 
+    /// Asks for a cycle and takes its first step soon, if the trigger is reached and no cycle runs.
     #[cold]
-    pub(super) fn trigger_reached(&self) {
+    pub(super) fn look_at_trigger(&self) {
         let shared = self.shared();
         let pace = &shared.pace;
         // Looked at again when the phase is known: a cycle may have ended since `place` did, and this one been set aside

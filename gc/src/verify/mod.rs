@@ -9,8 +9,7 @@ use crate::cycle::Phase;
 use crate::heap::Shared;
 use crate::mark::type_of;
 use crate::trace::{EdgeSink, EphemeronTable, Purpose, Tracer};
-use crate::zeal::{SlotWrite, count};
-use greyset_alloc::Colour;
+use crate::zeal::{SlotWrite, count, state_of_unused};
 use greyset_sync::atomic::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -92,7 +91,7 @@ impl Walk<'_> {
         let (name, leaf) = (span.info().name, span.flags().contains(greyset_alloc::SpanFlags::LEAF));
         self.from.insert(base, self.holder);
         if !colour.is_live() {
-            let now = if colour == Colour::FREE { "Free" } else { "in quarantine" };
+            let now = state_of_unused(colour);
             let rule = format!(
                 "{addr:#x} is referred to and lies in no object of the heap: a {} was there, whose slot is {now}",
                 name()

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{Driver, Gc, Heap, MutatorHandle, Root, Slot, Stepper, Trace, Zeal};
+use greyset_alloc::Colour;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 #[derive(Trace)]

@@ -41,6 +41,11 @@ pub(super) fn ask(shared: &Shared) {
     }
 }
 
+/// What a slot without an object is, for reports.
+pub(crate) fn state_of_unused(colour: Colour) -> &'static str {
+    if colour == Colour::FREE { "Free" } else { "in quarantine" }
+}
+
 impl Mutator {
     /// Zeal when a mutator attaches.
     pub(crate) fn zealous_attach(&self) {
@@ -126,7 +131,7 @@ impl Mutator {
             colour.is_live(),
             "a {what} leads to a swept object: a {} was at {base:#x}, which is {} now",
             (span.info().name)(),
-            if colour == Colour::FREE { "Free" } else { "in quarantine" },
+            state_of_unused(colour),
         );
     }
 

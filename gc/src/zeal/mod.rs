@@ -21,7 +21,7 @@ mod act;
 mod blame;
 mod report;
 
-pub(crate) use act::{after_detach, finalize_all};
+pub(crate) use act::{after_detach, finalize_all, state_of_unused};
 pub use blame::SlotWrite;
 pub(crate) use blame::{Ring, Rings};
 pub use report::ZealReport;
@@ -214,7 +214,7 @@ impl ZealState {
 
     /// Grey objects in a buffer at which a mutator hands it over.
     pub(crate) fn buffer_len(&self) -> usize {
-        if self.asks(Asks::TINY_BUFFERS) { tiny(2, 2) } else { tiny(SEGMENT_LEN, 2) }
+        if self.asks(Asks::TINY_BUFFERS) { 2 } else { tiny(SEGMENT_LEN, 2) }
     }
 
     /// Where a mutator that attaches keeps its slot writes, if it does.

@@ -1,7 +1,7 @@
 //! One budget for several heaps: split, rebalanced by what cycles show, and given back by heaps that are dropped.
 
-use crate::common::finish;
 use greyset::{Budget, Driver, Heap, HeapBuilder};
+use greyset_tests::common::finish;
 
 const MIB: u64 = 1 << 20;
 

@@ -1,7 +1,7 @@
 //! Destructors and cleanups that panic, on the sweeper or when the heap ends.
 
-use crate::common::{Drops, list_length, make_list, panic_of};
 use greyset::{Driver, Heap, Static};
+use greyset_tests::common::{Drops, list_length, make_list, panic_of};
 
 struct Grenade;
 

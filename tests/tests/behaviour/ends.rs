@@ -1,7 +1,7 @@
 //! The end of a heap: every value is dropped once, whatever was going on.
 
-use crate::common::{Drops, make_list};
 use greyset::{Driver, Gc, Heap, Root, Static, Trace};
+use greyset_tests::common::{Drops, make_list};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 #[derive(Trace)]
 struct Item<'gc> {
-    drops: Static<crate::common::Counted>,
+    drops: Static<greyset_tests::common::Counted>,
     next: Option<Gc<'gc, Item<'gc>>>,
 }
 

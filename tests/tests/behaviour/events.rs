@@ -1,7 +1,7 @@
 //! The events of a cycle, and of a mutator that reaches no safepoint.
 
-use crate::common::{finish, make_list};
 use greyset::{Cause, Driver, Event, EventSink, HandshakeKind, Heap, Phase, Static, StepOutcome};
+use greyset_tests::common::{finish, make_list};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -102,7 +102,7 @@ fn events_have_the_numbers_of_the_cycle() {
     record.take();
     finish(&mut stepper);
     let events = record.take();
-    let bytes = 1000 * size_of::<crate::common::Node>() as u64;
+    let bytes = 1000 * size_of::<greyset_tests::common::Node>() as u64;
     let freed = events.iter().find_map(|event| match event {
         Event::SweepDone { freed, .. } => Some(*freed),
         _ => None,

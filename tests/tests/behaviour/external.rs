@@ -1,7 +1,7 @@
 //! External bytes: they count as live data does, and come off when their object is swept.
 
-use crate::common::finish;
 use greyset::{Charged, Driver, Gc, Heap, Lock, Static, Trace};
+use greyset_tests::common::finish;
 
 const MIB: usize = 1 << 20;
 

@@ -1,7 +1,7 @@
 //! Objects that are handed to a queue when nobody reaches them any more.
 
-use crate::common::{Node, finish, list_length, make_list};
 use greyset::{Driver, Heap, Root, StepOutcome};
+use greyset_tests::common::{Node, finish, list_length, make_list};
 
 /// Polls after `steps` steps in phase Clear, and takes what it gets apart at once. False if it got nothing.
 fn take_apart_after(steps: usize) -> bool {

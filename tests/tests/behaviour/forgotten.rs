@@ -1,11 +1,11 @@
 //! Guards and handles given to `mem::forget`.
 
-use crate::common::{Drops, finish, list_length, make_list, objects};
 use greyset::{Driver, Gc, Heap, Lock, StepOutcome, Trace};
+use greyset_tests::common::{Drops, finish, list_length, make_list, objects};
 use std::mem::forget;
 
 #[derive(Trace)]
-struct Bag<'gc>(Lock<'gc, Vec<Gc<'gc, crate::common::Node<'gc>>>>);
+struct Bag<'gc>(Lock<'gc, Vec<Gc<'gc, greyset_tests::common::Node<'gc>>>>);
 
 #[test]
 fn a_forgotten_handle_stays_parked_and_holds_nobody_up() {

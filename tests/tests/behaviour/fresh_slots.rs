@@ -3,13 +3,13 @@
 //! Arrays of values with drop glue once had their elements dropped before they were made, in an unoptimised build; the profile
 //! of the tests builds this package unoptimised.
 
-use crate::common::{Drops, Node, finish, make_list, panic_of};
 use greyset::{Array, Driver, Heap, Mutator, Root, Slot, Static, StepOutcome, Trace, Weak};
+use greyset_tests::common::{Drops, Node, finish, make_list, panic_of};
 
 #[derive(Trace)]
 struct Observer {
     seen: Weak<Node<'static>>,
-    drops: Static<crate::common::Counted>,
+    drops: Static<greyset_tests::common::Counted>,
 }
 
 fn observer(m: &Mutator, drops: &Drops) -> Observer {

@@ -1,7 +1,7 @@
 //! Running out of memory is an ordinary error.
 
-use crate::common::{Drops, Node, list_length, make_list, panic_of};
 use greyset::{Driver, Event, EventSink, Heap, LimitKind, Root, Slot, Static};
+use greyset_tests::common::{Drops, Node, list_length, make_list, panic_of};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

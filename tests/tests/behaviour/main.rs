@@ -1,7 +1,6 @@
 //! Behaviour of whole heaps: many of them, their ends, panics, limits, statistics.
 
 mod budget;
-mod common;
 mod drop_panics;
 mod ends;
 mod events;

@@ -1,7 +1,7 @@
 //! Several heaps in one process, and what must not cross from one to another.
 
-use crate::common::{Drops, Node, list_length, make_list, objects, panic_of};
 use greyset::{Driver, Heap, Root, Slot};
+use greyset_tests::common::{Drops, Node, list_length, make_list, objects, panic_of};
 use std::thread;
 
 #[test]

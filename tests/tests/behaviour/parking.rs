@@ -1,7 +1,7 @@
 //! Windows hold the collector up, parked mutators do not.
 
-use crate::common::{Node, finish, list_length, make_list, panic_of};
 use greyset::{Driver, Heap, Slot, StepOutcome, Stepper};
+use greyset_tests::common::{Node, finish, list_length, make_list, panic_of};
 use std::sync::mpsc::channel;
 use std::thread;
 

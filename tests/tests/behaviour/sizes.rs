@@ -1,7 +1,7 @@
 //! Deep, long, large and empty.
 
-use crate::common::{Node, list_length, make_list, objects};
 use greyset::{Array, Driver, Heap, Mutator, Slot, Static};
+use greyset_tests::common::{Node, list_length, make_list, objects};
 
 fn inline(body: impl FnOnce(&mut Mutator)) {
     let heap = Heap::builder().driver(Driver::Inline).build().expect("a heap");

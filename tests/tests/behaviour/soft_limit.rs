@@ -1,7 +1,7 @@
 //! The soft limit: where it puts the goal, changed while running, and what happens when it cannot be kept.
 
-use crate::common::{list_length, make_list};
 use greyset::{Driver, Event, EventSink, Heap, HeapBuilder, LimitKind, Stepper, Thrash};
+use greyset_tests::common::{list_length, make_list};
 use std::sync::{Arc, Mutex};
 
 const MIB: u64 = 1 << 20;

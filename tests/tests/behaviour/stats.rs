@@ -1,7 +1,7 @@
 //! What a heap says of itself.
 
-use crate::common::{Node, finish, make_list, objects};
 use greyset::{Driver, Heap, Slot, Stats};
+use greyset_tests::common::{Node, finish, make_list, objects};
 
 fn stepping() -> Heap {
     Heap::builder().driver(Driver::Stepping).build().expect("a heap")
@@ -90,7 +90,7 @@ fn free_memory_goes_back_when_asked() {
     heap.mutator().enter(|m| {
         let array = m.alloc_array(2_000_000, |at| at as u64);
         assert!(array.iter().enumerate().all(|(at, &value)| at as u64 == value));
-        assert_eq!(crate::common::list_length(m, kept.get(m)), 1000);
+        assert_eq!(greyset_tests::common::list_length(m, kept.get(m)), 1000);
     });
     stepper.verify().expect("a sound heap");
 }

@@ -1,7 +1,7 @@
 //! A `trace` that panics: the cycle frees nothing, and the heap goes on.
 
-use crate::common::{Node, finish, list_length, make_list};
 use greyset::{Driver, Gc, Heap, Shape, Shaped, Slot, Trace, Tracer, Weak};
+use greyset_tests::common::{Node, finish, list_length, make_list};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,7 +1,7 @@
 //! Very many heaps, one after another: nothing of them stays.
 
-use crate::common::{Drops, make_list};
 use greyset::{Driver, Heap};
+use greyset_tests::common::{Drops, make_list};
 use std::fs;
 
 const HEAPS: u64 = 10_000;

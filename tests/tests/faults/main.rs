@@ -3,9 +3,6 @@
 //!
 //! "The n-th" is tried for n from 1 on until the scenario passes without a failure.
 
-#[allow(dead_code, reason = "made for other tests, too")]
-#[path = "../behaviour/common.rs"]
-mod common;
 mod heaps;
 mod panics;
 mod system;

@@ -1,7 +1,7 @@
 //! Programs that panic where the heap calls them: the n-th `trace`, destructor, cleanup; a finalizer; the window itself.
 
-use crate::common::{Counted, Drops, Node, finish, list_length, make_list, objects, panic_of};
 use greyset::{Driver, Gc, Heap, Lock, Shape, Shaped, Slot, Static, StepOutcome, Trace, Tracer};
+use greyset_tests::common::{Counted, Drops, Node, finish, list_length, make_list, objects, panic_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

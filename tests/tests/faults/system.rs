@@ -1,9 +1,9 @@
 //! The system refuses to reserve, to commit, to take back, to advise, to start a thread.
 
-use crate::common::{Drops, list_length, make_list, objects};
 use greyset::{Driver, Event, EventSink, Heap, HeapBuilder, HeapError, HugePages, Slot, Static};
 use greyset_alloc::os::{Call, FakeOs};
 use greyset_sync::thread::refuse_nth;
+use greyset_tests::common::{Drops, list_length, make_list, objects};
 use std::cell::Cell;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};

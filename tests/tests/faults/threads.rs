@@ -1,7 +1,7 @@
 //! Threads that never answer, die inside a window, or end with handles in their thread-local variables.
 
-use crate::common::{Drops, Node, list_length, make_list, objects};
 use greyset::{Event, EventSink, Heap, MutatorHandle, Root};
+use greyset_tests::common::{Drops, Node, list_length, make_list, objects};
 use std::cell::RefCell;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,8 @@
 //! Modes that act at allocations: `alloc`, `fail-alloc`, `oom-at`, `no-assist`, `assist-all`.
 
-use crate::{heap, list, report, step_to_tracing};
+use crate::{heap, report, step_to_tracing};
 use greyset::{AllocError, Driver, Heap, Zeal};
+use greyset_tests::common::make_list;
 
 /// Allocates one by one with a safepoint after each.
 fn allocate(heap: &Heap, objects: u64) {
@@ -112,7 +113,7 @@ fn oom_at_fails_until_there_is_room_again() {
 fn allocate_while_marking(mode: Zeal) -> (greyset::ZealReport, bool) {
     let heap = heap(Driver::Stepping, &[mode]);
     let (mut stepper, mut handle) = (heap.stepper(), heap.mutator());
-    let root = handle.enter(|m| list(m, 1000).root(m));
+    let root = handle.enter(|m| make_list(m, 1000).root(m));
     step_to_tracing(&mut stepper);
     handle.enter(|m| (0..10_000).for_each(|n| _ = m.alloc([n; 3])));
     let before = heap.stats().marked_objects;
@@ -134,7 +135,7 @@ fn no_assist_leaves_all_marking_to_markers() {
 fn assist_all_marks_at_every_allocation() {
     let heap = heap(Driver::Stepping, &[Zeal::AssistAll]);
     let (mut stepper, mut handle) = (heap.stepper(), heap.mutator());
-    let root = handle.enter(|m| list(m, 1000).root(m));
+    let root = handle.enter(|m| make_list(m, 1000).root(m));
     step_to_tracing(&mut stepper);
     handle.enter(|m| (0..100).for_each(|n| _ = m.alloc([n; 3])));
     assert_eq!(report(&heap).assists_added, 100);

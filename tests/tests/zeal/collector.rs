@@ -1,8 +1,9 @@
 //! Modes that act in the collector: `continuous`, `every-safepoint`, `slices`, `yield-before`, `verify`, `steal-storm`,
 //! `tiny-buffers`, `jitter`.
 
-use crate::{collect, heap, list, report, step_to_tracing};
+use crate::{heap, report, step_to_tracing};
 use greyset::{Driver, Phase, StepOutcome, Zeal};
+use greyset_tests::common::{finish, make_list};
 
 #[test]
 fn continuous_begins_a_cycle_when_one_ends() {
@@ -10,7 +11,7 @@ fn continuous_begins_a_cycle_when_one_ends() {
         let heap = heap(driver, &[Zeal::Continuous]);
         heap.mutator().enter(|m| {
             while heap.stats().cycles < 20 {
-                list(m, 10);
+                make_list(m, 10);
                 m.safepoint();
                 std::thread::yield_now();
             }
@@ -23,7 +24,7 @@ fn continuous_begins_a_cycle_when_one_ends() {
 fn every_safepoint_takes_a_step() {
     let heap = heap(Driver::Inline, &[Zeal::EverySafepoint]);
     heap.mutator().enter(|m| {
-        let root = list(m, 100).root(m);
+        let root = make_list(m, 100).root(m);
         for _ in 0..200 {
             m.safepoint();
         }
@@ -39,7 +40,7 @@ fn slices_are_short() {
     let steps = |modes: &[Zeal]| {
         let heap = heap(Driver::Inline, modes);
         heap.mutator().enter(|m| {
-            let root = list(m, 5000).root(m);
+            let root = make_list(m, 5000).root(m);
             m.collect();
             assert_eq!(root.get(m).key, 5000);
         });
@@ -64,16 +65,16 @@ fn yield_before_holds_back_the_phase_and_no_other() {
     ];
     for phase in phases {
         let heap = heap(Driver::Stepping, &[Zeal::YieldBefore(phase)]);
-        let root = heap.mutator().enter(|m| list(m, 10).root(m));
+        let root = heap.mutator().enter(|m| make_list(m, 10).root(m));
         let mut stepper = heap.stepper();
         for cycles in 1..=3 {
-            collect(&mut stepper);
+            finish(&mut stepper);
             assert_eq!(report(&heap).yields, cycles, "{}", phase.name());
         }
         drop(root);
     }
     let heap = heap(Driver::Stepping, &phases.map(Zeal::YieldBefore));
-    collect(&mut heap.stepper());
+    finish(&mut heap.stepper());
     assert_eq!(report(&heap).yields, 7);
 }
 
@@ -82,7 +83,7 @@ fn verify_checks_what_each_cycle_has_marked() {
     for driver in [Driver::Background, Driver::Inline] {
         let heap = heap(driver, &[Zeal::Verify]);
         heap.mutator().enter(|m| {
-            let root = list(m, 100).root(m);
+            let root = make_list(m, 100).root(m);
             (0..3).for_each(|_| m.collect());
             assert_eq!(root.get(m).key, 100);
         });
@@ -105,10 +106,10 @@ fn markers_share_at_every_turn_in_a_storm() {
     let shares = |modes: &[Zeal]| {
         let heap = heap(Driver::Stepping, modes);
         let root = heap.mutator().enter(|m| {
-            let rows: Vec<_> = (0..2000).map(|_| list(m, 3)).collect();
+            let rows: Vec<_> = (0..2000).map(|_| make_list(m, 3)).collect();
             m.alloc_array(rows.len(), |at| greyset::Slot::new(Some(rows[at]))).root(m)
         });
-        collect(&mut heap.stepper());
+        finish(&mut heap.stepper());
         drop(root);
         report(&heap).shares
     };
@@ -121,7 +122,7 @@ fn several_markers_finish_in_a_storm() {
     let builder = greyset::Heap::builder().ignore_environment().workers(3);
     let heap = builder.zeal([Zeal::StealStorm, Zeal::TinyBuffers, Zeal::Verify]).build().expect("a heap");
     heap.mutator().enter(|m| {
-        let roots: Vec<_> = (0..50).map(|_| list(m, 200).root(m)).collect();
+        let roots: Vec<_> = (0..50).map(|_| make_list(m, 200).root(m)).collect();
         (0..5).for_each(|_| m.collect());
         assert!(roots.iter().all(|root| root.get(m).key == 200));
     });
@@ -132,7 +133,7 @@ fn several_markers_finish_in_a_storm() {
 fn tiny_buffers_are_handed_over_in_twos() {
     let heap = heap(Driver::Stepping, &[Zeal::TinyBuffers]);
     let (mut stepper, mut handle) = (heap.stepper(), heap.mutator());
-    let root = handle.enter(|m| list(m, 101).root(m));
+    let root = handle.enter(|m| make_list(m, 101).root(m));
     step_to_tracing(&mut stepper);
     // Cutting the list shades what was cut off: a hundred objects, none of them marked before.
     let rest: Vec<_> = handle.enter(|m| {
@@ -156,8 +157,8 @@ fn jitter_yields_at_steps_of_the_protocol() {
         let heap = heap(Driver::Stepping, &[Zeal::Jitter, Zeal::Seed(seed)]);
         let mut stepper = heap.stepper();
         for _ in 0..20 {
-            heap.mutator().enter(|m| _ = list(m, 10));
-            collect(&mut stepper);
+            heap.mutator().enter(|m| _ = make_list(m, 10));
+            finish(&mut stepper);
         }
         report(&heap).jitters
     };

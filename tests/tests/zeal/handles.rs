@@ -1,15 +1,16 @@
 //! Modes that act on handles and finalizable objects: `handles`, `clear-weak-early`, `finalize-on-exit`, `blame`; and
 //! `assert_collectable!`.
 
-use crate::{Node, collect, heap, list, report, step_to};
+use crate::{heap, report, step_to};
 use greyset::{Driver, Gc, Heap, Lock, Root, Zeal, assert_collectable};
+use greyset_tests::common::{Node, finish, make_list};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 #[test]
 fn handles_are_checked_at_each_safepoint() {
     let heap = heap(Driver::Inline, &[Zeal::Handles]);
     heap.mutator().enter(|m| {
-        let roots: Vec<Root<Node<'static>>> = (0..3).map(|_| list(m, 2).root(m)).collect();
+        let roots: Vec<Root<Node<'static>>> = (0..3).map(|_| make_list(m, 2).root(m)).collect();
         let weak = roots[0].get(m).downgrade(m);
         for _ in 0..10 {
             m.safepoint();
@@ -23,14 +24,14 @@ fn handles_are_checked_at_each_safepoint() {
 fn weak_handles_are_cleared_before_phase_clear() {
     for (mode, early) in [(Zeal::ClearWeakEarly, true), (Zeal::Verify, false)] {
         let heap = heap(Driver::Stepping, &[mode]);
-        let weak = heap.mutator().enter(|m| list(m, 1).downgrade(m));
-        let kept = heap.mutator().enter(|m| list(m, 1).root(m));
+        let weak = heap.mutator().enter(|m| make_list(m, 1).downgrade(m));
+        let kept = heap.mutator().enter(|m| make_list(m, 1).root(m));
         let other = heap.mutator().enter(|m| kept.get(m).downgrade(m));
         let mut stepper = heap.stepper();
         step_to(&mut stepper, "clear");
         assert_eq!(weak.is_cleared(), early);
         assert_eq!(report(&heap).weak_cleared, u64::from(early));
-        collect(&mut stepper);
+        finish(&mut stepper);
         assert!(weak.is_cleared() && !other.is_cleared());
     }
 }
@@ -39,7 +40,7 @@ fn weak_handles_are_cleared_before_phase_clear() {
 fn with_clear_weak_early_a_weak_handle_needs_no_trigger() {
     let heap = heap(Driver::Inline, &[Zeal::ClearWeakEarly]);
     heap.mutator().enter(|m| {
-        let weak = list(m, 1).downgrade(m);
+        let weak = make_list(m, 1).downgrade(m);
         let mut safepoints = 0;
         while !weak.is_cleared() {
             m.safepoint();
@@ -61,7 +62,7 @@ fn what_is_registered_is_finalized_when_the_last_mutator_goes() {
         let queue = heap.finalizer_queue::<Node<'static>>();
         let (mut first, second) = (heap.mutator(), heap.mutator());
         let root = first.enter(|m| {
-            let node = list(m, 5);
+            let node = make_list(m, 5);
             queue.register(m, node);
             node.root(m)
         });
@@ -82,7 +83,7 @@ fn on_exit_waits_for_a_cycle_that_runs() {
     let queue = heap.finalizer_queue::<Node<'static>>();
     let mut handle = heap.mutator();
     let root = handle.enter(|m| {
-        let node = list(m, 5);
+        let node = make_list(m, 5);
         queue.register(m, node);
         node.root(m)
     });
@@ -90,8 +91,8 @@ fn on_exit_waits_for_a_cycle_that_runs() {
     step_to(&mut stepper, "mark");
     drop(handle);
     assert_eq!(queue.len(), 0);
-    collect(&mut stepper);
-    collect(&mut stepper);
+    finish(&mut stepper);
+    finish(&mut stepper);
     assert_eq!((queue.len(), report(&heap).finalized), (1, 1));
     stepper.verify().expect("a sound heap");
     drop(root);
@@ -102,7 +103,7 @@ fn blame_notes_every_slot_write() {
     let heap = heap(Driver::Stepping, &[Zeal::Blame(16)]);
     let mut handle = heap.mutator();
     let root = handle.enter(|m| {
-        let node = list(m, 3);
+        let node = make_list(m, 3);
         for _ in 0..5 {
             let next = node.next.take(m);
             node.next.store(m, next);
@@ -111,7 +112,7 @@ fn blame_notes_every_slot_write() {
         node.root(m)
     });
     assert_eq!(report(&heap).writes_noted, 11);
-    collect(&mut heap.stepper());
+    finish(&mut heap.stepper());
     handle.enter(|m| assert!(root.get(m).next.load(m).is_none()));
 }
 
@@ -126,7 +127,7 @@ fn panic_of(body: impl FnOnce()) -> String {
 fn kept(driver: Driver) -> (Heap, greyset::Weak<Node<'static>>, Root<Node<'static>>) {
     let heap = heap(driver, &[]);
     let (weak, root) = heap.mutator().enter(|m| {
-        let first = list(m, 3);
+        let first = make_list(m, 3);
         let last = first.next.load(m).and_then(|node| node.next.load(m)).expect("three");
         (last.downgrade(m), first.root(m))
     });
@@ -155,7 +156,7 @@ fn a_path_leads_through_containers() {
     let heap = heap(Driver::Inline, &[]);
     let mut handle = heap.mutator();
     let (root, weak) = handle.enter(|m| {
-        let node = list(m, 1);
+        let node = make_list(m, 1);
         let cache: Gc<'_, Lock<'_, Vec<Gc<'_, Node<'_>>>>> = m.alloc(Lock::new(vec![node]));
         (cache.root(m), node.downgrade(m))
     });
@@ -169,7 +170,7 @@ fn a_path_leads_through_containers() {
 fn inside_of_a_heap_it_wants_the_mutator() {
     let heap = heap(Driver::Stepping, &[]);
     let mut handle = heap.mutator();
-    let weak = handle.enter(|m| list(m, 1).downgrade(m));
+    let weak = handle.enter(|m| make_list(m, 1).downgrade(m));
     let text = handle.enter(|_| panic_of(|| assert_collectable!(weak)));
     assert!(text.contains("inside of a heap write assert_collectable!(m, weak)"), "{text}");
 }

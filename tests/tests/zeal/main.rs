@@ -7,25 +7,8 @@ mod collector;
 mod handles;
 mod memory;
 
-use greyset::{Driver, Gc, Heap, Mutator, Slot, StepOutcome, Stepper, Trace, Zeal, ZealReport};
-
-/// An element of a list.
-#[derive(Trace)]
-pub struct Node<'gc> {
-    /// Its number.
-    pub key: u64,
-    /// The next element.
-    pub next: Slot<'gc, Node<'gc>>,
-}
-
-/// A list with keys from `length` down to 1.
-pub fn list(m: &Mutator, length: u64) -> Gc<'_, Node<'_>> {
-    let mut head = m.alloc(Node { key: 1, next: Slot::empty() });
-    for key in 2..=length {
-        head = m.alloc(Node { key, next: Slot::new(Some(head)) });
-    }
-    head
-}
+use greyset::{Driver, Heap, StepOutcome, Stepper, Zeal, ZealReport};
+use greyset_tests::common::make_list;
 
 /// A heap with these modes.
 pub fn heap(driver: Driver, modes: &[Zeal]) -> Heap {
@@ -36,12 +19,6 @@ pub fn heap(driver: Driver, modes: &[Zeal]) -> Heap {
 /// What its modes have done.
 pub fn report(heap: &Heap) -> ZealReport {
     heap.zeal().expect("zeal")
-}
-
-/// A whole cycle; every mutator is parked.
-pub fn collect(stepper: &mut Stepper) {
-    stepper.request();
-    while stepper.step_any() != StepOutcome::Idle {}
 }
 
 /// Steps into a phase; every mutator is parked.
@@ -69,7 +46,7 @@ fn a_heap_without_zeal_has_no_report() {
 #[test]
 fn the_report_says_how_to_do_it_again() {
     let heap = heap(Driver::Inline, &[Zeal::AllocRandom(7), Zeal::Seed(5), Zeal::Poison]);
-    heap.mutator().enter(|m| _ = list(m, 10));
+    heap.mutator().enter(|m| _ = make_list(m, 10));
     let report = report(&heap);
     assert_eq!((report.variable.as_str(), report.seed), ("GREYSET_ZEAL=alloc:r7,poison,seed:5", 5));
     let text = report.to_string();
