@@ -67,25 +67,18 @@ impl Params {
         macro_rules! pick {
             ($($words:literal)*) => {
                 match self.size.div_ceil(8) {
-                    $($words => self.run_with::<$words>(bench),)*
-                    other => Err(Failure::Usage(format!("no blocks of {other} words"))),
+                    $($words => blocks::<$words>,)*
+                    other => return Err(Failure::Usage(format!("no blocks of {other} words"))),
                 }
             };
         }
-        with_block_words!(pick)
-    }
-
-    fn run_with<const WORDS: usize>(&self, bench: &mut Bench) -> Result<Outcome, Failure> {
+        let make: fn(&mut Mutator, usize) -> Box<dyn Blocks> = with_block_words!(pick);
         let mutators = bench.mutators();
-        let windows = bench.on_each(vec![(); mutators], |m, _, ()| Ok(window::<WORDS>(m, self.keep)))?;
+        let blocks = bench.on_each(vec![(); mutators], |m, _, ()| Ok(make(m, self.keep)))?;
         bench.start();
         let budget = bench.budget(self.ops, 100_000_000);
-        let done = bench.on_each(windows, |m, index, window| {
-            let budget = budget.share(index, mutators);
-            in_batches(budget, |first, n| match &window {
-                None => drop_at_once::<WORDS>(m, first, n),
-                Some(window) => keep_a_while(m, window, first, n),
-            })
+        let done = bench.on_each(blocks, |m, index, blocks| {
+            in_batches(budget.share(index, mutators), |first, n| blocks.batch(m, first, n))
         })?;
         bench.stop();
         let ops: u64 = done.iter().sum();
@@ -93,6 +86,35 @@ impl Params {
         let notes = vec![format!("{ns:.2} ns an allocation of {} bytes", self.size)];
         Ok(Outcome { ops, check: format!("{ops} objects hold their number"), op_times: None, notes })
     }
+}
+
+/// A size of blocks and what becomes of them. Only what depends on the size is compiled for each.
+trait Blocks: Send {
+    /// Allocates `n` blocks, numbered from `first`. Returns how many held their number.
+    fn batch(&self, m: &mut Mutator, first: u64, n: u64) -> u64;
+}
+
+struct Dropped<const WORDS: usize>;
+
+impl<const WORDS: usize> Blocks for Dropped<WORDS> {
+    fn batch(&self, m: &mut Mutator, first: u64, n: u64) -> u64 {
+        drop_at_once::<WORDS>(m, first, n)
+    }
+}
+
+struct Kept<const WORDS: usize>(Root<Window<'static, WORDS>>);
+
+impl<const WORDS: usize> Blocks for Kept<WORDS> {
+    fn batch(&self, m: &mut Mutator, first: u64, n: u64) -> u64 {
+        keep_a_while(m, &self.0, first, n)
+    }
+}
+
+fn blocks<const WORDS: usize>(m: &mut Mutator, keep: usize) -> Box<dyn Blocks> {
+    if keep == 0 {
+        return Box::new(Dropped::<WORDS>);
+    }
+    Box::new(Kept(m.alloc_array(keep, |_| Slot::<Block<WORDS>>::empty()).root(m)))
 }
 
 /// Runs batches of allocations until the budget is used up; returns how many allocations that were. A batch is given
@@ -141,10 +163,6 @@ fn keep_a_while<const WORDS: usize>(
         }
     }
     right
-}
-
-fn window<const WORDS: usize>(m: &mut Mutator, keep: usize) -> Option<Root<Window<'static, WORDS>>> {
-    (keep > 0).then(|| m.alloc_array(keep, |_| Slot::<Block<WORDS>>::empty()).root(m))
 }
 
 #[cfg(test)]

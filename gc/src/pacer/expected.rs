@@ -1,4 +1,5 @@
-//! The scan work that is expected of a cycle.
+//! What is expected of a heap, from what cycles have found alive: the scan work of the next one, and how many of the objects
+//! that were allocated black live.
 //!
 //! The reference expects what the last cycle had to do. That is right for a heap in its steady state, and late for one that
 //! grows: each cycle finds twice the work it expected, assists begin when the surplus shows, and the heap passes its goal by
@@ -14,8 +15,8 @@ use std::str::FromStr;
 pub enum PacerKind {
     /// Go's, to the last digit of the recorded data.
     Reference,
-    /// With what greyset does differently: the work expected follows the size of the heap, and a goal from the memory limit is
-    /// never stretched.
+    /// With what greyset does differently: the work expected follows the size of the heap, what was allocated black adds to the
+    /// goal only what can be expected to live, and a goal from the memory limit is never stretched.
     #[default]
     Greyset,
 }
@@ -40,10 +41,15 @@ impl FromStr for PacerKind {
     }
 }
 
-/// The share of the scannable heap that cycles find alive: 0 to 1.
+/// Cycles before the last that still count.
+const HISTORY: usize = 4;
+
+/// The shares of the scannable heap that the last cycles found alive: 0 to 1, the newest first.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Survival {
-    share: f64,
+    shares: [f64; HISTORY + 1],
+    /// How many of them have been measured.
+    known: usize,
     /// Scannable bytes, heap and roots, when the running cycle was triggered.
     triggered: u64,
 }
@@ -51,7 +57,7 @@ pub struct Survival {
 impl Default for Survival {
     /// Before the first cycle everything may be alive, and in a heap that is being filled it is.
     fn default() -> Survival {
-        Survival { share: 1.0, triggered: 0 }
+        Survival { shares: [1.0; HISTORY + 1], known: 0, triggered: 0 }
     }
 }
 
@@ -64,7 +70,9 @@ impl Survival {
     /// A cycle that did `work` bytes of scan work has ended.
     pub fn end(&mut self, work: u64) {
         if self.triggered > 0 {
-            self.share = (work as f64 / self.triggered as f64).clamp(0.0, 1.0);
+            self.shares.rotate_right(1);
+            self.known = (self.known + 1).min(self.shares.len());
+            self.shares[0] = (work as f64 / self.triggered as f64).clamp(0.0, 1.0);
         }
     }
 
@@ -73,9 +81,19 @@ impl Survival {
         self.triggered = 0;
     }
 
-    /// Scan work in bytes expected of the running cycle: `share · scannable at its trigger`.
+    /// Scan work in bytes expected of the running cycle: `largest share · scannable at its trigger`.
+    ///
+    /// The largest of the last five, as with cons/mark: who expects too much makes allocations pay a little early, who expects
+    /// too little passes the goal, and counts all that was allocated meanwhile as live.
     pub fn expected(&self) -> u64 {
-        (self.share * self.triggered as f64) as u64
+        let largest = self.shares[..self.known.max(1)].iter().copied().fold(0.0, f64::max);
+        (largest * self.triggered as f64) as u64
+    }
+
+    /// How many of `fresh` bytes, allocated while the last cycle ran and therefore black, can be expected to live: as large a
+    /// part as of the heap that it looked at.
+    pub fn of_fresh(&self, fresh: u64) -> u64 {
+        (self.shares[0] * fresh as f64) as u64
     }
 }
 
@@ -101,6 +119,30 @@ mod tests {
         survival.end(20_000);
         survival.start(10_000);
         assert_eq!(survival.expected(), 10_000);
+    }
+
+    #[test]
+    fn the_largest_share_of_five_cycles_counts() {
+        let mut survival = Survival::default();
+        let mut expected = Vec::new();
+        for work in [300, 900, 100, 200, 300, 400, 500] {
+            survival.start(1000);
+            survival.end(work);
+            survival.start(1000);
+            expected.push(survival.expected());
+        }
+        assert_eq!(expected, [300, 900, 900, 900, 900, 900, 500]);
+    }
+
+    #[test]
+    fn of_what_is_black_as_much_lives_as_of_the_rest() {
+        let mut survival = Survival::default();
+        assert_eq!(survival.of_fresh(100), 100);
+        survival.start(1000);
+        survival.end(900);
+        survival.start(1000);
+        survival.end(250);
+        assert_eq!(survival.of_fresh(100), 25);
     }
 
     #[test]

@@ -195,6 +195,8 @@ pub struct Pacer {
     /// G: heap-wide roots, in bytes.
     heap_roots: u64,
     survival: Survival,
+    /// Bytes of M that were allocated while the last cycle ran and are expected to be dead. 0 for the reference pacer.
+    doubtful: u64,
     cons_mark: ConsMark,
     /// Goal from growth, in bytes, set at the end of a cycle and when a setting changes; likewise the next two.
     growth_goal: u64,
@@ -218,6 +220,7 @@ impl Pacer {
             last_mutator_roots: 0,
             heap_roots: 0,
             survival: Survival::default(),
+            doubtful: 0,
             cons_mark: ConsMark::default(),
             growth_goal: 0,
             runway: 0,
@@ -254,8 +257,9 @@ impl Pacer {
     fn commit(&mut self, live: u64, swept: bool) {
         let Settings { gogc, min_heap, .. } = self.settings;
         let heap_min = goal::heap_min(min_heap, gogc);
-        self.growth_goal =
-            goal::growth_goal(gogc, heap_min, self.marked, self.last_mutator_roots, self.heap_roots);
+        let alive = self.marked.saturating_sub(self.doubtful);
+        let roots = self.last_mutator_roots.saturating_add(self.heap_roots);
+        self.growth_goal = goal::growth_goal(gogc, heap_min, self.marked, alive.saturating_add(roots));
         self.sweep_min = goal::sweep_min(live, swept);
         self.runway = runway::runway(self.cons_mark.estimate(), self.share(), self.last_work());
     }
@@ -371,6 +375,11 @@ impl Pacer {
         self.last_in_use = cycle.in_use;
         self.triggered = None;
         self.marked = cycle.marked;
+        let fresh = cycle.live.saturating_sub(triggered).min(cycle.marked);
+        self.doubtful = match self.settings.kind {
+            PacerKind::Reference => 0,
+            PacerKind::Greyset => fresh - self.survival.of_fresh(fresh),
+        };
         self.last_heap_work = cycle.heap_work;
         self.last_mutator_roots = cycle.mutator_root_work;
         self.commit(cycle.marked, cycle.swept);
