@@ -4,6 +4,8 @@
 //! unwind, and a collector must be able to go on after a user's code has panicked.
 
 use crate::rank::{self, Rank};
+#[cfg(not(loom))]
+use crossbeam_utils::Backoff;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -50,8 +52,28 @@ impl<T> Mutex<T> {
                 (hooks.blocked)();
             }
         }
-        let guard = self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        MutexGuard { rank: self.rank, inner: Some(guard), lock: self }
+        MutexGuard { rank: self.rank, inner: Some(self.wait()), lock: self }
+    }
+
+    #[cfg(loom)]
+    fn wait(&self) -> imp::MutexGuard<'_, T> {
+        self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Spins for some microseconds, longer than most of our locks are held, before it sleeps: for a sleeper the holder would
+    /// have to call the system, 30 to 50 µs where an idle processor has to be woken, and the holder may be at a safepoint.
+    #[cfg(not(loom))]
+    fn wait(&self) -> imp::MutexGuard<'_, T> {
+        let backoff = Backoff::new();
+        loop {
+            if let Some(guard) = self.try_inner() {
+                return guard;
+            }
+            if backoff.is_completed() {
+                return self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            }
+            backoff.snooze();
+        }
     }
 
     /// Takes the lock if it is free.

@@ -29,7 +29,8 @@ pub(crate) struct DriverControl {
     abandoned: AtomicBool,
     /// The collector thread looks by itself soon.
     dozing: AtomicBool,
-    waiting: Mutex<()>,
+    /// How many wait for `done`.
+    waiting: Mutex<usize>,
     done: Condvar,
     threads: OnceLock<background::Threads>,
     /// The thread of the heap on which the last handle was dropped.
@@ -54,7 +55,7 @@ impl DriverControl {
             fallback: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             dozing: AtomicBool::new(false),
-            waiting: Mutex::new(Rank::Driver, ()),
+            waiting: Mutex::new(Rank::Driver, 0),
             done: Condvar::new(),
             threads: OnceLock::new(),
             tears_down: OnceLock::new(),
@@ -156,10 +157,12 @@ impl DriverControl {
     pub(crate) fn cycle_completed(&self, shared: &Shared) {
         // ORDERING: SeqCst, pairs with `completed`: what was swept is visible to who waited.
         self.completed.fetch_add(1, Ordering::SeqCst);
-        {
-            let _waiting = self.waiting.lock();
+        // The call of the system is made even when nobody waits, and this may be a safepoint.
+        let waiting = self.waiting.lock();
+        if *waiting > 0 {
             self.done.notify_all();
         }
+        drop(waiting);
         if shared.zeal.asks(Asks::CONTINUOUS) && !self.is_stepping() && shared.mutators.len() > 0 {
             count(&shared.zeal.done.cycles_asked);
             self.want(Cause::Asked);
@@ -193,8 +196,10 @@ impl DriverControl {
                     continue;
                 }
             }
+            *guard += 1;
             let (back, _) = self.done.wait_timeout(guard, Duration::from_millis(50));
             guard = back;
+            *guard -= 1;
             self.wake();
         }
     }

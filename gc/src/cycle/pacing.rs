@@ -380,8 +380,8 @@ impl Pacing {
         shared.emit(&Event::SweepDone { cycle, freed, duration: now.saturating_sub(self.start.swept_at) });
         self.phase_is(shared, Shown::Idle);
         if let Some(mut report) = self.report.take() {
-            let handshakes = shared.stats.handshakes.snapshot();
-            report.handshake_p99 = Duration::from_nanos(handshakes.p99());
+            let handshakes = &shared.stats.handshakes;
+            report.handshake_p99 = Duration::from_nanos(handshakes.quantile(0.99));
             report.handshake_max = Duration::from_nanos(handshakes.max());
             let after = cpu(shared);
             let before = self.start.cpu;

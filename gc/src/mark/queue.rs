@@ -12,6 +12,7 @@ use crate::barrier::{Grey, SEGMENT_LEN, Segment};
 use crate::mark::activity::Activity;
 use crate::zeal::{Asks, ZealState};
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
+use crossbeam_queue::ArrayQueue;
 use greyset_sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{CachePadded, Fault, Mutex, Point, Rank, fault, point};
 
@@ -22,6 +23,9 @@ const ASSIST_HUNGRY: usize = 1 << (usize::BITS - 1);
 pub(crate) struct GreyQueue {
     injector: Injector<Box<Segment>>,
     stealers: Mutex<Vec<Stealer<Box<Segment>>>>,
+    /// Empty segments. Mutators fill what markers empty, so without these each would be allocated by one thread and freed by
+    /// another, under the locks of an allocator that may give memory back to the system meanwhile.
+    spares: ArrayQueue<Box<Segment>>,
     activity: Activity,
     /// Markers that look for work in vain, and in the top bit whether an assist has.
     hungry: CachePadded<AtomicUsize>,
@@ -38,6 +42,8 @@ pub(crate) struct GreyQueue {
 
 /// Segments with `tiny-buffers`. Not shorter: each takes 4 KiB however few objects are in it.
 const SHORT: usize = 16;
+/// Empty segments that are kept: 256 KiB.
+const SPARES: usize = 64;
 
 impl GreyQueue {
     /// An empty queue without markers.
@@ -46,6 +52,7 @@ impl GreyQueue {
         GreyQueue {
             injector: Injector::new(),
             stealers: Mutex::new(Rank::Mark, Vec::new()),
+            spares: ArrayQueue::new(SPARES),
             activity: Activity::new(),
             // In a storm there is always one hungry marker more than there are.
             hungry: CachePadded::new(AtomicUsize::new(usize::from(storm))),
@@ -55,6 +62,18 @@ impl GreyQueue {
             storm,
             shares: AtomicU64::new(0),
         }
+    }
+
+    /// An empty segment.
+    pub(crate) fn fresh(&self) -> Box<Segment> {
+        self.spares.pop().unwrap_or_else(Segment::new)
+    }
+
+    /// Takes an empty segment back, for [`GreyQueue::fresh`].
+    pub(crate) fn recycle(&self, empty: Box<Segment>) {
+        debug_assert!(empty.is_empty());
+        // Freed if there are enough.
+        let _ = self.spares.push(empty);
     }
 
     /// Hands a segment over.
@@ -159,7 +178,7 @@ impl GreyQueue {
             return false;
         }
         for chunk in objects.chunks(SEGMENT_LEN) {
-            let mut segment = Segment::new();
+            let mut segment = self.fresh();
             for &object in chunk {
                 let pushed = segment.push(object);
                 debug_assert!(pushed, "a chunk fits a segment");
@@ -169,11 +188,11 @@ impl GreyQueue {
         !objects.is_empty()
     }
 
-    /// Bytes of segments in the injector and the markers' deques, and of what was put off. What a marker has in its hands is
+    /// Bytes of segments in the injector, in the markers' deques and kept empty, and of what was put off. What a marker has in its hands is
     /// a segment or two.
     pub(crate) fn bytes(&self) -> usize {
         let in_deques = self.stealers.lock().iter().map(Stealer::len).sum::<usize>();
-        (self.injector.len() + in_deques) * size_of::<Segment>()
+        (self.injector.len() + in_deques + self.spares.len()) * size_of::<Segment>()
             + self.deferred.lock().len() * size_of::<Grey>()
     }
 

@@ -16,6 +16,8 @@ use greyset_sync::{Fault, fault};
 
 /// Objects an assist scans between looks at how much it has done.
 const ASSIST_STEP: usize = 256;
+/// Empty segments a marker keeps for itself.
+const SPARES: usize = 8;
 
 /// Whether a marker has anything left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -152,7 +154,7 @@ impl Marker {
         let mut assisted = Assisted { bytes: 0, took: own.is_some() };
         if let Some(own) = own {
             self.retire_top(shared);
-            self.top = own;
+            self.recycle_top(own);
         }
         while assisted.bytes < bytes {
             let before = self.counters.scanned;
@@ -198,6 +200,7 @@ impl Marker {
             shared.queue.push(segment);
         }
         self.report_deferred(shared);
+        self.pass_spares_on(shared);
     }
 
     /// Whether anything has turned black since the counters were flushed and the stack was empty.
@@ -212,11 +215,15 @@ impl Marker {
         }
     }
 
+    /// Goes on with `segment`; the one before is empty.
     fn recycle_top(&mut self, segment: Box<Segment>) {
-        let empty = std::mem::replace(&mut self.top, segment);
-        if self.spare.len() < 8 {
-            self.spare.push(empty);
-        }
+        self.spare.push(std::mem::replace(&mut self.top, segment));
+    }
+
+    /// Leaves empty segments to the mutators, but for a few.
+    fn pass_spares_on(&mut self, shared: &Shared) {
+        let surplus = self.spare.len().saturating_sub(SPARES);
+        self.spare.drain(..surplus).for_each(|empty| shared.queue.recycle(empty));
     }
 
     fn report_deferred(&mut self, shared: &Shared) {
@@ -228,6 +235,7 @@ impl Marker {
     /// Step 2: work from elsewhere. False when there is none.
     fn find_work(&mut self, shared: &Shared) -> bool {
         self.report_deferred(shared);
+        self.pass_spares_on(shared);
         if let Some(segment) = self.deque.pop() {
             self.recycle_top(segment);
             return true;

@@ -17,9 +17,6 @@ use greyset_sync::{Fault, Point, fault, point, told};
 use std::ptr;
 use std::sync::Arc;
 
-/// Steps of the collector that one safepoint takes at most.
-const MOST_STEPS: usize = 3;
-
 impl Request {
     /// The mode a handshake asks for; `None` for a round.
     pub(crate) fn mode(self) -> Option<Mode> {
@@ -53,41 +50,36 @@ impl Mutator {
         }
         match self.background() {
             Some(owner) => self.answer_and_advance(owner.shared()),
-            None if step_due && self.shared().driver.is_inline() => self.inline_step(),
-            None => {}
+            None => {
+                if step_due && self.shared().driver.is_inline() {
+                    self.inline_step();
+                }
+                self.answer_if_asked();
+            }
         }
-        self.answer_if_asked();
         let spent = thread_cpu_time().saturating_sub(timer);
         self.shared().stats.safepoints.record_duration(spent);
     }
 
     /// Answers; having answered as the last one opens the way for the collector's next step, and if that is a short one, it
-    /// is taken here. So a cycle need not wait for a thread to wake up between two handshakes, and a wake-up (which costs
-    /// more than an answer) is made only when there is work for a thread.
+    /// is taken here. So a cycle need not wait for a thread to wake up between two handshakes.
+    ///
+    /// One step at a safepoint: what follows is done at the next. Nobody is woken: while a cycle runs the collector's thread
+    /// looks by itself soon, and to wake it takes longer than all the rest.
     fn answer_and_advance(&mut self, shared: &Shared) {
-        for _ in 0..MOST_STEPS {
-            if self.record.word.is_asked() {
-                self.answer(false);
-            }
-            // ORDERING: acquire, as in `Handshake::is_done`.
-            if shared.pending.load(Ordering::Acquire) != 0 {
-                return;
-            }
-            let Some(mut collector) = shared.collector.try_lock() else {
-                // Its thread may have looked before the last answer came, and be about to sleep.
-                return shared.driver.wake();
-            };
-            match collector.advance(shared) {
-                Step::Worked => {}
-                Step::Idle | Step::AwaitMutators => return,
-                Step::AwaitMarkers | Step::AwaitSweep => {
-                    drop(collector);
-                    return shared.driver.wake();
-                }
-            }
+        if self.record.word.is_asked() {
+            self.answer(false);
         }
-        // There is more to do: at the next safepoint.
-        self.record.word.set_step();
+        // ORDERING: acquire, as in `Handshake::is_done`.
+        if shared.pending.load(Ordering::Acquire) != 0 {
+            return;
+        }
+        // Whoever holds it may have looked before the last answer came; see above.
+        if let Some(mut collector) = shared.collector.try_lock()
+            && collector.advance(shared) == Step::Worked
+        {
+            self.record.word.set_step();
+        }
     }
 
     /// The heap, if it is driven by background threads.
@@ -149,9 +141,9 @@ impl Mutator {
 
     /// A buffer that holds anything goes to the global queue, and the running round is not clean.
     pub(crate) fn give_buffer(&mut self) {
-        let buffer = self.buffer.get_mut();
-        if !buffer.is_empty() {
-            let full = std::mem::replace(buffer, Segment::new());
+        if !self.buffer.get_mut().is_empty() {
+            let fresh = self.shared().queue.fresh();
+            let full = std::mem::replace(self.buffer.get_mut(), fresh);
             self.give(full);
         }
     }

@@ -61,7 +61,7 @@ impl Mutator {
         let timer = thread_cpu_time();
         let own = {
             let mut buffer = self.buffer.borrow_mut();
-            (!buffer.is_empty()).then(|| std::mem::replace(&mut *buffer, crate::barrier::Segment::new()))
+            (!buffer.is_empty()).then(|| std::mem::replace(&mut *buffer, shared.queue.fresh()))
         };
         let mut slot = self.marker.borrow_mut();
         let marker = slot.get_or_insert_with(|| Box::new(Marker::new()));

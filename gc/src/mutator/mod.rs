@@ -190,7 +190,7 @@ impl Mutator {
             if self.buffer_len < SEGMENT_LEN {
                 count(&self.shared().zeal.done.small_buffers);
             }
-            let full = std::mem::replace(&mut *buffer, Segment::new());
+            let full = std::mem::replace(&mut *buffer, self.shared().queue.fresh());
             drop(buffer);
             if fault(Fault::FullBufferSilent) {
                 return self.shared().queue.push(full);

@@ -23,6 +23,22 @@ pub struct MemoryUse {
     pub heap_alloc: u64,
 }
 
+/// Largest share of tables that grows with the heap: colours are at most a byte for eight. More is something else (roots).
+const MOST_TABLES: f64 = 0.125;
+
+impl MemoryUse {
+    /// Bytes that are neither in objects nor in free pages.
+    fn non_heap(&self) -> u64 {
+        self.mapped.saturating_sub(self.heap_free).saturating_sub(self.heap_alloc)
+    }
+
+    /// The part of the memory in use that is tables, 0 to 0.125.
+    pub fn tables_share(&self) -> f64 {
+        let used = self.mapped.saturating_sub(self.heap_free);
+        if used == 0 { 0.0 } else { (self.non_heap() as f64 / used as f64).min(MOST_TABLES) }
+    }
+}
+
 /// The heap goal in bytes under a limit of `limit` bytes, with `marked` bytes live.
 ///
 /// ```text
@@ -33,9 +49,8 @@ pub struct MemoryUse {
 /// goal     = max(g − headroom, headroom, M)         (headroom when g < 2·headroom)
 /// ```
 pub fn limit_goal(limit: u64, memory: &MemoryUse, marked: u64) -> u64 {
-    let non_heap = memory.mapped.saturating_sub(memory.heap_free).saturating_sub(memory.heap_alloc);
     let over = memory.mapped.saturating_sub(limit);
-    let taken = non_heap.saturating_add(over);
+    let taken = memory.non_heap().saturating_add(over);
     if taken >= limit {
         return marked;
     }
@@ -50,6 +65,14 @@ mod tests {
     use proptest::prelude::*;
 
     const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn tables_are_what_is_neither_object_nor_free() {
+        let share =
+            |mapped, heap_free, heap_alloc| MemoryUse { mapped, heap_free, heap_alloc }.tables_share();
+        assert_eq!([share(0, 0, 0), share(100, 100, 0), share(100, 0, 100)], [0.0; 3]);
+        assert_eq!([share(1600, 600, 900), share(1600, 0, 100)], [0.1, 0.125]);
+    }
 
     #[test]
     fn three_percent_stay_free() {

@@ -195,8 +195,9 @@ pub struct Pacer {
     /// G: heap-wide roots, in bytes.
     heap_roots: u64,
     survival: Survival,
-    /// Bytes of M that were allocated while the last cycle ran and are expected to be dead. 0 for the reference pacer.
-    doubtful: u64,
+    /// Bytes of M that earn no room for growth: what was allocated black and is expected to be dead, and what the heap's tables
+    /// take of the room. 0 for the reference pacer.
+    discount: u64,
     cons_mark: ConsMark,
     /// Goal from growth, in bytes, set at the end of a cycle and when a setting changes; likewise the next two.
     growth_goal: u64,
@@ -220,7 +221,7 @@ impl Pacer {
             last_mutator_roots: 0,
             heap_roots: 0,
             survival: Survival::default(),
-            doubtful: 0,
+            discount: 0,
             cons_mark: ConsMark::default(),
             growth_goal: 0,
             runway: 0,
@@ -257,9 +258,9 @@ impl Pacer {
     fn commit(&mut self, live: u64, swept: bool) {
         let Settings { gogc, min_heap, .. } = self.settings;
         let heap_min = goal::heap_min(min_heap, gogc);
-        let alive = self.marked.saturating_sub(self.doubtful);
         let roots = self.last_mutator_roots.saturating_add(self.heap_roots);
-        self.growth_goal = goal::growth_goal(gogc, heap_min, self.marked, alive.saturating_add(roots));
+        let basis = self.marked.saturating_sub(self.discount).saturating_add(roots);
+        self.growth_goal = goal::growth_goal(gogc, heap_min, self.marked, basis);
         self.sweep_min = goal::sweep_min(live, swept);
         self.runway = runway::runway(self.cons_mark.estimate(), self.share(), self.last_work());
     }
@@ -376,9 +377,13 @@ impl Pacer {
         self.triggered = None;
         self.marked = cycle.marked;
         let fresh = cycle.live.saturating_sub(triggered).min(cycle.marked);
-        self.doubtful = match self.settings.kind {
+        self.discount = match self.settings.kind {
             PacerKind::Reference => 0,
-            PacerKind::Greyset => fresh - self.survival.of_fresh(fresh),
+            PacerKind::Greyset => {
+                let doubtful = fresh - self.survival.of_fresh(fresh);
+                let alive = cycle.marked - doubtful;
+                doubtful + assist::trunc(alive as f64 * cycle.memory.tables_share()).min(alive)
+            }
         };
         self.last_heap_work = cycle.heap_work;
         self.last_mutator_roots = cycle.mutator_root_work;

@@ -193,7 +193,7 @@ impl Mutator {
 
     /// The buffer goes to the global queue at once.
     fn give_now(&self) {
-        let segment = std::mem::replace(&mut *self.buffer.borrow_mut(), crate::barrier::Segment::new());
+        let segment = std::mem::replace(&mut *self.buffer.borrow_mut(), self.shared().queue.fresh());
         if !segment.is_empty() {
             self.give(segment);
         }

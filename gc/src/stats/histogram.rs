@@ -31,6 +31,21 @@ fn upper(bucket: usize) -> u64 {
     (mantissa << row) | ((1 << row) - 1)
 }
 
+/// The smallest value that at least the share `q` of all values does not exceed, within its bucket.
+fn quantile(counts: impl Iterator<Item = u64> + Clone, max: u64, q: f64) -> u64 {
+    let count = counts.clone().fold(0, u64::saturating_add);
+    // `max` turns a NaN into 0; the cast saturates.
+    let rank = ((q.max(0.0) * count as f64).ceil() as u64).clamp(1, count.max(1));
+    let mut seen = 0u64;
+    for (bucket, n) in counts.enumerate() {
+        seen = seen.saturating_add(n);
+        if seen >= rank {
+            return upper(bucket).min(max);
+        }
+    }
+    max
+}
+
 /// A concurrent histogram of nanoseconds.
 pub struct Histogram {
     buckets: Box<[AtomicU64]>,
@@ -74,10 +89,21 @@ impl Histogram {
         self.max.fetch_max(other.max, Ordering::Relaxed);
     }
 
+    /// The largest value so far, in nanoseconds.
+    pub(crate) fn max(&self) -> u64 {
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// [`HistogramSnapshot::quantile`] of what it holds now, without a copy: looks at no bucket above the largest value's.
+    pub(crate) fn quantile(&self, q: f64) -> u64 {
+        let max = self.max();
+        quantile(self.buckets[..=bucket(max)].iter().map(|bucket| bucket.load(Ordering::Relaxed)), max, q)
+    }
+
     /// What it holds now. Values recorded meanwhile may or may not be in it; none is counted twice or lost for later.
     pub fn snapshot(&self) -> HistogramSnapshot {
         let buckets = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
-        HistogramSnapshot { buckets, max: self.max.load(Ordering::Relaxed) }
+        HistogramSnapshot { buckets, max: self.max() }
     }
 }
 
@@ -109,17 +135,7 @@ impl HistogramSnapshot {
     /// The smallest recorded value in nanoseconds (rounded up within its bucket) that at least the share `q` of all values
     /// does not exceed; 0 when empty. `q` is clamped to 0..=1.
     pub fn quantile(&self, q: f64) -> u64 {
-        let count = self.count();
-        // `max` turns a NaN into 0; the cast saturates.
-        let rank = ((q.max(0.0) * count as f64).ceil() as u64).clamp(1, count.max(1));
-        let mut seen = 0u64;
-        for (bucket, n) in self.buckets.iter().enumerate() {
-            seen = seen.saturating_add(*n);
-            if seen >= rank {
-                return upper(bucket).min(self.max);
-            }
-        }
-        self.max
+        quantile(self.buckets.iter().copied(), self.max, q)
     }
 
     /// The median in nanoseconds.
@@ -254,7 +270,10 @@ mod tests {
         #[test]
         fn quantiles_are_within_a_32nd(mut values in prop::collection::vec(any::<u64>(), 1..200), shift in 0u32..63, q in 0.0f64..=1.0) {
             values.iter_mut().for_each(|v| *v >>= shift);
-            let snapshot = of(&values);
+            let histogram = Histogram::new();
+            values.iter().for_each(|v| histogram.record(*v));
+            let snapshot = histogram.snapshot();
+            prop_assert_eq!((histogram.quantile(q), histogram.max()), (snapshot.quantile(q), snapshot.max()));
             values.sort_unstable();
             let rank = ((q * values.len() as f64).ceil() as usize).clamp(1, values.len());
             let (truth, told) = (values[rank - 1], snapshot.quantile(q));
