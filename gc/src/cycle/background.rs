@@ -31,6 +31,10 @@ const YIELD_NAP: Duration = Duration::from_micros(50);
 /// answer, and a mutator would pay for it.
 const DOZES: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(1)];
 
+/// So often the collector's thread dozes after a cycle before it sleeps until it is woken. Where the next cycle comes before that, the
+/// mutator that reaches the trigger has nobody to wake.
+const REST: u32 = 8;
+
 /// The threads of one heap.
 pub(crate) struct Threads {
     collector: thread::Thread,
@@ -137,7 +141,7 @@ impl Threads {
 fn collector_thread(shared: &Shared) {
     shared.queue.register(shared.collector.lock().marker().stealer());
     let mut before = thread_cpu_time();
-    let (mut vain, mut doze) = (0, DOZES[0]);
+    let (mut vain, mut doze, mut rested) = (0, DOZES[0], REST);
     while !shared.driver.should_stop() {
         let (step, progress) = {
             // A mutator that holds it takes a short step. To wait for it would make that mutator wake this thread.
@@ -171,7 +175,14 @@ fn collector_thread(shared: &Shared) {
                 shared.driver.wake_sweeper();
                 thread::park_timeout(DOZES[1]);
             }
+            Step::Idle if rested < REST => {
+                rested += 1;
+                shared.driver.doze(DOZES[0]);
+            }
             Step::Idle => thread::park_timeout(NAP),
+        }
+        if step != Step::Idle {
+            rested = 0;
         }
     }
 }
