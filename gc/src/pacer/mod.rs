@@ -262,7 +262,11 @@ impl Pacer {
         let basis = self.marked.saturating_sub(self.discount).saturating_add(roots);
         self.growth_goal = goal::growth_goal(gogc, heap_min, self.marked, basis);
         self.sweep_min = goal::sweep_min(live, swept);
-        self.runway = runway::runway(self.cons_mark.estimate(), self.share(), self.last_work());
+        self.runway = match self.settings.kind {
+            // Nothing is known, and a memory limit may be near: as early as may be.
+            PacerKind::Greyset if !self.cons_mark.is_measured() => u64::MAX,
+            _ => runway::runway(self.cons_mark.estimate(), self.share(), self.last_work()),
+        };
     }
 
     fn heap_goal(&self, memory: &MemoryUse) -> HeapGoal {

@@ -33,9 +33,9 @@ fn what_dead_objects_own_comes_off_when_they_are_swept() {
     finish(&mut stepper);
     let stats = heap.stats();
     assert_eq!(stats.external_bytes as usize, 6 * MIB);
-    // As if it lay in the heap: growth is relative to it.
+    // As if it lay in the heap: growth is relative to it, less what the tables take.
     assert!((6 * MIB..7 * MIB).contains(&(stats.live_bytes as usize)), "{stats}");
-    assert!((12 * MIB..14 * MIB).contains(&(stats.goal_bytes as usize)), "{stats}");
+    assert!((11 * MIB..14 * MIB).contains(&(stats.goal_bytes as usize)), "{stats}");
     handle.enter(|m| {
         let kept = kept.get(m);
         assert_eq!((kept.text.len(), *kept.links.read(m)[99]), (5 * MIB, 7));
