@@ -269,6 +269,7 @@ impl<'gc> Window<'gc> {
                     let root = all.roots[g as usize].take();
                     if far {
                         all.far.extend(root);
+                        sched::wake(all.dropper);
                         return None;
                     }
                     root
@@ -278,7 +279,10 @@ impl<'gc> Window<'gc> {
             Op::CloneRoot { g, h, far } => {
                 let Some(root) = world::globals(|all| all.roots[g as usize].clone()) else { return };
                 if far {
-                    return world::globals(|all| all.copies.push((root, h)));
+                    return world::globals(|all| {
+                        all.copies.push((root, h));
+                        sched::wake(all.dropper);
+                    });
                 }
                 let clone = Rc::new((*root).clone());
                 drop(world::globals(|all| all.roots[h as usize].replace(clone)));

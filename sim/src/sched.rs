@@ -20,6 +20,8 @@ use std::ptr;
 const STACK: usize = 192 << 10;
 /// Nanoseconds that a step takes on the scheduler's clock.
 const STEP_NS: u64 = 100;
+/// The task that runs the others.
+const MAIN: usize = 0;
 /// Nobody runs next.
 const NOBODY: usize = usize::MAX;
 
@@ -46,6 +48,8 @@ pub enum Kind {
     Blocked,
     /// It sleeps until woken or until time passes.
     Sleep,
+    /// It waits until woken.
+    Park,
     /// It has ended.
     Done,
 }
@@ -57,13 +61,21 @@ pub enum State {
     Ready,
     /// It can, if time passes.
     Sleeping,
+    /// It cannot: it waits to be woken.
+    Parked,
     /// It has ended.
     Done,
 }
 
+impl State {
+    /// Whether it may be chosen.
+    pub fn can_go_on(self) -> bool {
+        matches!(self, State::Ready | State::Sleeping)
+    }
+}
+
 struct Task {
     name: String,
-    state: State,
     /// A wake-up that has not been used.
     token: bool,
     steps: u32,
@@ -100,6 +112,8 @@ pub struct Report {
 /// Runs tasks.
 pub struct Scheduler {
     tasks: Vec<Task>,
+    /// What each can do: apart from the rest, since strategies read all of it at every choice.
+    states: Vec<State>,
     current: usize,
     next: usize,
     steps: u64,
@@ -108,6 +122,8 @@ pub struct Scheduler {
     switches: Vec<Switch>,
     failure: Option<String>,
     story: Option<Vec<Line>>,
+    /// From here on every choice is the default.
+    calm: bool,
     held: fn() -> Vec<usize>,
     name: fn(&str) -> String,
     blame: fn(usize) -> String,
@@ -142,6 +158,7 @@ pub struct Options {
 pub fn run(options: Options, main: Body) -> Report {
     let mut scheduler = Box::new(Scheduler {
         tasks: Vec::new(),
+        states: Vec::new(),
         current: NOBODY,
         next: 0,
         steps: 0,
@@ -150,6 +167,7 @@ pub fn run(options: Options, main: Body) -> Report {
         switches: Vec::new(),
         failure: None,
         story: options.story.then(Vec::new),
+        calm: false,
         held: options.held,
         name: options.name,
         blame: options.blame,
@@ -192,13 +210,13 @@ impl Scheduler {
         });
         self.tasks.push(Task {
             name: name.to_owned(),
-            state: State::Ready,
             token: false,
             steps: 0,
             at: None,
             yielder: ptr::null(),
             coroutine: Some(coroutine),
         });
+        self.states.push(State::Ready);
         self.strategy.task_added(index, name);
         index as u32 + 1
     }
@@ -208,9 +226,8 @@ impl Scheduler {
             return None;
         }
         self.current = self.next;
-        let task = &mut self.tasks[self.current];
-        task.state = State::Ready;
-        task.coroutine.take()
+        self.states[self.current] = State::Ready;
+        self.tasks[self.current].coroutine.take()
     }
 
     fn put_back(&mut self, coroutine: Coroutine<(), (), (), DefaultStack>, ended: bool) {
@@ -219,7 +236,8 @@ impl Scheduler {
             return;
         }
         self.stacks.push(coroutine.into_stack());
-        self.tasks[self.current].state = State::Done;
+        self.states[self.current] = State::Done;
+        self.wake(MAIN);
         self.next = self.choose(Kind::Done, None);
     }
 
@@ -246,7 +264,7 @@ impl Scheduler {
     fn step(&mut self, kind: Kind, point: Option<Point>) -> usize {
         self.steps += 1;
         if self.steps > self.limit && self.failure.is_none() {
-            self.failure = Some(self.stuck());
+            self.failure = Some(self.stuck(&format!("{} steps and no end", self.limit)));
             return NOBODY;
         }
         self.choose(kind, point)
@@ -257,11 +275,17 @@ impl Scheduler {
         task.steps += 1;
         task.at = point;
         let at = task.steps;
-        if kind == Kind::Sleep {
-            task.state = if std::mem::take(&mut task.token) { State::Ready } else { State::Sleeping };
+        if matches!(kind, Kind::Sleep | Kind::Park) && !std::mem::take(&mut task.token) {
+            self.states[self.current] = if kind == Kind::Park { State::Parked } else { State::Sleeping };
         }
         let default = self.default(kind);
-        let to = self.strategy.choose(self.current, at, kind, point, default, &Runnable(&self.tasks));
+        if default == NOBODY && self.states.iter().any(|&state| state != State::Done) {
+            self.failure.get_or_insert(self.stuck("everybody waits to be woken"));
+        }
+        if default == NOBODY || self.calm {
+            return default;
+        }
+        let to = self.strategy.choose(self.current, at, kind, point, default, &Runnable(&self.states));
         if to != default {
             self.switches.push(Switch { task: self.current as u32 + 1, at, to: to as u32 + 1 });
         }
@@ -269,11 +293,12 @@ impl Scheduler {
     }
 
     /// Who does what when a run does not end.
-    fn stuck(&self) -> String {
-        let mut text = format!("stuck: {} steps and no end", self.limit);
-        for task in self.tasks.iter().filter(|task| task.state != State::Done) {
-            let does = match (task.state, task.at) {
+    fn stuck(&self, why: &str) -> String {
+        let mut text = format!("stuck: {why}");
+        for (task, &state) in self.tasks.iter().zip(&self.states).filter(|(_, state)| **state != State::Done) {
+            let does = match (state, task.at) {
                 (State::Sleeping, _) => "sleeps".to_owned(),
+                (State::Parked, _) => "waits to be woken".to_owned(),
                 (_, Some(point)) => format!("is at {point:?}"),
                 (_, None) => "waits for others".to_owned(),
             };
@@ -290,7 +315,15 @@ impl Scheduler {
         }
         let count = self.tasks.len();
         let mut all = (1..=count).map(|by| (self.current + by) % count);
-        all.find(|&at| self.tasks[at].state != State::Done).unwrap_or(NOBODY)
+        all.find(|&at| self.states[at].can_go_on()).unwrap_or(NOBODY)
+    }
+
+    fn wake(&mut self, task: usize) {
+        match self.states[task] {
+            State::Sleeping | State::Parked => self.states[task] = State::Ready,
+            State::Ready => self.tasks[task].token = true,
+            State::Done => {}
+        }
     }
 
     fn note(&mut self, text: impl FnOnce() -> String) {
@@ -301,7 +334,7 @@ impl Scheduler {
 }
 
 /// Which tasks there are and whether they can run.
-pub struct Runnable<'a>(&'a [Task]);
+pub struct Runnable<'a>(&'a [State]);
 
 impl Runnable<'_> {
     /// How many tasks there are.
@@ -311,12 +344,12 @@ impl Runnable<'_> {
 
     /// Whether a task can run.
     pub fn state(&self, task: usize) -> State {
-        self.0[task].state
+        self.0[task]
     }
 
     /// Tasks in this state, but for one.
     pub fn others(&self, but: usize, state: State) -> impl Iterator<Item = usize> + '_ {
-        (0..self.0.len()).filter(move |&at| at != but && self.0[at].state == state)
+        (0..self.0.len()).filter(move |&at| at != but && self.0[at] == state)
     }
 }
 
@@ -332,7 +365,7 @@ pub fn spawn(name: &str, body: Body) -> u32 {
 
 /// Whether a task has ended.
 pub fn is_finished(task: u32) -> bool {
-    with(|s| s.tasks[task as usize - 1].state == State::Done)
+    with(|s| s.states[task as usize - 1] == State::Done)
 }
 
 /// Something is wrong: the run ends here and does not come back.
@@ -358,13 +391,17 @@ fn suspend() {
 
 fn pass(kind: Kind, point: Option<Point>) {
     let switch = with(|s| {
+        if s.calm && kind == Kind::Point && s.steps < s.limit {
+            s.steps += 1;
+            return false;
+        }
         s.next = s.step(kind, point);
         s.next != s.current
     });
     if switch {
         suspend();
-    } else if kind == Kind::Sleep {
-        with(|s| s.tasks[s.current].state = State::Ready);
+    } else if kind != Kind::Point {
+        with(|s| s.states[s.current] = State::Ready);
     }
 }
 
@@ -378,15 +415,14 @@ pub fn wait() {
     pass(Kind::Blocked, None);
 }
 
-fn wake(task: u32) {
-    with(|s| {
-        let task = &mut s.tasks[task as usize - 1];
-        match task.state {
-            State::Sleeping => task.state = State::Ready,
-            State::Ready => task.token = true,
-            State::Done => {}
-        }
-    });
+/// Waits until woken, by [`wake`]; task 1 also by the end of any other.
+pub fn park() {
+    pass(Kind::Park, None);
+}
+
+/// Wakes a task that waits or sleeps, or lets its next wait end at once.
+pub fn wake(task: u32) {
+    with(|s| s.wake(task as usize - 1));
 }
 
 static HOOKS: Hooks = Hooks {
@@ -410,5 +446,5 @@ static HOOKS: Hooks = Hooks {
 
 /// From here on every choice is the default.
 pub fn calm() {
-    with(|s| s.strategy = Strategy::replay(&[]));
+    with(|s| s.calm = true);
 }

@@ -164,7 +164,7 @@ fn recorded(
     tasks: &Runnable<'_>,
 ) -> usize {
     let to = switches.get(&(current as u32 + 1, at)).map(|&to| (to as usize).wrapping_sub(1));
-    to.filter(|&to| to < tasks.count() && tasks.state(to) != State::Done).unwrap_or(default)
+    to.filter(|&to| to < tasks.count() && tasks.state(to).can_go_on()).unwrap_or(default)
 }
 
 /// A walk that bytes direct.

@@ -100,7 +100,9 @@ pub struct Globals {
     pub rows: [Shared<Root<Row<'static>>>; HOLDERS],
     /// Roots on slots inside nodes, and the node's number.
     pub inner: [Option<(Inner, u32)>; HOLDERS],
-    /// Roots that another thread is to drop.
+    /// The task that drops and clones for others.
+    pub dropper: u32,
+    /// Roots that it is to drop.
     pub far: Vec<Rc<Root<Node<'static>>>>,
     /// Roots that it is to clone, and where the clone goes.
     pub copies: Vec<(Rc<Root<Node<'static>>>, u8)>,

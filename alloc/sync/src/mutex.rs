@@ -167,13 +167,21 @@ impl Condvar {
         (MutexGuard { rank, inner: Some(inner), lock }, result.timed_out())
     }
 
-    /// Wakes all who wait.
+    /// Wakes all who wait. Under a scheduler, time does.
     pub fn notify_all(&self) {
+        #[cfg(feature = "sim")]
+        if crate::sim::hooks().is_some() {
+            return;
+        }
         self.inner.notify_all();
     }
 
-    /// Wakes one who waits.
+    /// Wakes one who waits. Under a scheduler, time does.
     pub fn notify_one(&self) {
+        #[cfg(feature = "sim")]
+        if crate::sim::hooks().is_some() {
+            return;
+        }
         self.inner.notify_one();
     }
 }

@@ -76,8 +76,9 @@ impl Histogram {
 
     /// What it holds now. Values recorded meanwhile may or may not be in it; none is counted twice or lost for later.
     pub fn snapshot(&self) -> HistogramSnapshot {
-        let buckets = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
-        HistogramSnapshot { buckets, max: self.max.load(Ordering::Relaxed) }
+        let max = self.max.load(Ordering::Relaxed);
+        let used = &self.buckets[..=bucket(max)];
+        HistogramSnapshot { buckets: used.iter().map(|count| count.load(Ordering::Relaxed)).collect(), max }
     }
 }
 
@@ -90,7 +91,7 @@ impl fmt::Debug for Histogram {
 /// A histogram at one moment. Quantiles are at most 1/32 above the true value and never below it.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct HistogramSnapshot {
-    /// Empty, or one counter a bucket.
+    /// Empty, or one counter a bucket up to that of `max`.
     buckets: Vec<u64>,
     max: u64,
 }
