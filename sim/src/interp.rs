@@ -40,18 +40,22 @@ pub fn mutator(heap: &Heap, me: usize, ops: &[Op]) {
 }
 
 /// Turns that a mutator gives the others while it waits for a phase.
-const PATIENCE: usize = 40;
+const PATIENCE: usize = 60;
 
 /// Safepoints until the phase is this, and until so many handshakes have been answered in it.
 fn wait_for(m: &mut Mutator, phase: When, answers: u8) {
     let mut turns = 0..PATIENCE;
     let mut until = None;
-    loop {
-        let before = m.window();
-        m.safepoint();
+    let count = |m: &Mutator, until: &mut Option<u32>| {
         if until.is_none() && is_now(m, phase) {
-            until = Some(before + u32::from(answers));
+            *until = Some(m.window() + u32::from(answers));
         }
+    };
+    loop {
+        // Before the safepoint, too: what it answers may still belong to the phase before.
+        count(m, &mut until);
+        m.safepoint();
+        count(m, &mut until);
         if until.is_some_and(|until| m.window() >= until) || turns.next().is_none() {
             return;
         }

@@ -76,3 +76,37 @@ impl Os for Recycled {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The byte at `at`, which becomes 1.
+    fn touch(memory: &Reservation, at: usize) -> u8 {
+        assert!(at < memory.len());
+        // SAFETY: inside, checked just above.
+        let byte = unsafe { memory.start().add(at) };
+        // SAFETY: readable and writable by the invariant of a reservation, and this test's alone.
+        unsafe { byte.replace(1) }
+    }
+
+    #[test]
+    fn memory_is_lent_again_and_is_zero() {
+        let len = 64 << 10;
+        let (table, heap) = (Recycled.reserve(len).expect("memory"), Recycled.reserve(len).expect("memory"));
+        let both = [table.start(), heap.start()];
+        assert_ne!(both[0], both[1]);
+        Recycled.commit(&heap, 4096..8192).expect("memory");
+        Recycled.commit(&heap, 20480..24576).expect("memory");
+        let used = [4096, 8191, 20480, 24575];
+        assert_eq!(used.map(|at| touch(&heap, at)), [0; 4]);
+        assert_eq!([0, len - 1].map(|at| touch(&table, at)), [0; 2]);
+        drop((table, heap));
+        let again = [Recycled.reserve(len).expect("memory"), Recycled.reserve(len).expect("memory")];
+        for memory in &again {
+            assert!(both.contains(&memory.start()));
+            assert_eq!([0, len - 1].map(|at| touch(memory, at)), [0; 2]);
+            assert_eq!(used.map(|at| touch(memory, at)), [0; 4]);
+        }
+    }
+}

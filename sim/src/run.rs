@@ -33,8 +33,15 @@ pub fn run_within(
     report_panics();
     world::reset(program.mutators.len());
     set_fault(fault);
-    let options =
-        Options { strategy, limit, story, held: world::held, name: world::named, blame: world::blame };
+    let options = Options {
+        strategy,
+        limit,
+        story,
+        held: world::held,
+        name: world::named,
+        blame: world::blame,
+        standing,
+    };
     let program = program.clone();
     let report = sched::run(options, Box::new(move || main(&program)));
     set_fault(None);
@@ -42,6 +49,11 @@ pub fn run_within(
         world::abandon();
     }
     report
+}
+
+/// Where the collector stands, for the report on a run that does not end.
+fn standing() -> String {
+    world::globals(|all| all.heap.as_ref().map_or(String::new(), |heap| format!(", {}", heap.standing())))
 }
 
 /// Panics of tasks are failures, and nothing is printed.
@@ -96,7 +108,10 @@ impl EventSink for NextCycle {
 fn main(program: &Program) {
     let heap = build(program);
     let queue = Rc::new(heap.finalizer_queue());
-    world::globals(|all| all.queue = Some(queue));
+    world::globals(|all| {
+        all.queue = Some(queue);
+        all.heap = Some(heap.clone());
+    });
     interp::prepare(&heap, &program.setup);
     let mut tasks = Vec::new();
     for (at, ops) in program.mutators.iter().enumerate() {

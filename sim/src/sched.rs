@@ -10,10 +10,10 @@ use crate::strategy::Strategy;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use greyset_sync::Point;
-use greyset_sync::sim::{Hooks, set_hooks};
+use greyset_sync::sim::{Hooks, Place, locks_held, set_hooks};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr;
 
 /// Bytes of a task's stack.
@@ -81,6 +81,8 @@ struct Task {
     steps: u32,
     /// The choice point it came to last; `None` when it waits.
     at: Option<Point>,
+    /// Where it waits, if the heap's code does.
+    place: Option<Place>,
     yielder: *const Yield,
     coroutine: Option<Coroutine<(), (), (), DefaultStack>>,
 }
@@ -127,6 +129,7 @@ pub struct Scheduler {
     held: fn() -> Vec<usize>,
     name: fn(&str) -> String,
     blame: fn(usize) -> String,
+    standing: fn() -> String,
     stacks: Vec<DefaultStack>,
 }
 
@@ -149,6 +152,8 @@ pub struct Options {
     pub name: fn(&str) -> String,
     /// What is known of the object at an address that has been lost.
     pub blame: fn(usize) -> String,
+    /// What else to say of a run that does not end. Must not switch tasks.
+    pub standing: fn() -> String,
 }
 
 /// Runs `main` as task 1, and what it spawns, until all have ended or something is wrong.
@@ -171,6 +176,7 @@ pub fn run(options: Options, main: Body) -> Report {
         held: options.held,
         name: options.name,
         blame: options.blame,
+        standing: options.standing,
         stacks: STACKS.take(),
     });
     let this: *mut Scheduler = &mut *scheduler;
@@ -213,6 +219,7 @@ impl Scheduler {
             token: false,
             steps: 0,
             at: None,
+            place: None,
             yielder: ptr::null(),
             coroutine: Some(coroutine),
         });
@@ -292,17 +299,22 @@ impl Scheduler {
         to
     }
 
-    /// Who does what when a run does not end.
+    /// Who waits for what when a run does not end.
     fn stuck(&self, why: &str) -> String {
-        let mut text = format!("stuck: {why}");
-        for (task, &state) in self.tasks.iter().zip(&self.states).filter(|(_, state)| **state != State::Done) {
-            let does = match (state, task.at) {
-                (State::Sleeping, _) => "sleeps".to_owned(),
+        let mut text = format!("stuck: {why}{}", (self.standing)());
+        for (at, task) in self.tasks.iter().enumerate().filter(|&(at, _)| self.states[at] != State::Done) {
+            let place = task.place.map_or(String::new(), |place| format!(" at {place}"));
+            let does = match (self.states[at], task.at) {
+                (State::Sleeping, _) => format!("sleeps{place}"),
                 (State::Parked, _) => "waits to be woken".to_owned(),
                 (_, Some(point)) => format!("is at {point:?}"),
-                (_, None) => "waits for others".to_owned(),
+                (_, None) => format!("waits for others{place}"),
             };
             text += &format!("\n  {} {does}", task.name);
+            let locks = locks_held(at as u32 + 1);
+            if !locks.is_empty() {
+                text += &format!("; holds {locks:?}");
+            }
         }
         text
     }
@@ -393,6 +405,7 @@ fn pass(kind: Kind, point: Option<Point>) {
     let switch = with(|s| {
         if s.calm && kind == Kind::Point && s.steps < s.limit {
             s.steps += 1;
+            s.tasks[s.current].at = point;
             return false;
         }
         s.next = s.step(kind, point);
@@ -410,9 +423,15 @@ fn at_point(point: Point) {
     pass(Kind::Point, Some(point));
 }
 
+fn wait_at(kind: Kind, place: Place) {
+    with(|s| s.tasks[s.current].place = Some(place));
+    pass(kind, None);
+}
+
 /// Lets others run until something may have changed.
+#[track_caller]
 pub fn wait() {
-    pass(Kind::Blocked, None);
+    wait_at(Kind::Blocked, Location::caller());
 }
 
 /// Waits until woken, by [`wake`]; task 1 also by the end of any other.
@@ -427,8 +446,8 @@ pub fn wake(task: u32) {
 
 static HOOKS: Hooks = Hooks {
     point: at_point,
-    blocked: wait,
-    sleep: || pass(Kind::Sleep, None),
+    blocked: |place| wait_at(Kind::Blocked, place),
+    sleep: |place| wait_at(Kind::Sleep, place),
     spawn,
     wake,
     is_finished,

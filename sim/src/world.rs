@@ -13,7 +13,7 @@ pub use names::{blame, is_name, named};
 use crate::program::{HOLDERS, REGISTERS, ROOTS, WEAKS};
 use crate::sched;
 use crate::types::{Cell, Leaf, Node, Row, Table, Tag};
-use greyset::{FinalizerQueue, Root, Slot, Weak};
+use greyset::{FinalizerQueue, Heap, Root, Slot, Weak};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -106,6 +106,8 @@ pub struct Globals {
     pub far: Vec<Rc<Root<Node<'static>>>>,
     /// Roots that it is to clone, and where the clone goes.
     pub copies: Vec<(Rc<Root<Node<'static>>>, u8)>,
+    /// The heap.
+    pub heap: Option<Heap>,
     /// Finalizable nodes.
     pub queue: Shared<FinalizerQueue<Node<'static>>>,
 }

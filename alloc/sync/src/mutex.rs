@@ -6,6 +6,8 @@
 use crate::rank::{self, Rank};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+#[cfg(feature = "sim")]
+use std::panic::Location;
 use std::time::Duration;
 
 #[cfg(loom)]
@@ -37,6 +39,7 @@ impl<T> Mutex<T> {
     ///
     /// # Panics
     /// In debug builds, when the calling thread holds a lock of the same or a higher rank.
+    #[cfg_attr(feature = "sim", track_caller)]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         rank::acquire(self.rank);
         #[cfg(feature = "sim")]
@@ -47,7 +50,7 @@ impl<T> Mutex<T> {
                 if let Some(guard) = self.try_inner() {
                     return MutexGuard { rank: self.rank, inner: Some(guard), lock: self };
                 }
-                (hooks.blocked)();
+                (hooks.blocked)(Location::caller());
             }
         }
         let guard = self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -131,6 +134,7 @@ impl Condvar {
     }
 
     /// Releases the lock, waits for a notification (or a spurious wake-up) and takes the lock again.
+    #[cfg_attr(feature = "sim", track_caller)]
     pub fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let (rank, lock) = (guard.rank, guard.lock);
         let Some(inner) = guard.inner.take() else { unreachable!("guard already given away") };
@@ -138,7 +142,7 @@ impl Condvar {
         #[cfg(feature = "sim")]
         if let Some(hooks) = crate::sim::hooks() {
             drop(inner);
-            (hooks.sleep)();
+            (hooks.sleep)(Location::caller());
             return lock.lock();
         }
         let inner = self.inner.wait(inner).unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -147,6 +151,7 @@ impl Condvar {
     }
 
     /// As [`Condvar::wait`], for at most `timeout`; the flag says whether the time ran out.
+    #[cfg_attr(feature = "sim", track_caller)]
     pub fn wait_timeout<'a, T>(
         &self,
         mut guard: MutexGuard<'a, T>,
@@ -158,7 +163,7 @@ impl Condvar {
         #[cfg(feature = "sim")]
         if let Some(hooks) = crate::sim::hooks() {
             drop(inner);
-            (hooks.sleep)();
+            (hooks.sleep)(Location::caller());
             return (lock.lock(), false);
         }
         let (inner, result) =
