@@ -40,8 +40,8 @@ static HOOKS: Hooks = Hooks {
             with_collector(|stepper, steps| (0..*steps).for_each(|_| _ = stepper.collector()));
         }
     },
-    blocked: || unreachable!("nobody else holds a lock"),
-    sleep: || (),
+    blocked: |_| unreachable!("nobody else holds a lock"),
+    sleep: |_| (),
     spawn: |_, _| unreachable!("a stepping heap has no threads"),
     wake: |_| (),
     is_finished: |_| true,

@@ -40,18 +40,22 @@ pub fn mutator(heap: &Heap, me: usize, ops: &[Op]) {
 }
 
 /// Turns that a mutator gives the others while it waits for a phase.
-const PATIENCE: usize = 40;
+const PATIENCE: usize = 60;
 
 /// Safepoints until the phase is this, and until so many handshakes have been answered in it.
 fn wait_for(m: &mut Mutator, phase: When, answers: u8) {
     let mut turns = 0..PATIENCE;
     let mut until = None;
-    loop {
-        let before = m.window();
-        m.safepoint();
+    let count = |m: &Mutator, until: &mut Option<u32>| {
         if until.is_none() && is_now(m, phase) {
-            until = Some(before + u32::from(answers));
+            *until = Some(m.window() + u32::from(answers));
         }
+    };
+    loop {
+        // Before the safepoint, too: what it answers may still belong to the phase before.
+        count(m, &mut until);
+        m.safepoint();
+        count(m, &mut until);
         if until.is_some_and(|until| m.window() >= until) || turns.next().is_none() {
             return;
         }
@@ -269,6 +273,7 @@ impl<'gc> Window<'gc> {
                     let root = all.roots[g as usize].take();
                     if far {
                         all.far.extend(root);
+                        sched::wake(all.dropper);
                         return None;
                     }
                     root
@@ -278,7 +283,10 @@ impl<'gc> Window<'gc> {
             Op::CloneRoot { g, h, far } => {
                 let Some(root) = world::globals(|all| all.roots[g as usize].clone()) else { return };
                 if far {
-                    return world::globals(|all| all.copies.push((root, h)));
+                    return world::globals(|all| {
+                        all.copies.push((root, h));
+                        sched::wake(all.dropper);
+                    });
                 }
                 let clone = Rc::new((*root).clone());
                 drop(world::globals(|all| all.roots[h as usize].replace(clone)));

@@ -13,6 +13,7 @@
 //! | `generate`, `scenario` | programs from seeds: at random, or in the shape of known dangers |
 //! | `types`, `interp` | the same on a heap |
 //! | `world` | the shadow that knows what must come of it |
+//! | `memory` | what their heaps lie in |
 //! | `run` | one run, and what must hold at its end |
 //! | `campaign` | many runs |
 //! | `bytes` | a program and a schedule from bytes, for fuzzing |
@@ -23,6 +24,7 @@ pub mod campaign;
 pub mod exhaustive;
 pub mod generate;
 pub mod interp;
+mod memory;
 pub mod program;
 pub mod record;
 pub mod rng;

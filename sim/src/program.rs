@@ -225,7 +225,7 @@ pub struct Program {
     pub holds: Vec<HoldAt>,
 }
 
-/// A point at which a mutator, by its number from 1, the dropper (0), a marker or the collector should be held.
+/// A point at which a mutator, by its number from 1, the dropper (0), a marker, the collector or the sweeper should be held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HoldAt {
     /// Who.
@@ -239,6 +239,8 @@ impl HoldAt {
     pub const MARKER: usize = usize::MAX;
     /// Stands for the collector's thread.
     pub const COLLECTOR: usize = usize::MAX - 1;
+    /// Stands for the sweeper's thread.
+    pub const SWEEPER: usize = usize::MAX - 2;
 }
 
 impl Program {

@@ -1,17 +1,18 @@
 //! One run: a heap, a program, a schedule.
 
 use crate::interp;
+use crate::memory::Recycled;
 use crate::program::{Driver, Program};
 use crate::sched::{self, Options, Report};
 use crate::strategy::Strategy;
 use crate::world::{self, Kind};
-use greyset::Heap;
+use greyset::{Event, EventSink, Heap};
 use greyset_sync::Fault;
 use greyset_sync::sim::set_fault;
 use std::cell::Cell;
 use std::panic;
 use std::rc::Rc;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 /// Steps after which a run counts as stuck.
 pub const LIMIT: u64 = 100_000;
@@ -32,8 +33,15 @@ pub fn run_within(
     report_panics();
     world::reset(program.mutators.len());
     set_fault(fault);
-    let options =
-        Options { strategy, limit, story, held: world::held, name: world::named, blame: world::blame };
+    let options = Options {
+        strategy,
+        limit,
+        story,
+        held: world::held,
+        name: world::named,
+        blame: world::blame,
+        standing,
+    };
     let program = program.clone();
     let report = sched::run(options, Box::new(move || main(&program)));
     set_fault(None);
@@ -41,6 +49,11 @@ pub fn run_within(
         world::abandon();
     }
     report
+}
+
+/// Where the collector stands, for the report on a run that does not end.
+fn standing() -> String {
+    world::globals(|all| all.heap.as_ref().map_or(String::new(), |heap| format!(", {}", heap.standing())))
 }
 
 /// Panics of tasks are failures, and nothing is printed.
@@ -69,13 +82,25 @@ fn build(program: &Program) -> Heap {
         .release_cpu(0)
         .watchdog_off()
         .verify(true)
+        .sink(Arc::new(NextCycle))
         .driver(match program.driver {
             Driver::Background => greyset::Driver::Background,
             Driver::Inline => greyset::Driver::Inline,
         });
-    match builder.build() {
+    match builder.build_on(Box::new(Recycled)) {
         Ok(heap) => heap,
         Err(error) => sched::fail(format!("no heap: {error}")),
+    }
+}
+
+/// Wakes task 1 for the next cycle when one has ended.
+struct NextCycle;
+
+impl EventSink for NextCycle {
+    fn event(&self, _: &str, event: &Event) {
+        if matches!(event, Event::CycleEnd(_)) {
+            sched::wake(1);
+        }
     }
 }
 
@@ -83,7 +108,10 @@ fn build(program: &Program) -> Heap {
 fn main(program: &Program) {
     let heap = build(program);
     let queue = Rc::new(heap.finalizer_queue());
-    world::globals(|all| all.queue = Some(queue));
+    world::globals(|all| {
+        all.queue = Some(queue);
+        all.heap = Some(heap.clone());
+    });
     interp::prepare(&heap, &program.setup);
     let mut tasks = Vec::new();
     for (at, ops) in program.mutators.iter().enumerate() {
@@ -94,15 +122,17 @@ fn main(program: &Program) {
     let over = Rc::new(Cell::new(false));
     let ends = Rc::clone(&over);
     let dropper = sched::spawn("dropper", Box::new(move || drop_roots(&ends)));
+    world::globals(|all| all.dropper = dropper);
     while !tasks.iter().all(|&task| sched::is_finished(task)) {
         if program.driver == Driver::Background {
             heap.request_cycle();
         }
-        sched::wait();
+        sched::park();
     }
     over.set(true);
+    sched::wake(dropper);
     while !sched::is_finished(dropper) {
-        sched::wait();
+        sched::park();
     }
     sched::calm();
     collect(&heap, 1);
@@ -121,7 +151,7 @@ fn drop_roots(over: &Cell<bool>) {
         let (root, copy) = world::globals(|all| (all.far.pop(), all.copies.pop()));
         match (root, copy) {
             (None, None) if over.get() => return,
-            (None, None) => sched::wait(),
+            (None, None) => sched::park(),
             (root, copy) => {
                 drop(root);
                 if let Some((root, to)) = copy {

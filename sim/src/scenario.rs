@@ -76,12 +76,16 @@ scenarios! {
     WeakCopy,
     /// A leaf that is a key turns black after the last look at ephemerons, and who did it is gone when the round is asked.
     Gone,
+    /// The same, and it is parked.
+    Away,
+    /// What has drop glue is made while drop glue runs.
+    Glue,
 }
 
 use Scenario::{
-    Assist, BothCut, BothStore, Bulk, Cell, CellIn, CellOut, DeadKey, DropLate, Dropped, Final, FreeLate,
-    Full, Gone, InFlight, Inserted, LeafKey, Overwritten, Parked, Queue, Round, Table, Upgrade, WeakCopy,
-    WeakSet,
+    Assist, Away, BothCut, BothStore, Bulk, Cell, CellIn, CellOut, DeadKey, DropLate, Dropped, Final,
+    FreeLate, Full, Glue, Gone, InFlight, Inserted, LeafKey, Overwritten, Parked, Queue, Round, Table,
+    Upgrade, WeakCopy, WeakSet,
 };
 
 impl Scenario {
@@ -100,6 +104,8 @@ impl Scenario {
                 | Inserted
                 | WeakCopy
                 | Gone
+                | Away
+                | Glue
         )
     }
 }
@@ -128,8 +134,10 @@ pub fn for_fault(fault: Fault) -> Option<Scenario> {
         Fault::CellNotShadedOnUnlock | Fault::ForgottenGuardIgnored => CellIn,
         Fault::DeferredNotRetried | Fault::MapInsertUnshaded => Table,
         Fault::EphemeronsNotCleared => DeadKey,
-        Fault::LeafSilent | Fault::PokeLost | Fault::ParkForgetsWork => LeafKey,
+        Fault::LeafSilent | Fault::PokeLost => LeafKey,
+        Fault::ParkForgetsWork => Away,
         Fault::DetachForgetsWork => Gone,
+        Fault::FreedBeforeGlue => Glue,
         Fault::DropClearsFirst | Fault::DropBarrier => DropLate,
         Fault::DropFlip => FreeLate,
         Fault::RootsFreedAtT2 => Dropped,
@@ -243,7 +251,9 @@ impl Maker<'_> {
                 Op::MapInsert { c: 0, r: 3, s: 1, leaf: false },
             ]),
             DeadKey => ops.push(Op::NewTable { c: 0 }),
-            LeafKey | Gone => ops.extend([
+            // One of each four is in use in the end.
+            Glue => ops.extend((0..8).map(|at| Op::NewCell { c: at / 4, r: NONE })),
+            LeafKey | Gone | Away => ops.extend([
                 Op::NewTable { c: 0 },
                 Op::New { r: 0, a: NONE, b: NONE, leaf: true },
                 node(1, NONE),
@@ -342,7 +352,8 @@ impl Maker<'_> {
             DeadKey => self.dead_key(ops),
             LeafKey if even || self.rng.one_in(2) => self.leaf_key(ops),
             LeafKey => self.wait(ops),
-            Gone => self.gone(even, ops),
+            Gone | Away => self.gone(scenario == Away, even, ops),
+            Glue => self.glue(ops),
             Dropped => self.dropped(even, ops),
             Queue => {
                 self.head(ops);

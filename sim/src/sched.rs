@@ -10,16 +10,18 @@ use crate::strategy::Strategy;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use greyset_sync::Point;
-use greyset_sync::sim::{Hooks, set_hooks};
+use greyset_sync::sim::{Hooks, Place, locks_held, set_hooks};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr;
 
 /// Bytes of a task's stack.
 const STACK: usize = 192 << 10;
 /// Nanoseconds that a step takes on the scheduler's clock.
 const STEP_NS: u64 = 100;
+/// The task that runs the others.
+const MAIN: usize = 0;
 /// Nobody runs next.
 const NOBODY: usize = usize::MAX;
 
@@ -46,6 +48,8 @@ pub enum Kind {
     Blocked,
     /// It sleeps until woken or until time passes.
     Sleep,
+    /// It waits until woken.
+    Park,
     /// It has ended.
     Done,
 }
@@ -57,18 +61,28 @@ pub enum State {
     Ready,
     /// It can, if time passes.
     Sleeping,
+    /// It cannot: it waits to be woken.
+    Parked,
     /// It has ended.
     Done,
 }
 
+impl State {
+    /// Whether it may be chosen.
+    pub fn can_go_on(self) -> bool {
+        matches!(self, State::Ready | State::Sleeping)
+    }
+}
+
 struct Task {
     name: String,
-    state: State,
     /// A wake-up that has not been used.
     token: bool,
     steps: u32,
     /// The choice point it came to last; `None` when it waits.
     at: Option<Point>,
+    /// Where it waits, if the heap's code does.
+    place: Option<Place>,
     yielder: *const Yield,
     coroutine: Option<Coroutine<(), (), (), DefaultStack>>,
 }
@@ -100,6 +114,8 @@ pub struct Report {
 /// Runs tasks.
 pub struct Scheduler {
     tasks: Vec<Task>,
+    /// What each can do: apart from the rest, since strategies read all of it at every choice.
+    states: Vec<State>,
     current: usize,
     next: usize,
     steps: u64,
@@ -108,9 +124,12 @@ pub struct Scheduler {
     switches: Vec<Switch>,
     failure: Option<String>,
     story: Option<Vec<Line>>,
+    /// From here on every choice is the default.
+    calm: bool,
     held: fn() -> Vec<usize>,
     name: fn(&str) -> String,
     blame: fn(usize) -> String,
+    standing: fn() -> String,
     stacks: Vec<DefaultStack>,
 }
 
@@ -133,6 +152,8 @@ pub struct Options {
     pub name: fn(&str) -> String,
     /// What is known of the object at an address that has been lost.
     pub blame: fn(usize) -> String,
+    /// What else to say of a run that does not end. Must not switch tasks.
+    pub standing: fn() -> String,
 }
 
 /// Runs `main` as task 1, and what it spawns, until all have ended or something is wrong.
@@ -142,6 +163,7 @@ pub struct Options {
 pub fn run(options: Options, main: Body) -> Report {
     let mut scheduler = Box::new(Scheduler {
         tasks: Vec::new(),
+        states: Vec::new(),
         current: NOBODY,
         next: 0,
         steps: 0,
@@ -150,9 +172,11 @@ pub fn run(options: Options, main: Body) -> Report {
         switches: Vec::new(),
         failure: None,
         story: options.story.then(Vec::new),
+        calm: false,
         held: options.held,
         name: options.name,
         blame: options.blame,
+        standing: options.standing,
         stacks: STACKS.take(),
     });
     let this: *mut Scheduler = &mut *scheduler;
@@ -192,13 +216,14 @@ impl Scheduler {
         });
         self.tasks.push(Task {
             name: name.to_owned(),
-            state: State::Ready,
             token: false,
             steps: 0,
             at: None,
+            place: None,
             yielder: ptr::null(),
             coroutine: Some(coroutine),
         });
+        self.states.push(State::Ready);
         self.strategy.task_added(index, name);
         index as u32 + 1
     }
@@ -208,9 +233,8 @@ impl Scheduler {
             return None;
         }
         self.current = self.next;
-        let task = &mut self.tasks[self.current];
-        task.state = State::Ready;
-        task.coroutine.take()
+        self.states[self.current] = State::Ready;
+        self.tasks[self.current].coroutine.take()
     }
 
     fn put_back(&mut self, coroutine: Coroutine<(), (), (), DefaultStack>, ended: bool) {
@@ -219,7 +243,8 @@ impl Scheduler {
             return;
         }
         self.stacks.push(coroutine.into_stack());
-        self.tasks[self.current].state = State::Done;
+        self.states[self.current] = State::Done;
+        self.wake(MAIN);
         self.next = self.choose(Kind::Done, None);
     }
 
@@ -246,7 +271,7 @@ impl Scheduler {
     fn step(&mut self, kind: Kind, point: Option<Point>) -> usize {
         self.steps += 1;
         if self.steps > self.limit && self.failure.is_none() {
-            self.failure = Some(self.stuck());
+            self.failure = Some(self.stuck(&format!("{} steps and no end", self.limit)));
             return NOBODY;
         }
         self.choose(kind, point)
@@ -257,27 +282,39 @@ impl Scheduler {
         task.steps += 1;
         task.at = point;
         let at = task.steps;
-        if kind == Kind::Sleep {
-            task.state = if std::mem::take(&mut task.token) { State::Ready } else { State::Sleeping };
+        if matches!(kind, Kind::Sleep | Kind::Park) && !std::mem::take(&mut task.token) {
+            self.states[self.current] = if kind == Kind::Park { State::Parked } else { State::Sleeping };
         }
         let default = self.default(kind);
-        let to = self.strategy.choose(self.current, at, kind, point, default, &Runnable(&self.tasks));
+        if default == NOBODY && self.states.iter().any(|&state| state != State::Done) {
+            self.failure.get_or_insert(self.stuck("everybody waits to be woken"));
+        }
+        if default == NOBODY || self.calm {
+            return default;
+        }
+        let to = self.strategy.choose(self.current, at, kind, point, default, &Runnable(&self.states));
         if to != default {
             self.switches.push(Switch { task: self.current as u32 + 1, at, to: to as u32 + 1 });
         }
         to
     }
 
-    /// Who does what when a run does not end.
-    fn stuck(&self) -> String {
-        let mut text = format!("stuck: {} steps and no end", self.limit);
-        for task in self.tasks.iter().filter(|task| task.state != State::Done) {
-            let does = match (task.state, task.at) {
-                (State::Sleeping, _) => "sleeps".to_owned(),
+    /// Who waits for what when a run does not end.
+    fn stuck(&self, why: &str) -> String {
+        let mut text = format!("stuck: {why}{}", (self.standing)());
+        for (at, task) in self.tasks.iter().enumerate().filter(|&(at, _)| self.states[at] != State::Done) {
+            let place = task.place.map_or(String::new(), |place| format!(" at {place}"));
+            let does = match (self.states[at], task.at) {
+                (State::Sleeping, _) => format!("sleeps{place}"),
+                (State::Parked, _) => "waits to be woken".to_owned(),
                 (_, Some(point)) => format!("is at {point:?}"),
-                (_, None) => "waits for others".to_owned(),
+                (_, None) => format!("waits for others{place}"),
             };
             text += &format!("\n  {} {does}", task.name);
+            let locks = locks_held(at as u32 + 1);
+            if !locks.is_empty() {
+                text += &format!("; holds {locks:?}");
+            }
         }
         text
     }
@@ -290,7 +327,15 @@ impl Scheduler {
         }
         let count = self.tasks.len();
         let mut all = (1..=count).map(|by| (self.current + by) % count);
-        all.find(|&at| self.tasks[at].state != State::Done).unwrap_or(NOBODY)
+        all.find(|&at| self.states[at].can_go_on()).unwrap_or(NOBODY)
+    }
+
+    fn wake(&mut self, task: usize) {
+        match self.states[task] {
+            State::Sleeping | State::Parked => self.states[task] = State::Ready,
+            State::Ready => self.tasks[task].token = true,
+            State::Done => {}
+        }
     }
 
     fn note(&mut self, text: impl FnOnce() -> String) {
@@ -301,7 +346,7 @@ impl Scheduler {
 }
 
 /// Which tasks there are and whether they can run.
-pub struct Runnable<'a>(&'a [Task]);
+pub struct Runnable<'a>(&'a [State]);
 
 impl Runnable<'_> {
     /// How many tasks there are.
@@ -311,12 +356,12 @@ impl Runnable<'_> {
 
     /// Whether a task can run.
     pub fn state(&self, task: usize) -> State {
-        self.0[task].state
+        self.0[task]
     }
 
     /// Tasks in this state, but for one.
     pub fn others(&self, but: usize, state: State) -> impl Iterator<Item = usize> + '_ {
-        (0..self.0.len()).filter(move |&at| at != but && self.0[at].state == state)
+        (0..self.0.len()).filter(move |&at| at != but && self.0[at] == state)
     }
 }
 
@@ -332,7 +377,7 @@ pub fn spawn(name: &str, body: Body) -> u32 {
 
 /// Whether a task has ended.
 pub fn is_finished(task: u32) -> bool {
-    with(|s| s.tasks[task as usize - 1].state == State::Done)
+    with(|s| s.states[task as usize - 1] == State::Done)
 }
 
 /// Something is wrong: the run ends here and does not come back.
@@ -358,13 +403,18 @@ fn suspend() {
 
 fn pass(kind: Kind, point: Option<Point>) {
     let switch = with(|s| {
+        if s.calm && kind == Kind::Point && s.steps < s.limit {
+            s.steps += 1;
+            s.tasks[s.current].at = point;
+            return false;
+        }
         s.next = s.step(kind, point);
         s.next != s.current
     });
     if switch {
         suspend();
-    } else if kind == Kind::Sleep {
-        with(|s| s.tasks[s.current].state = State::Ready);
+    } else if kind != Kind::Point {
+        with(|s| s.states[s.current] = State::Ready);
     }
 }
 
@@ -373,26 +423,31 @@ fn at_point(point: Point) {
     pass(Kind::Point, Some(point));
 }
 
-/// Lets others run until something may have changed.
-pub fn wait() {
-    pass(Kind::Blocked, None);
+fn wait_at(kind: Kind, place: Place) {
+    with(|s| s.tasks[s.current].place = Some(place));
+    pass(kind, None);
 }
 
-fn wake(task: u32) {
-    with(|s| {
-        let task = &mut s.tasks[task as usize - 1];
-        match task.state {
-            State::Sleeping => task.state = State::Ready,
-            State::Ready => task.token = true,
-            State::Done => {}
-        }
-    });
+/// Lets others run until something may have changed.
+#[track_caller]
+pub fn wait() {
+    wait_at(Kind::Blocked, Location::caller());
+}
+
+/// Waits until woken, by [`wake`]; task 1 also by the end of any other.
+pub fn park() {
+    pass(Kind::Park, None);
+}
+
+/// Wakes a task that waits or sleeps, or lets its next wait end at once.
+pub fn wake(task: u32) {
+    with(|s| s.wake(task as usize - 1));
 }
 
 static HOOKS: Hooks = Hooks {
     point: at_point,
-    blocked: wait,
-    sleep: || pass(Kind::Sleep, None),
+    blocked: |place| wait_at(Kind::Blocked, place),
+    sleep: |place| wait_at(Kind::Sleep, place),
     spawn,
     wake,
     is_finished,
@@ -410,5 +465,5 @@ static HOOKS: Hooks = Hooks {
 
 /// From here on every choice is the default.
 pub fn calm() {
-    with(|s| s.strategy = Strategy::replay(&[]));
+    with(|s| s.calm = true);
 }

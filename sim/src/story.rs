@@ -6,10 +6,11 @@ use crate::world;
 use std::fmt::Write;
 
 /// Choice points that say little by themselves, or are followed by a line that says more: left out unless all are asked for.
-const QUIET: [&str; 20] = [
+const QUIET: [&str; 21] = [
     "MutexLock",
     "QueueLook",
     "QueuePop",
+    "MarkerBegin",
     "MarkerCount",
     "HandshakeLook",
     "HandshakeAsk",
@@ -96,6 +97,8 @@ pub fn kind(failure: &str) -> String {
             "…".to_owned()
         } else if word.chars().all(|c| c.is_ascii_digit() || "[](),".contains(c)) {
             "N".to_owned()
+        } else if let Some((_, file)) = word.split_once("/library/") {
+            file.to_owned()
         } else {
             word.rsplit("::").next().unwrap_or(word).to_owned()
         }

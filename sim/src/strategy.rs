@@ -72,7 +72,7 @@ impl Strategy {
         let holds = if directed { program.holds.clone() } else { Vec::new() };
         let any = if directed { 0 } else { 1 + rng.below(4) };
         let points = (0..any).map(|_| HELD[rng.below(HELD.len())]).collect();
-        let often = if directed { [1, 2, 2] } else { [2, 2, 4] }[rng.below(3)];
+        let often = if directed { [1, 1, 2] } else { [2, 2, 4] }[rng.below(3)];
         let between = [16, 64, 256][rng.below(3)];
         Strategy::Hold(Hold {
             rng,
@@ -164,7 +164,7 @@ fn recorded(
     tasks: &Runnable<'_>,
 ) -> usize {
     let to = switches.get(&(current as u32 + 1, at)).map(|&to| (to as usize).wrapping_sub(1));
-    to.filter(|&to| to < tasks.count() && tasks.state(to) != State::Done).unwrap_or(default)
+    to.filter(|&to| to < tasks.count() && tasks.state(to).can_go_on()).unwrap_or(default)
 }
 
 /// A walk that bytes direct.
@@ -276,13 +276,14 @@ impl Pct {
 }
 
 /// Points in the middle of what must not be interrupted, or is only seldom.
-const HELD: [Point; 18] = [
+const HELD: [Point; 19] = [
     Point::SlotSwap,
     Point::SlotSwap,
     Point::ShadeRead,
     Point::ShadeRead,
     Point::ShadeWrite,
     Point::ShadePush,
+    Point::MarkerBegin,
     Point::MarkerCount,
     Point::WeakJudge,
     Point::WeakJudge,
@@ -322,6 +323,7 @@ fn mutator(name: &str) -> Option<usize> {
         "dropper" => Some(0),
         "greyset-mark" => Some(HoldAt::MARKER),
         "greyset-gc" => Some(HoldAt::COLLECTOR),
+        "greyset-sweep" => Some(HoldAt::SWEEPER),
         _ => name.strip_prefix("mutator ")?.parse().ok(),
     }
 }
@@ -343,7 +345,10 @@ impl Hold {
     ) -> usize {
         self.since += 1;
         if kind == Kind::Point {
-            self.waits = 0;
+            // Who looks whether there is something to do, and goes to sleep again, has not got on.
+            if point.is_some_and(is_delicate) {
+                self.waits = 0;
+            }
             let due = self.left > 0 && point.is_some_and(|point| self.is_due(current, point));
             if due && self.rng.one_in(self.often) {
                 self.left -= 1;
@@ -369,7 +374,8 @@ impl Hold {
             return default;
         }
         self.since = 0;
-        let pick = self.rng.below(self.held.len());
-        self.held.swap_remove(pick)
+        // Mostly who was held first.
+        let pick = if self.rng.one_in(4) { self.rng.below(self.held.len()) } else { 0 };
+        self.held.remove(pick)
     }
 }

@@ -13,7 +13,7 @@ pub use names::{blame, is_name, named};
 use crate::program::{HOLDERS, REGISTERS, ROOTS, WEAKS};
 use crate::sched;
 use crate::types::{Cell, Leaf, Node, Row, Table, Tag};
-use greyset::{FinalizerQueue, Root, Slot, Weak};
+use greyset::{FinalizerQueue, Heap, Root, Slot, Weak};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -100,10 +100,14 @@ pub struct Globals {
     pub rows: [Shared<Root<Row<'static>>>; HOLDERS],
     /// Roots on slots inside nodes, and the node's number.
     pub inner: [Option<(Inner, u32)>; HOLDERS],
-    /// Roots that another thread is to drop.
+    /// The task that drops and clones for others.
+    pub dropper: u32,
+    /// Roots that it is to drop.
     pub far: Vec<Rc<Root<Node<'static>>>>,
     /// Roots that it is to clone, and where the clone goes.
     pub copies: Vec<(Rc<Root<Node<'static>>>, u8)>,
+    /// The heap.
+    pub heap: Option<Heap>,
     /// Finalizable nodes.
     pub queue: Shared<FinalizerQueue<Node<'static>>>,
 }

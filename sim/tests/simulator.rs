@@ -77,6 +77,19 @@ fn detaching_after_the_shade_of_a_leaf_keeps_marking_going() {
 }
 
 #[test]
+fn a_run_that_does_not_end_says_who_waits_where() {
+    let found = campaign::run(&campaign(2000, Some(Fault::SweepBeforeT3))).found.expect("a run without end");
+    let mut lines = found.failure.lines();
+    let first = lines.next().unwrap_or_default();
+    assert!(first.starts_with("stuck: ") && first.contains(", phase sweep, last handshake Off"), "{first}");
+    assert!(
+        lines.any(|line| line.contains("greyset-gc") && line.contains("background.rs:")),
+        "{}",
+        found.failure
+    );
+}
+
+#[test]
 fn wrong_replay_files_are_refused_with_a_reason() {
     let good = include_str!("stories/no-deletion-shade.json");
     for (text, reason) in [

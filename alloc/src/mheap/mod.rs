@@ -32,7 +32,7 @@ use crate::strips::Strips;
 use crate::type_info::{SpanFlags, TypeInfo};
 use crate::unit::SpanId;
 use greyset_sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use greyset_sync::{Mutex, Rank};
+use greyset_sync::{Mutex, Rank, tiny};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -71,6 +71,9 @@ struct PageState {
     unused: SpanId,
 }
 
+/// Bytes that a heap of a simulator reserves.
+const TINY_RESERVE: usize = 1 << 20;
+
 impl MHeap {
     /// Reserves address space for a heap. Touches a few pages; everything else is mapped and costs nothing until used.
     ///
@@ -78,7 +81,7 @@ impl MHeap {
     /// When a setting is out of range, or the system refuses even the smallest reservation.
     pub fn new(config: &Config, os: Box<dyn Os>) -> Result<MHeap, ReserveError> {
         config.validate()?;
-        let mut len = config.reserve.next_power_of_two();
+        let mut len = tiny(config.reserve.next_power_of_two() as usize, TINY_RESERVE) as u64;
         let (space, central) = loop {
             match MHeap::reserve(len as usize, config, &*os) {
                 Ok(parts) => break parts,

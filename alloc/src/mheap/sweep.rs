@@ -268,6 +268,16 @@ impl<'a> Claim<'a> {
         }
     }
 
+    /// As [`Claim::show`] and the drop after it, in the wrong order.
+    fn free_and_show(self, reclaim: &dyn Reclaim) {
+        let (space, span, white) = (&self.heap.space, self.span, self.state.white);
+        let colours = span.strip(space).iter().map(|byte| AtomicU8::new(byte.load(Ordering::Relaxed)));
+        let colours: Vec<_> = colours.collect();
+        drop(self);
+        point(Point::SpanSweep);
+        reclaim.reclaim(span, DeadSlots::in_strip(space, span, &colours, white));
+    }
+
     /// White becomes Free; the span is of the new generation. `reused`: the span is kept even if none of its slots stays.
     fn sweep(&self, reused: bool) -> Swept {
         if fault(Fault::SweepKeepsOne) {
@@ -355,7 +365,11 @@ impl MHeap {
             match self.claim_any(role, state) {
                 Some(claim) => {
                     swept += claim.span.pages() as usize;
-                    claim.show(reclaim);
+                    if fault(Fault::FreedBeforeGlue) {
+                        claim.free_and_show(reclaim);
+                    } else {
+                        claim.show(reclaim);
+                    }
                 }
                 None => more = false,
             }

@@ -15,6 +15,7 @@ pub use real::RealOs;
 use crate::asan;
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::any::Any;
 use std::io;
 use std::ops::Range;
 use std::ptr::NonNull;
@@ -85,6 +86,8 @@ enum Backing {
     Mapped(MmapRaw),
     /// The global allocator's, for tests and where nothing can be mapped.
     Allocated(Layout),
+    /// Somebody else's, who has it back when this is dropped.
+    Lent(#[allow(dead_code, reason = "for its drop")] Arc<dyn Any + Send + Sync>),
 }
 
 // SAFETY: a `Reservation` is the unique owner of plain memory (invariant 1) that belongs to no thread.
@@ -119,6 +122,18 @@ impl Reservation {
         let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(io::ErrorKind::OutOfMemory)?;
         // INVARIANT: 1 and 2, zeroed, aligned to 8 KiB, ours.
         Ok(Reservation { start, len, backing: Backing::Allocated(layout) })
+    }
+
+    /// Memory that `owner` lends until this drops it: for a program that makes heaps by the million, where mapping anew would
+    /// cost more than what is done with them.
+    ///
+    /// # Safety
+    /// `start` to `start + len` is one allocation, readable, writable, zero and aligned to 4 KiB, and nobody uses it as long as
+    /// `owner` is not dropped.
+    #[doc(hidden)]
+    pub unsafe fn lent(start: NonNull<u8>, len: usize, owner: Arc<dyn Any + Send + Sync>) -> Reservation {
+        // INVARIANT: 1 and 2 are the caller's promise.
+        Reservation { start, len, backing: Backing::Lent(owner) }
     }
 
     /// First byte.
@@ -156,7 +171,7 @@ impl Reservation {
                 // that the call does not widen it; by the caller's promise nobody misses its contents.
                 unsafe { raw.unchecked_advise_range(UncheckedAdvice::DontNeed, first, end - first) }
             }
-            Backing::Allocated(_) => {
+            Backing::Allocated(_) | Backing::Lent(_) => {
                 // SAFETY: inside by the check above and invariant 1.
                 let first = unsafe { self.start.as_ptr().add(range.start) };
                 // SAFETY: inside likewise; by the caller's promise nobody else uses the range now.
@@ -185,8 +200,10 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         // Not what is mapped: the sanitizer forgets that with munmap, while unpoisoning writes an eighth of it to memory.
-        if let Backing::Allocated(layout) = self.backing {
+        if !matches!(self.backing, Backing::Mapped(_)) {
             asan::unpoison(self.start.as_ptr(), self.len);
+        }
+        if let Backing::Allocated(layout) = self.backing {
             // SAFETY: invariant 1, `start` came from `alloc_zeroed` with this very layout and is ours.
             unsafe { dealloc(self.start.as_ptr(), layout) };
         }

@@ -29,7 +29,16 @@ pub struct DeadSlots<'a> {
 
 impl<'a> DeadSlots<'a> {
     pub(crate) fn new(space: &'a Space, span: &'a Span, white: Colour) -> DeadSlots<'a> {
-        let strip = span.strip(space);
+        DeadSlots::in_strip(space, span, span.strip(space), white)
+    }
+
+    /// Those that `strip` says are dead.
+    pub(crate) fn in_strip(
+        space: &'a Space,
+        span: &'a Span,
+        strip: &'a [AtomicU8],
+        white: Colour,
+    ) -> DeadSlots<'a> {
         DeadSlots { space, span, strip, white, rest: Coloured::new(strip, white) }
     }
 

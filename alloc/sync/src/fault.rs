@@ -113,6 +113,7 @@ faults! {
     NotFlushed "not-flushed" "handshake 3 does not flush the mutator's runs";
     DroppedTwice "dropped-twice" "drop glue runs twice";
     NeverDropped "never-dropped" "drop glue does not run";
+    FreedBeforeGlue "freed-before-glue" "a span's dead slots are free before drop glue has run for them";
     SweepKeepsOne "sweep-keeps-one" "sweeping takes the first dead object of a span for alive";
     ReturnedNotAccounted "returned-not-accounted" "what a flush gives back is not taken off the account";
 }

@@ -8,6 +8,8 @@ use crate::rank::{self, Rank};
 use crossbeam_utils::Backoff;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+#[cfg(feature = "sim")]
+use std::panic::Location;
 use std::time::Duration;
 
 #[cfg(loom)]
@@ -39,6 +41,7 @@ impl<T> Mutex<T> {
     ///
     /// # Panics
     /// In debug builds, when the calling thread holds a lock of the same or a higher rank.
+    #[cfg_attr(feature = "sim", track_caller)]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         rank::acquire(self.rank);
         #[cfg(feature = "sim")]
@@ -49,7 +52,7 @@ impl<T> Mutex<T> {
                 if let Some(guard) = self.try_inner() {
                     return MutexGuard { rank: self.rank, inner: Some(guard), lock: self };
                 }
-                (hooks.blocked)();
+                (hooks.blocked)(Location::caller());
             }
         }
         MutexGuard { rank: self.rank, inner: Some(self.wait()), lock: self }
@@ -153,6 +156,7 @@ impl Condvar {
     }
 
     /// Releases the lock, waits for a notification (or a spurious wake-up) and takes the lock again.
+    #[cfg_attr(feature = "sim", track_caller)]
     pub fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let (rank, lock) = (guard.rank, guard.lock);
         let Some(inner) = guard.inner.take() else { unreachable!("guard already given away") };
@@ -160,7 +164,7 @@ impl Condvar {
         #[cfg(feature = "sim")]
         if let Some(hooks) = crate::sim::hooks() {
             drop(inner);
-            (hooks.sleep)();
+            (hooks.sleep)(Location::caller());
             return lock.lock();
         }
         let inner = self.inner.wait(inner).unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -169,6 +173,7 @@ impl Condvar {
     }
 
     /// As [`Condvar::wait`], for at most `timeout`; the flag says whether the time ran out.
+    #[cfg_attr(feature = "sim", track_caller)]
     pub fn wait_timeout<'a, T>(
         &self,
         mut guard: MutexGuard<'a, T>,
@@ -180,7 +185,7 @@ impl Condvar {
         #[cfg(feature = "sim")]
         if let Some(hooks) = crate::sim::hooks() {
             drop(inner);
-            (hooks.sleep)();
+            (hooks.sleep)(Location::caller());
             return (lock.lock(), false);
         }
         let (inner, result) =
@@ -189,13 +194,21 @@ impl Condvar {
         (MutexGuard { rank, inner: Some(inner), lock }, result.timed_out())
     }
 
-    /// Wakes all who wait.
+    /// Wakes all who wait. Under a scheduler, time does.
     pub fn notify_all(&self) {
+        #[cfg(feature = "sim")]
+        if crate::sim::hooks().is_some() {
+            return;
+        }
         self.inner.notify_all();
     }
 
-    /// Wakes one who waits.
+    /// Wakes one who waits. Under a scheduler, time does.
     pub fn notify_one(&self) {
+        #[cfg(feature = "sim")]
+        if crate::sim::hooks().is_some() {
+            return;
+        }
         self.inner.notify_one();
     }
 }

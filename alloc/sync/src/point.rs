@@ -65,6 +65,8 @@ pub enum Point {
     QueuePop,
     /// Somebody is about to ask whether marking work is left, or in the middle of asking.
     QueueLook,
+    /// A marker has found tracing open and is about to look for work.
+    MarkerBegin,
     /// A marker is about to count as busy or as idle.
     MarkerCount,
     /// A lock of the heap is about to be taken.

@@ -63,6 +63,12 @@ mod held {
         let _ = HELD.try_with(|held| held.borrow_mut().push((me, rank)));
     }
 
+    #[cfg(feature = "sim")]
+    pub(crate) fn held_by(task: u32) -> Vec<Rank> {
+        let of_it = |held: &Vec<Held>| held.iter().filter(|held| held.0 == task).map(|held| held.1).collect();
+        HELD.with_borrow(of_it)
+    }
+
     pub(crate) fn release(rank: Rank) {
         let me = task();
         let _ = HELD.try_with(|held| {
@@ -78,9 +84,16 @@ mod held {
 mod held {
     use super::Rank;
 
+    #[cfg(feature = "sim")]
+    pub(crate) fn held_by(_: u32) -> Vec<Rank> {
+        Vec::new()
+    }
+
     pub(crate) fn acquire(_: Rank) {}
     pub(crate) fn acquired_by_try(_: Rank) {}
     pub(crate) fn release(_: Rank) {}
 }
 
+#[cfg(feature = "sim")]
+pub(crate) use held::held_by;
 pub(crate) use held::{acquire, acquired_by_try, release};

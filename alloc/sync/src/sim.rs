@@ -4,17 +4,21 @@
 //! point, every wait, every start of a collector thread and every look at a clock on this thread goes through them. Threads
 //! without hooks behave as in production.
 
-use crate::{Fault, Point};
+use crate::{Fault, Point, Rank};
 use std::cell::Cell;
+use std::panic::Location;
+
+/// A place in the source.
+pub type Place = &'static Location<'static>;
 
 /// What a scheduler does for the tasks of its thread.
 pub struct Hooks {
     /// A choice point.
     pub point: fn(Point),
-    /// The running task cannot go on before another has done something: a lock is taken, a thread has not ended.
-    pub blocked: fn(),
-    /// The running task sleeps until it is woken, or time passes.
-    pub sleep: fn(),
+    /// The running task cannot go on, at this place, before another has done something: a lock is taken, a thread has not ended.
+    pub blocked: fn(Place),
+    /// The running task sleeps, at this place, until it is woken, or time passes.
+    pub sleep: fn(Place),
     /// Starts a task; its number.
     pub spawn: fn(&str, Box<dyn FnOnce()>) -> u32,
     /// Wakes a task that sleeps, or lets its next sleep end at once.
@@ -56,6 +60,11 @@ pub fn set_hooks(hooks: Option<&'static Hooks>) {
 /// Breaks a rule on this thread, or (`None`) none.
 pub fn set_fault(fault: Option<Fault>) {
     FAULTS.set(fault.map_or(0, |fault| 1 << fault as u32));
+}
+
+/// Ranks of the locks that a task of this thread holds. None where assertions are off.
+pub fn locks_held(task: u32) -> Vec<Rank> {
+    crate::rank::held_by(task)
 }
 
 /// Whether this rule is broken on this thread.

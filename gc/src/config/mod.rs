@@ -35,7 +35,7 @@ pub use zeal::Zeal;
 use crate::heap::BudgetMember;
 use crate::pacer::PacerKind;
 use crate::stats::{GctraceSink, Sinks, TracingSink};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The settings of a heap, checked. Those that may change while it runs are copied from here to where they live.
@@ -113,11 +113,14 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// The machine this runs on.
+    /// The machine this runs on, as it was when first asked: asking reads a dozen files.
     pub(crate) fn this() -> Machine {
-        let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let container = || container::memory_limit(std::path::Path::new("/"));
-        Machine { parallelism, memory: physical_memory(), container }
+        static THIS: OnceLock<Machine> = OnceLock::new();
+        *THIS.get_or_init(|| {
+            let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+            let container = || container::memory_limit(std::path::Path::new("/"));
+            Machine { parallelism, memory: physical_memory(), container }
+        })
     }
 }
 

@@ -148,6 +148,24 @@ impl Heap {
         crate::verify::verify(self.owner.shared())
     }
 
+    /// Where the collector and the mutators stand, for the simulator's report on a run that does not end. Takes no lock that
+    /// is taken.
+    #[cfg(feature = "sim")]
+    pub fn standing(&self) -> String {
+        let shared = self.owner.shared();
+        let pending = shared.pending.load(greyset_sync::atomic::Ordering::Relaxed);
+        let (phase, request) = (shared.published.phase().name(), shared.published.request());
+        let mut text = format!("phase {phase}, last handshake {request:?}, {pending} answers missing");
+        if let Some(list) = shared.mutators.try_lock() {
+            for record in list.records() {
+                if record.word.is_asked() {
+                    text += &format!("\n  mutator {} has not answered", record.id());
+                }
+            }
+        }
+        text
+    }
+
     pub(crate) fn from_owner(owner: Arc<Owner>) -> Heap {
         Heap { owner }
     }

@@ -25,7 +25,7 @@ impl Activity {
 
     /// A marker is about to take work.
     pub(super) fn begin(&self) {
-        point(Point::MarkerCount);
+        point(Point::MarkerBegin);
         self.busy.fetch_add(1, Ordering::Relaxed);
         point(Point::MarkerCount);
         // ORDERING: SeqCst pairs with the loads in `is_quiet`: a taken segment implies a visible `started`.

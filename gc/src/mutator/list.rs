@@ -121,6 +121,12 @@ impl Mutators {
     }
 
     /// The list, locked.
+    /// The list, if nobody has it locked.
+    #[cfg(feature = "sim")]
+    pub(crate) fn try_lock(&self) -> Option<greyset_sync::MutexGuard<'_, List>> {
+        self.list.try_lock()
+    }
+
     pub(crate) fn lock(&self) -> greyset_sync::MutexGuard<'_, List> {
         self.list.lock()
     }

@@ -89,6 +89,8 @@ struct Free {
 /// Chunks of entries, those that are free, and the list of dropped ones.
 pub(crate) struct EntryTable {
     chunks: Mutex<Vec<Chunk>>,
+    /// How many chunks there are, for who wants no more than that.
+    count: AtomicUsize,
     free: Mutex<Free>,
     dropped: AtomicPtr<Entry>,
     in_use: AtomicUsize,
@@ -99,6 +101,7 @@ impl EntryTable {
     pub(crate) fn new() -> EntryTable {
         EntryTable {
             chunks: Mutex::new(Rank::Roots, Vec::new()),
+            count: AtomicUsize::new(0),
             free: Mutex::new(Rank::Roots, Free { entries: Vec::new() }),
             dropped: AtomicPtr::new(ptr::null_mut()),
             in_use: AtomicUsize::new(0),
@@ -144,6 +147,7 @@ impl EntryTable {
         let entries = unsafe { chunk.0.as_ref() };
         let fresh = entries.iter().rev().map(|entry| EntryRef(NonNull::from(entry))).collect();
         self.chunks.lock().push(chunk);
+        self.count.fetch_add(1, Ordering::Relaxed);
         fresh
     }
 
@@ -228,7 +232,7 @@ impl EntryTable {
 
     /// Bytes of all chunks.
     pub(crate) fn bytes(&self) -> usize {
-        self.chunks() * CHUNK * size_of::<Entry>()
+        self.count.load(Ordering::Relaxed) * CHUNK * size_of::<Entry>()
     }
 }
 

@@ -94,16 +94,22 @@ impl Histogram {
         self.max.load(Ordering::Relaxed)
     }
 
-    /// [`HistogramSnapshot::quantile`] of what it holds now, without a copy: looks at no bucket above the largest value's.
+    /// The counters of the buckets up to that of `max`; no other has counted anything.
+    fn used(&self, max: u64) -> impl Iterator<Item = u64> + Clone {
+        self.buckets[..=bucket(max)].iter().map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// [`HistogramSnapshot::quantile`] of what it holds now, without a copy.
     pub(crate) fn quantile(&self, q: f64) -> u64 {
         let max = self.max();
-        quantile(self.buckets[..=bucket(max)].iter().map(|bucket| bucket.load(Ordering::Relaxed)), max, q)
+        quantile(self.used(max), max, q)
     }
 
     /// What it holds now. Values recorded meanwhile may or may not be in it; none is counted twice or lost for later.
     pub fn snapshot(&self) -> HistogramSnapshot {
-        let buckets = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
-        HistogramSnapshot { buckets, max: self.max() }
+        let max = self.max();
+        let buckets = self.used(max).collect();
+        HistogramSnapshot { buckets, max }
     }
 }
 
@@ -116,7 +122,7 @@ impl fmt::Debug for Histogram {
 /// A histogram at one moment. Quantiles are at most 1/32 above the true value and never below it.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct HistogramSnapshot {
-    /// Empty, or one counter a bucket.
+    /// Empty, or one counter a bucket up to that of `max`.
     buckets: Vec<u64>,
     max: u64,
 }

@@ -3,8 +3,8 @@
 //! What is left to the strategy is the delay in the middle of a step, which is what the broken rule allows.
 
 use super::Scenario::{
-    Assist, CellIn, CellOut, DropLate, FreeLate, Full, Gone, InFlight, Inserted, Overwritten, Round, Upgrade,
-    WeakCopy,
+    Assist, Away, CellIn, CellOut, DropLate, FreeLate, Full, Glue, Gone, InFlight, Inserted, Overwritten,
+    Round, Upgrade, WeakCopy,
 };
 use super::{A, B, Maker, Scenario, from, load, node, root};
 use crate::program::{HoldAt, NONE, Op, When};
@@ -23,12 +23,14 @@ pub(super) fn terminate(answers: usize) -> Op {
 pub(super) fn holds(scenario: Scenario, mutator: usize, even: bool) -> Vec<HoldAt> {
     let own: &[Point] = match (scenario, even) {
         (Round | InFlight, true) => &[Point::ShadePush],
-        (Assist, true) => &[Point::MarkerCount],
+        (Assist, true) => &[Point::MarkerBegin],
         (Round | InFlight | Assist | Full, false) => &[Point::ShadeRead],
         (DropLate, false) => &[Point::HandshakeAnswer],
         (Overwritten, false) => &[Point::SlotSwap],
         (CellIn | CellOut, _) => &[Point::LockAcquire],
         (WeakCopy, true) => &[Point::WeakJudge],
+        (Gone, true) => &[Point::Attach],
+        (Away, true) => &[Point::Unpark],
         (Upgrade, _) => &[Point::WeakJudge, Point::MutexLock],
         _ => &[],
     };
@@ -39,9 +41,10 @@ pub(super) fn holds(scenario: Scenario, mutator: usize, even: bool) -> Vec<HoldA
     };
     let (whom, at): (usize, &[Point]) = match scenario {
         // It has found the phase to be Mark, and does not count as busy yet.
-        Full => (HoldAt::MARKER, &[Point::MarkerCount]),
+        Full | Scenario::Queue => (HoldAt::MARKER, &[Point::MarkerBegin]),
         // It has looked at the ephemerons, and the phase is still Mark.
-        Gone => (HoldAt::COLLECTOR, &[Point::PhasePublish]),
+        Gone | Away => (HoldAt::COLLECTOR, &[Point::PhasePublish]),
+        Glue => (HoldAt::SWEEPER, &[Point::SpanSweep, Point::DropGlue]),
         _ => (0, &[]),
     };
     let own = own.iter().map(|&point| HoldAt { mutator, point });
@@ -151,7 +154,7 @@ impl Maker<'_> {
                 ops.extend([Op::Linger { phase: When::Terminate }, self.pause()]);
                 ops.push(self.cut(2, 1, B));
                 // Long enough for a marker to empty the queue.
-                ops.push(Op::Pause { turns: 60 });
+                ops.push(Op::Pause { turns: [16, 32, 48][self.rng.below(3)] });
             } else {
                 ops.extend([self.pause(), Op::Garbage { n: 8 }]);
             }
@@ -260,15 +263,26 @@ impl Maker<'_> {
         }
     }
 
-    /// One upgrades the key and detaches before it is asked anything; the other answers.
-    pub(super) fn gone(&mut self, even: bool, ops: &mut Vec<Op>) {
+    /// One upgrades the key and detaches, or parks, before it is asked anything; the other answers.
+    pub(super) fn gone(&mut self, parks: bool, even: bool, ops: &mut Vec<Op>) {
         if !even {
             return self.wait(ops);
         }
         self.deletion(ops);
-        ops.extend([self.pause(), from(0, 1), Op::UpgradeLeaf { r: 0, w: 0 }, Op::Reattach]);
+        let goes = match parks {
+            true => [Op::Leave, Op::Block][self.rng.below(2)],
+            false => Op::Reattach,
+        };
+        ops.extend([self.pause(), from(0, 1), Op::UpgradeLeaf { r: 0, w: 0 }, goes]);
         ops.extend([from(0, 1), Op::MapGet { c: 0, r: 0, s: 1, leaf: true, remove: false }]);
         ops.extend([load(2, 1), Op::Upgrade { r: 2, w: 0 }]);
+    }
+
+    /// Makes cells while dead ones are swept.
+    pub(super) fn glue(&mut self, ops: &mut Vec<Op>) {
+        ops.extend([wait(When::Sweep, self.rng.below(2)), self.pause()]);
+        ops.extend((0..2 + self.rng.below(6)).map(|at| Op::NewCell { c: (at % 2) as u8, r: NONE }));
+        ops.extend([self.pause(), Op::CellGet { c: 0, i: 0, r: 1 }, Op::CellGet { c: 1, i: 0, r: 1 }]);
     }
 
     fn weak_copy(&mut self, even: bool, ops: &mut Vec<Op>) {

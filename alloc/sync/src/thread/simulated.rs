@@ -2,6 +2,7 @@
 
 use crate::sim::hooks;
 use std::io;
+use std::panic::Location;
 use std::time::Duration;
 
 /// A thread or task that can be woken.
@@ -62,13 +63,14 @@ impl JoinHandle<()> {
     ///
     /// # Errors
     /// What it panicked with.
+    #[track_caller]
     pub fn join(self) -> std::thread::Result<()> {
         if let Some(real) = self.real {
             return real.join();
         }
         if let (Inner::Task(task), Some(hooks)) = (self.thread.0, hooks()) {
             while !(hooks.is_finished)(task) {
-                (hooks.blocked)();
+                (hooks.blocked)(Location::caller());
             }
         }
         Ok(())
@@ -84,9 +86,10 @@ pub fn current() -> Thread {
 }
 
 /// Sleeps until woken, at most that long.
+#[track_caller]
 pub fn park_timeout(time: Duration) {
     match hooks() {
-        Some(hooks) => (hooks.sleep)(),
+        Some(hooks) => (hooks.sleep)(Location::caller()),
         None => std::thread::park_timeout(time),
     }
 }
@@ -109,9 +112,10 @@ where
 }
 
 /// Lets another thread or task run.
+#[track_caller]
 pub fn yield_now() {
     match hooks() {
-        Some(hooks) => (hooks.blocked)(),
+        Some(hooks) => (hooks.blocked)(Location::caller()),
         None => std::thread::yield_now(),
     }
 }
