@@ -1,8 +1,11 @@
-//! The command line: `run`, `list`, `simulate`, `pacers`, or nothing for the tour. Every error is one line and an exit code.
+//! The command line: a command (`run`, `list` and those of the laboratory), or nothing for the tour. Every error is one line and an exit code.
 use crate::bench::{Bench, quiet_panics};
 use crate::failure::Failure;
 use crate::lab::pacers::Pacers;
+use crate::lab::record::Record;
+use crate::lab::replay::Replay;
 use crate::lab::simulate::Simulate;
+use crate::lab::tune::Tune;
 use crate::latency;
 use crate::machine;
 use crate::options::Common;
@@ -38,6 +41,12 @@ enum Command {
     Simulate(Simulate),
     /// Runs described programs through both pacers and compares them.
     Pacers(Pacers),
+    /// Runs one workload and records what the pacer sees of it, for `replay` and `tune`.
+    Record(Record),
+    /// Predicts what a recorded program would cost with other settings.
+    Replay(Replay),
+    /// Searches for settings that meet an objective, for a recording or a workload.
+    Tune(Box<Tune>),
 }
 
 #[derive(clap::Args)]
@@ -66,6 +75,9 @@ pub fn main() -> ExitCode {
         Some(Command::Run(run)) => run.carry_out(),
         Some(Command::Simulate(simulate)) => simulate.carry_out(),
         Some(Command::Pacers(pacers)) => pacers.carry_out(),
+        Some(Command::Record(record)) => record.carry_out(),
+        Some(Command::Replay(replay)) => replay.carry_out(),
+        Some(Command::Tune(tune)) => tune.carry_out(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,7 @@
 //! The options every workload takes, and the heap they describe.
 use crate::failure::Failure;
 use crate::units::parse_size;
-use greyset::{Gogc, Heap};
+use greyset::{Gogc, Heap, Period};
 use serde::{Serialize, Serializer};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +29,10 @@ pub struct Common {
     #[arg(long, global = true, value_name = "N", value_parser = count(1, 256))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
+    /// Most marking work charged to one allocation, e.g. 50us; without it the heap's own default.
+    #[arg(long, global = true, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_period")]
+    pub assist_max: Option<Period>,
     /// Who does the collector's work.
     #[arg(long, global = true, value_enum, default_value_t = Driver::Background)]
     pub driver: Driver,
@@ -67,6 +71,7 @@ impl Default for Common {
             hard_limit: None,
             mutators: 1,
             workers: None,
+            assist_max: None,
             driver: Driver::Background,
             trace: false,
             seconds: None,
@@ -96,6 +101,9 @@ impl Common {
         if let Some(n) = self.workers {
             builder = builder.workers(n);
         }
+        if let Some(time) = self.assist_max {
+            builder = builder.assist_max(time.duration());
+        }
         builder.build().map_err(|e| Failure::Usage(e.to_string()))
     }
 }
@@ -122,6 +130,10 @@ fn as_percent<S: Serializer>(gogc: &Gogc, serializer: S) -> Result<S::Ok, S::Err
         Gogc::Percent(n) => serializer.serialize_u32(*n),
         Gogc::Off => serializer.serialize_str("off"),
     }
+}
+
+fn as_period<S: Serializer>(time: &Option<Period>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.to_string()).serialize(serializer)
 }
 
 fn as_seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

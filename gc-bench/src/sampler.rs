@@ -14,8 +14,20 @@ pub struct Sample {
     pub heap_bytes: u64,
     /// Size at which the collector wants to be done.
     pub goal_bytes: u64,
+    /// Size at which a cycle begins.
+    pub trigger_bytes: u64,
     /// Bytes the last cycle found alive.
     pub live_bytes: u64,
+    /// Bytes of memory held.
+    pub mapped_bytes: u64,
+    /// Processor time of assists so far, in seconds.
+    pub assist_s: f64,
+    /// Processor time of sweeping so far, in seconds.
+    pub sweep_s: f64,
+    /// Processor time of all collection so far, in seconds.
+    pub collection_s: f64,
+    /// Mutators attached.
+    pub mutators: usize,
     /// Cycles completed.
     pub cycles: u64,
 }
@@ -27,7 +39,13 @@ impl Sample {
             at_s: since.elapsed().as_secs_f64(),
             heap_bytes: stats.heap_bytes,
             goal_bytes: stats.goal_bytes,
+            trigger_bytes: stats.trigger_bytes,
             live_bytes: stats.live_bytes,
+            mapped_bytes: stats.mapped_bytes,
+            assist_s: stats.cpu.assist.as_secs_f64(),
+            sweep_s: stats.cpu.sweep.as_secs_f64(),
+            collection_s: stats.cpu.total().as_secs_f64(),
+            mutators: stats.mutators,
             cycles: stats.cycles,
         }
     }

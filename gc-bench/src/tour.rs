@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Between two looks at the heap.
-const SAMPLE_EVERY: Duration = Duration::from_millis(20);
+const SAMPLE_EVERY: Duration = Duration::from_millis(5);
 
 /// Options of the tour.
 #[derive(clap::Args, Clone, Debug)]

@@ -31,7 +31,7 @@ pub use handle::{
     Array, ArraySlot, Bytes, Charged, Edit, Erased, Gc, Lock, LockGuard, Nan, NanView, OwnedBytes, ReadGuard,
     Ret, Slot, Static, Str, Tagged, TaggedView, WeakMap, Word, WordKey, WordSlot,
 };
-pub use heap::{Budget, BudgetMember, Heap};
+pub use heap::{Budget, BudgetMember, Heap, RecordError, Recording};
 pub use mutator::{Mutator, MutatorHandle};
 pub use pacer::PacerKind;
 pub use roots::{Root, Weak};

@@ -11,10 +11,12 @@ const COLOURS: [RGBColor; 5] =
 /// Size of a panel in pixels.
 const PANEL: (u32, u32) = (960, 300);
 
-/// A line.
+/// A line, or dots.
 pub struct Series {
     /// Its name in the legend.
     pub name: String,
+    /// Dots that no line joins.
+    pub dots: bool,
     /// Its points, by x.
     pub points: Vec<(f64, f64)>,
 }
@@ -68,8 +70,12 @@ fn draw_panel(
         .build_cartesian_2d(0.0..right, 0.0..top * 1.05)?;
     chart.configure_mesh().x_desc(panel.x).light_line_style(TRANSPARENT).draw()?;
     for (series, colour) in panel.series.iter().zip(COLOURS.iter().cycle()) {
-        let line = LineSeries::new(series.points.iter().copied(), colour.stroke_width(2));
-        let drawn = chart.draw_series(line)?;
+        let points = series.points.iter().copied();
+        let drawn = if series.dots {
+            chart.draw_series(points.map(|point| Circle::new(point, 3, colour.filled())))?
+        } else {
+            chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?
+        };
         drawn.label(&series.name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], *colour));
     }
     chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK).draw()?;
@@ -82,9 +88,14 @@ mod tests {
 
     #[test]
     fn panels_with_and_without_points() {
-        let series = |points| vec![Series { name: "heap".into(), points }];
-        let panel = |points| Panel { title: "MiB".into(), x: "cycle", series: series(points) };
-        let svg = draw(&[panel(vec![(1.0, 2.0), (2.0, 3.0)]), panel(vec![])]).expect("a plot");
+        let panel = |dots, points| {
+            let series = vec![Series { name: "heap".into(), dots, points }];
+            Panel { title: "MiB".into(), x: "cycle", series }
+        };
+        let points = || vec![(1.0, 2.0), (2.0, 3.0)];
+        let svg = draw(&[panel(false, points()), panel(false, vec![])]).expect("a plot");
+        assert!(!svg.contains("<circle"), "{svg}");
+        assert_eq!(draw(&[panel(true, points())]).expect("a plot").matches("<circle").count(), 2);
         assert!(svg.contains("</svg>") && svg.matches("MiB").count() == 2, "{svg}");
     }
 }

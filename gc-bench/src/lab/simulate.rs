@@ -110,6 +110,7 @@ fn tsv(rows: &[Row]) -> String {
 fn panels(name: &str, rows: &[Row]) -> [Panel; 2] {
     let series = |name: &str, value: fn(&Row) -> f64| Series {
         name: name.into(),
+        dots: false,
         points: rows.iter().map(|row| (row.cycle as f64, value(row))).collect(),
     };
     let panel = |title: String, series| Panel { title, x: "cycle", series };

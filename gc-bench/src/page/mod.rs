@@ -1,5 +1,6 @@
 //! The report page: one HTML file without anything outside it, light or dark as the reader's system is.
 mod plots;
+mod utilization;
 
 use crate::latency::Percentiles;
 use crate::machine::Machine;
@@ -8,7 +9,6 @@ use crate::report::{GcReport, Report};
 use crate::tour::Stop;
 use crate::units;
 use crate::workloads::{object, pairs};
-use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
 /// The page of a tour that took this long.
@@ -19,6 +19,8 @@ pub fn render(stops: &[Stop], took: Duration) -> String {
         .replace("{{facts}}", &facts(took))
         .replace("{{results}}", &results(stops))
         .replace("{{heaps}}", &plots)
+        .replace("{{shares}}", &stops.iter().map(share_figure).collect::<String>())
+        .replace("{{mmu}}", &mmu_figure(stops))
         .replace("{{latency}}", &latency_figures(stops))
         .replace("{{cpu}}", &plots::cpu_shares(stops))
         .replace("{{checks}}", &checks(stops))
@@ -72,15 +74,29 @@ fn heap_figure(stop: &Stop) -> String {
     )
 }
 
+fn share_figure(stop: &Stop) -> String {
+    let plot = utilization::shares_over_time(&stop.samples);
+    format!("<figure>{plot}<figcaption><b>{}</b></figcaption></figure>", stop.report.workload)
+}
+
+/// A coloured key for each stop.
+fn keys<'s>(stops: impl Iterator<Item = &'s Stop>) -> String {
+    let key = |(i, stop): (usize, &Stop)| {
+        format!("<span class=key><i class=s{i}></i>{}</span>", stop.report.workload)
+    };
+    stops.enumerate().map(key).collect()
+}
+
+fn mmu_figure(stops: &[Stop]) -> String {
+    let plot = utilization::mmu(stops.iter().map(|stop| stop.samples.as_slice()));
+    format!("<figure class=wide><p class=keys>{}</p>{plot}</figure>", keys(stops.iter()))
+}
+
 /// The distribution of operation times, and a table of operations and safepoints.
 fn latency_figures(stops: &[Stop]) -> String {
-    let mut out = String::new();
-    let timed = stops.iter().filter(|stop| stop.outcome.op_times.is_some()).collect::<Vec<_>>();
-    for (i, stop) in timed.iter().enumerate() {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "<span class=key><i class=s{i}></i>{}</span>", stop.report.workload);
-    }
-    let plot = plots::latencies(timed.iter().filter_map(|stop| stop.outcome.op_times.as_ref()));
+    let timed = || stops.iter().filter(|stop| stop.outcome.op_times.is_some());
+    let keys = keys(timed());
+    let plot = plots::latencies(timed().filter_map(|stop| stop.outcome.op_times.as_ref()));
     let rows = stops.iter().flat_map(|stop| {
         let name = &stop.report.workload;
         let operations = stop.report.op_ns.map(|p| latency_row(name, "operation", &p));
@@ -89,7 +105,7 @@ fn latency_figures(stops: &[Stop]) -> String {
     });
     let rows = rows.collect::<String>();
     format!(
-        "<figure class=wide><p class=keys>{out}</p>{plot}</figure><div class=scroll><table><thead><tr><th>workload</th>\
+        "<figure class=wide><p class=keys>{keys}</p>{plot}</figure><div class=scroll><table><thead><tr><th>workload</th>\
          <th class=text>what</th><th>count</th><th>p50</th><th>p99</th><th>p99.9</th><th>p99.99</th><th>longest</th>\
          </tr></thead><tbody>{rows}</tbody></table></div>"
     )

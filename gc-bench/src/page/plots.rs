@@ -1,5 +1,5 @@
-//! The three kinds of plot, as SVG. Colours are placeholders that the style sheet replaces by the theme's own, so that
-//! one picture serves light and dark; their table is `COLOURS` here and the attribute selectors of page.css.
+//! Plots of heaps, latencies and shares, as SVG. Colours are placeholders that the style sheet replaces by the theme's own, so that
+//! one picture serves light and dark; their table is `SERIES` here and the attribute selectors of page.css.
 use crate::sampler::Sample;
 use crate::tour::Stop;
 use crate::units;
@@ -11,16 +11,23 @@ use std::error::Error;
 /// Text and axes.
 const INK: RGBColor = RGBColor(1, 1, 1);
 /// Grid lines.
-const GRID: RGBColor = RGBColor(1, 1, 2);
-/// Series, in the order of the classes s0 … s4 of the style sheet.
-const SERIES: [RGBColor; 5] =
-    [RGBColor(1, 1, 16), RGBColor(1, 1, 17), RGBColor(1, 1, 18), RGBColor(1, 1, 19), RGBColor(1, 1, 20)];
+pub(super) const GRID: RGBColor = RGBColor(1, 1, 2);
+/// Series, in the order of the classes s0 … s6 of the style sheet.
+pub(super) const SERIES: [RGBColor; 7] = [
+    RGBColor(1, 1, 16),
+    RGBColor(1, 1, 17),
+    RGBColor(1, 1, 18),
+    RGBColor(1, 1, 19),
+    RGBColor(1, 1, 20),
+    RGBColor(1, 1, 21),
+    RGBColor(1, 1, 22),
+];
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn Error>>;
+pub(super) type Drawn = Result<(), Box<dyn Error>>;
 
 /// Draws into an SVG of this size; a plot that cannot be drawn says so in its place.
-fn svg(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
+pub(super) fn svg(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
     let mut text = String::new();
     let done = {
         let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
@@ -29,14 +36,15 @@ fn svg(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
     done.map_or_else(|e| format!("<p>No plot: {e}</p>"), |()| text)
 }
 
-fn font(size: i32) -> TextStyle<'static> {
+pub(super) fn font(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK)
 }
 
-/// The heap, the goal and the live data over time.
+/// The heap, goal, live data, trigger and memory held over time.
 pub fn heap_over_time(samples: &[Sample]) -> String {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let highest = samples.iter().map(|s| s.heap_bytes.max(s.goal_bytes)).max().unwrap_or(1);
+    let highest =
+        samples.iter().map(|s| s.heap_bytes.max(s.goal_bytes).max(s.mapped_bytes)).max().unwrap_or(1);
     let last = samples.last().map_or(1.0, |s| s.at_s).max(0.01);
     svg((480, 240), |area| {
         let mut chart = ChartBuilder::on(area)
@@ -53,7 +61,8 @@ pub fn heap_over_time(samples: &[Sample]) -> String {
             .label_style(font(12));
         mesh.x_labels(6).y_labels(5).x_label_formatter(&|s| format!("{s:.1} s"));
         mesh.y_label_formatter(&|mib| format!("{mib:.0} MiB")).draw()?;
-        let series: [fn(&Sample) -> u64; 3] = [|s| s.heap_bytes, |s| s.goal_bytes, |s| s.live_bytes];
+        let series: [fn(&Sample) -> u64; 5] =
+            [|s| s.heap_bytes, |s| s.goal_bytes, |s| s.live_bytes, |s| s.trigger_bytes, |s| s.mapped_bytes];
         // The heap last, so that it is on top of the others.
         for (value, colour) in series.into_iter().zip(SERIES).rev() {
             let points = samples.iter().map(|s| (s.at_s, mib(value(s))));

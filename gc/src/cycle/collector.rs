@@ -393,7 +393,6 @@ impl Collector {
     }
 
     /// The pacer's seat.
-    #[cfg(all(test, not(loom)))]
     pub(crate) fn pacing(&mut self) -> &mut Pacing {
         &mut self.pacing
     }

@@ -2,6 +2,10 @@
 //!
 //! All arithmetic is in `pacer/`, which knows no clock and no atomics; this is where counters, clocks and events meet it.
 
+mod recording;
+
+pub(crate) use recording::Recorder;
+
 use crate::config::{Config, Gogc, Machine};
 use crate::cycle::limiting::{Limiting, Reading};
 use crate::heap::Shared;
@@ -22,8 +26,17 @@ struct Start {
     cpu: CollectorCpu,
     tracing_at: Duration,
     allocated_at_t2: u64,
+    marked_at: Duration,
     swept_at: Duration,
     heap_end: u64,
+    /// What the cycle aimed at: the trigger that began it, and the goal when marking ended.
+    trigger: u64,
+    goal: u64,
+    /// For a recording only: bytes ever allocated at the start, when marking ended, and at T3.
+    allocated: [u64; 3],
+    /// Likewise: scannable bytes at the start, and the memory held at T3.
+    scannable: u64,
+    memory: MemoryUse,
 }
 
 /// When the heap last reported to its budget.
@@ -53,6 +66,7 @@ pub(crate) struct Pacing {
     external: u64,
     /// The memory limit decided the goal when it was last set.
     limited: bool,
+    recorder: Option<Recorder>,
 }
 
 impl Pacing {
@@ -82,6 +96,7 @@ impl Pacing {
             reported: Reported::default(),
             external: 0,
             limited: false,
+            recorder: None,
         }
     }
 
@@ -231,8 +246,11 @@ impl Pacing {
             at: self.clock.elapsed(),
             heap: pace.live.load(Relaxed),
             cpu: cpu(shared),
+            trigger: pace.trigger.load(Relaxed),
             ..Start::default()
         };
+        self.start.allocated[0] = pace.allocated.load(Relaxed);
+        self.start.scannable = self.scannable_of(self.start.heap);
         pace.scan_work.store(0, Relaxed);
         pace.marked_bytes.store(0, Relaxed);
         pace.marked_objects.store(0, Relaxed);
@@ -240,7 +258,7 @@ impl Pacing {
         let live = self.start.heap;
         let plan = self.pacer.start_cycle(&CycleStart {
             live,
-            scannable: self.scannable_of(live),
+            scannable: self.start.scannable,
             mutator_roots: 0,
             heap_roots: root_bytes(shared),
             memory: memory(shared),
@@ -280,19 +298,23 @@ impl Pacing {
     pub(crate) fn marking_done(&mut self, shared: &Shared) {
         let pace = &shared.pace;
         self.start.heap_end = pace.live.load(Relaxed);
+        self.start.goal = pace.goal.load(Relaxed);
+        self.start.marked_at = self.clock.elapsed();
+        self.start.allocated[1] = pace.allocated.load(Relaxed);
         pace.set_ratio(0.0);
         shared.emit(&Event::MarkDone {
             cycle: u64::from(shared.published.cycle()),
             objects: pace.marked_objects.load(Relaxed),
             bytes: pace.marked_bytes.load(Relaxed),
-            duration: self.clock.elapsed().saturating_sub(self.start.tracing_at),
+            duration: self.start.marked_at.saturating_sub(self.start.tracing_at),
         });
     }
 
     /// 7. T3: what is not black is dead; the next goal.
     pub(crate) fn cycle_ends(&mut self, shared: &Shared) {
         let pace = &shared.pace;
-        let fresh = pace.allocated.load(Relaxed).saturating_sub(self.start.allocated_at_t2);
+        self.start.allocated[2] = pace.allocated.load(Relaxed);
+        let fresh = self.start.allocated[2].saturating_sub(self.start.allocated_at_t2);
         let marked = pace.marked_bytes.load(Relaxed);
         let external = shared.external();
         let live = marked + fresh + external;
@@ -306,6 +328,7 @@ impl Pacing {
         let assist = cpu(shared).assist.saturating_sub(self.start.cpu.assist);
         let stats = shared.alloc.stats();
         let memory = memory_of(shared, &stats);
+        self.start.memory = memory;
         let outputs = self.pacer.end_cycle(&CycleInputs {
             live: self.start.heap_end,
             marked: live,
@@ -344,8 +367,8 @@ impl Pacing {
             heap_start: self.start.heap,
             heap_end: self.start.heap_end,
             heap_live: live,
-            goal: pace.goal.load(Relaxed),
-            trigger: pace.trigger.load(Relaxed),
+            goal: self.start.goal,
+            trigger: self.start.trigger,
             marked_objects: pace.marked_objects.load(Relaxed),
             marked_bytes: pace.marked_bytes.load(Relaxed),
             workers: shared.config.workers,
@@ -394,6 +417,7 @@ impl Pacing {
             };
             let process = crate::stats::process_cpu_time().as_secs_f64().max(1e-9);
             report.cpu_share = after.total().as_secs_f64() / process;
+            self.record_cycle(shared, &report);
             shared.emit(&Event::CycleEnd(report));
         }
     }

@@ -18,6 +18,8 @@ pub(crate) struct Counters {
     pub(crate) handshakes: Histogram,
     /// CPU time of answers, ns.
     pub(crate) safepoints: Histogram,
+    /// CPU time of assists, one for each allocation that did any, ns.
+    pub(crate) assists: Histogram,
     /// Allocations refused.
     pub(crate) refusals: AtomicU64,
     /// Times the program was found to thrash.
@@ -40,6 +42,7 @@ impl Counters {
             asked_at: AtomicU64::new(0),
             handshakes: Histogram::new(),
             safepoints: Histogram::new(),
+            assists: Histogram::new(),
             refusals: AtomicU64::new(0),
             thrashes: AtomicU64::new(0),
             watchdog: AtomicU64::new(0),
@@ -70,6 +73,7 @@ pub(crate) fn stats(shared: &Shared) -> Stats {
         cpu_share: cpu.total().as_secs_f64() / process_cpu_time().as_secs_f64().max(1e-9),
         handshakes: counters.handshakes.snapshot(),
         safepoints: counters.safepoints.snapshot(),
+        assists: counters.assists.snapshot(),
         mapped_bytes: memory.committed + metadata,
         external_bytes: memory.external,
         released_bytes: memory.released,

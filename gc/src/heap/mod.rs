@@ -4,11 +4,13 @@ mod budget;
 mod counters;
 mod external;
 mod owner;
+mod recording;
 mod shared;
 
 pub use budget::{Budget, BudgetMember};
 pub(crate) use counters::Counters;
 pub(crate) use owner::Owner;
+pub use recording::{RecordError, Recording};
 pub(crate) use shared::Shared;
 
 use crate::config::{Gogc, HeapBuilder};

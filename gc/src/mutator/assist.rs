@@ -80,5 +80,6 @@ impl Mutator {
         let spent = thread_cpu_time().saturating_sub(timer);
         let spent = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
         shared.pace.assist_ns.fetch_add(spent, Ordering::Relaxed);
+        shared.stats.assists.record(spent);
     }
 }

@@ -39,6 +39,8 @@ pub struct Stats {
     pub handshakes: HistogramSnapshot,
     /// Processor time of safepoints that had something to answer.
     pub safepoints: HistogramSnapshot,
+    /// Processor time of marking that single allocations were charged with; those charged with none are not counted.
+    pub assists: HistogramSnapshot,
     /// Bytes of address space that hold memory of the system's: committed and not given back.
     pub mapped_bytes: u64,
     /// Bytes outside the heap that its objects own ([`Charged`](crate::Charged)) or the program has reported.
@@ -124,6 +126,7 @@ impl fmt::Display for Stats {
         )?;
         writeln!(f, "handshakes {}", self.handshakes)?;
         writeln!(f, "safepoints {}", self.safepoints)?;
+        writeln!(f, "assists    {}", self.assists)?;
         writeln!(
             f,
             "trouble    {} allocations refused, {} times thrashing, {} drop panics, {} trace panics, {} watchdog reports",
@@ -222,6 +225,6 @@ mod tests {
         let text = stats.to_string();
         assert!(text.starts_with("heap       1.5 MiB in objects, 0.0 MiB live"), "{text}");
         assert!(text.contains("limits off soft and 1024.0 MiB hard"), "{text}");
-        assert_eq!(text.lines().count(), 8);
+        assert_eq!(text.lines().count(), 9);
     }
 }

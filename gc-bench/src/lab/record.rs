@@ -1,0 +1,55 @@
+//! `gc-bench record`: a workload with a recording of what the pacer saw.
+
+use crate::bench::Bench;
+use crate::cli::emit;
+use crate::failure::Failure;
+use crate::machine;
+use crate::options::Common;
+use crate::report::Report;
+use crate::workloads::Workload;
+use std::path::{Path, PathBuf};
+
+/// Options of `record`.
+#[derive(clap::Args)]
+#[command(disable_help_subcommand = true)]
+pub struct Record {
+    #[command(subcommand)]
+    workload: Workload,
+    #[command(flatten)]
+    common: Common,
+    /// Where to write the recording.
+    #[arg(long, global = true, value_name = "FILE", default_value = "recording.tsv")]
+    out: PathBuf,
+}
+
+impl Record {
+    /// Runs the workload and reports on it as `run` does.
+    ///
+    /// # Errors
+    /// As `run`; [`Failure::Run`] when the recording cannot be written.
+    pub fn carry_out(&self) -> Result<(), Failure> {
+        let (report, notes) = run(&self.workload, &self.common, &self.out)?;
+        if self.common.json {
+            emit(&(report.json() + "\n"));
+        } else {
+            emit(&report.text(&notes));
+            emit(&format!("recording       {}\n", self.out.display()));
+        }
+        Ok(())
+    }
+}
+
+/// Runs a workload, recorded from the making of its heap to its end; its report and notes.
+pub(super) fn run(
+    workload: &Workload,
+    common: &Common,
+    out: &Path,
+) -> Result<(Report, Vec<String>), Failure> {
+    let mut bench = Bench::new(common)?;
+    let failed = |error: greyset::RecordError| Failure::Run(error.to_string());
+    let recording = bench.heap().record(out).map_err(failed)?;
+    machine::reset_peak_rss();
+    let (report, outcome) = workload.report_on(&mut bench, common)?;
+    recording.finish().map_err(failed)?;
+    Ok((report, outcome.notes))
+}

@@ -1,0 +1,168 @@
+//! `gc-bench record`, `replay` and `tune` from outside: from a run to its recording to other settings, and exit codes.
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn gc_bench(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gc-bench")).args(args).output().expect("gc-bench starts")
+}
+
+fn stdout(args: &[&str]) -> String {
+    let output = gc_bench(args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn json(args: &[&str]) -> Value {
+    serde_json::from_str(&stdout(args)).expect("one JSON object")
+}
+
+/// The one line of a command that fails with this exit code.
+fn error(args: &[&str], code: i32) -> String {
+    let output = gc_bench(args);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
+    assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
+    error
+}
+
+/// A file of this test's own, removed at its end.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str) -> File {
+        File(std::env::temp_dir().join(format!("gc-bench-lab-{}-{name}", std::process::id())))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a plain path")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A workload of some ten cycles.
+const CHURN: [&str; 5] = ["churn", "--live", "2MiB", "--ops", "60000"];
+
+/// Its recording.
+fn recorded(name: &str) -> File {
+    let file = File::new(name);
+    let report = json(&[&["record"], &CHURN[..], &["--json", "--out", file.path()]].concat());
+    assert_eq!(report["workload"], "churn");
+    let recorded = stdout(&["replay", file.path(), "--json"]);
+    let recorded: Value = serde_json::from_str(&recorded).expect("JSON");
+    assert!(recorded["recorded"]["cycles"].as_u64() >= report["gc"]["cycles"].as_u64(), "{recorded}");
+    file
+}
+
+#[test]
+fn a_recording_is_replayed_with_its_own_settings_and_with_others() {
+    let file = recorded("replay");
+    let same = json(&["replay", file.path(), "--json"]);
+    assert!(same["error_pct"]["cycles"].is_number() && same["error_pct"]["collection_cpu"].is_number());
+    let other = |args: &[&str]| {
+        let other = json(&[&["replay", file.path(), "--json"], args].concat());
+        assert!(other.get("error_pct").is_none() && other["recorded"] == same["recorded"], "{other}");
+        let of = |name: &str| other["predicted"][name].as_u64().expect("a number");
+        (of("cycles"), of("peak_bytes"))
+    };
+    let [few, base, many] = ["400", "100", "25"].map(|gogc| other(&["--gogc", gogc]));
+    assert!(few.0 < base.0 && base.0 < many.0, "{few:?} {base:?} {many:?}");
+    assert!(few.1 > base.1, "{few:?} {base:?}");
+    let off = other(&["--gogc", "off", "--memory-limit", "off"]);
+    assert_eq!(off.0, 0);
+    assert!(other(&["--gogc", "off", "--memory-limit", "8MiB", "--pacer", "reference"]).1 < off.1);
+    let text = stdout(&["replay", file.path()]);
+    let rows = text.lines().filter_map(|line| line.split('|').nth(1)).map(str::trim).collect::<Vec<_>>();
+    assert_eq!(rows[2..], ["recorded", "predicted", "error"], "{text}");
+}
+
+#[test]
+fn a_program_that_was_killed_leaves_a_recording() {
+    let file = recorded("killed");
+    let text = std::fs::read_to_string(&file.0).expect("a recording");
+    let whole = text.lines().count();
+    let cut = text.lines().take(whole - 2).collect::<Vec<_>>().join("\n");
+    std::fs::write(&file.0, cut).expect("written");
+    let [cut, end] = [&file.0, &recorded("whole").0].map(|path| {
+        json(&["replay", path.to_str().expect("a plain path"), "--json"])["recorded"]["cycles"].as_u64()
+    });
+    assert!(cut.is_some() && end.is_some());
+}
+
+#[test]
+fn nonsense_gets_file_line_and_what_was_expected() {
+    let file = recorded("wrong");
+    let good = std::fs::read_to_string(&file.0).expect("a recording");
+    for (from, to, line, says) in [
+        ("greyset-recording\t1", "greyset-recording\t7", 1, "expected version 1"),
+        ("setting\tpacer\tgreyset", "setting\tpacer\tmine", 4, "setting pacer cannot be \"mine\""),
+        ("\tscan_work", "\tscan", 12, "no column scan_work"),
+        ("cycle\ttrigger", "cycle\tboredom", 14, "cause is \"boredom\": expected trigger, limit or asked"),
+    ] {
+        let text = good.replacen(from, to, 1);
+        assert_ne!(text, good, "{from}");
+        std::fs::write(&file.0, text).expect("written");
+        for command in [&["replay"][..], &["tune", "--objective", "cpu<=9%"]] {
+            let error = error(&[command, &[file.path()]].concat(), 2);
+            assert!(error.starts_with(&format!("gc-bench: {}:{line}: ", file.path())), "{error}");
+            assert!(error.contains(says), "{error}");
+        }
+    }
+    std::fs::write(&file.0, [0xff, 0xfe, 0]).expect("written");
+    assert!(error(&["replay", file.path()], 2).contains(":1: not text"));
+    assert!(error(&["replay", "/nowhere.tsv"], 2).contains("cannot be read"));
+    assert!(error(&["replay", file.path(), "--memory-limit", "lots"], 2).contains("nor off"));
+    assert!(
+        error(&[&["record"], &CHURN[..], &["--out", "/nowhere/x.tsv"]].concat(), 1).contains("cannot record")
+    );
+}
+
+#[test]
+fn tune_answers_for_a_recording() {
+    let file = recorded("tune");
+    let plot = File::new("plot.svg");
+    let tune = ["tune", file.path(), "--objective"];
+    let text = stdout(&[&tune[..], &["cpu<=99%, rss<=1GiB", "--plot", plot.path()]].concat());
+    for part in ["| settings", "Best, predicted", "code            Heap::builder()", "environment     "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let svg = std::fs::read_to_string(&plot.0).expect("a plot");
+    assert!(svg.contains("memory, MiB") && svg.contains("<circle"), "{svg}");
+    let met = json(&[&tune[..], &["rss<=1GiB", "--json"]].concat());
+    assert_eq!((&met["met"], &met["measured"]), (&true.into(), &false.into()));
+    assert!(met["front"].as_array().is_some_and(|front| !front.is_empty()), "{met}");
+    let missed = error(&[&tune[..], &["rss<=1MiB, cpu<=99%"]].concat(), 1);
+    assert!(missed.contains("rss <= 1.0 MiB cannot be met: ") && missed.contains(" % above"), "{missed}");
+}
+
+#[test]
+fn tune_proves_its_answer_for_a_workload_by_a_run() {
+    let tune =
+        |objective: &str| [&["tune"], &CHURN[..], &["--json", "--objective", objective]].concat().join("\n");
+    let args = tune("rss<=1GiB, cpu<=99%");
+    let met = json(&args.split('\n').collect::<Vec<_>>());
+    assert_eq!((&met["met"], &met["measured"]), (&true.into(), &true.into()));
+    assert!(met["rss_bytes"].as_u64().is_some_and(|bytes| bytes > 2 << 20), "{met}");
+    let args = tune("heap<=1MiB");
+    let missed = error(&args.split('\n').collect::<Vec<_>>(), 1);
+    assert!(missed.contains("heap <= 1.0 MiB cannot be met: "), "{missed}");
+}
+
+#[test]
+fn bad_arguments_of_tune_are_bad_arguments() {
+    for (args, says) in [
+        (&["tune", "churn"][..], "name what to reach: --objective"),
+        (&["tune", "--objective", "cpu<=20%"], "name a workload"),
+        (&["tune", "churn", "--objective", "cpu"], "expected a bound such as"),
+        (&["tune", "churn", "--objective", "ram<=1MiB"], "expected one of rss, heap, cpu, wall, assist_p99"),
+        (&["tune", "churn", "--objective", "cpu<=20"], "not a percentage"),
+        (&["tune", "/nowhere.tsv", "--objective", "cpu<=20%"], "cannot be read"),
+    ] {
+        assert!(error(args, 2).contains(says), "{args:?}: {}", error(args, 2));
+    }
+}
