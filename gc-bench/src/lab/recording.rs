@@ -291,14 +291,15 @@ fn setting<T: FromStr>(
 pub(super) mod tests {
     use super::*;
 
-    /// A recording of a program in its steady state: 4 MiB are found live, and half a MiB is new; so the goal is 9 MiB.
+    /// A recording of a program in its steady state: 4 MiB are found live, and half a MiB is new; so the goal is 9 MiB to the
+    /// reference pacer.
     pub(in crate::lab) fn steady(cycles: u64) -> String {
         const MIB: u64 = 1 << 20;
         let mut text = String::from("greyset-recording\t1\n");
         for (name, value) in [
             ("name", "heap"),
             ("driver", "background"),
-            ("pacer", "greyset"),
+            ("pacer", "reference"),
             ("processors", "2"),
             ("workers", "1"),
             ("cpu_share", "25"),
@@ -355,7 +356,7 @@ pub(super) mod tests {
         let recording = parse(&steady(3)).expect("a recording");
         assert_eq!((recording.cycles.len(), recording.workers, recording.cpu_limit), (3, 1, 50));
         assert_eq!(recording.settings.gogc, Gogc::Percent(100));
-        assert_eq!((recording.settings.kind, recording.settings.processors), (PacerKind::Greyset, 2));
+        assert_eq!((recording.settings.kind, recording.settings.processors), (PacerKind::Reference, 2));
         assert_eq!(recording.cycles[1].kind, Kind::Cycle(Cause::Trigger));
         assert_eq!(recording.end.kind, Kind::End);
         // Columns in another order and new ones; no end, as after a kill.
