@@ -65,6 +65,9 @@ struct Object {
     dead: Option<&'static str>,
     /// How often it was registered with, and handed over by, the finalizer queue.
     finalize: (u32, u32),
+    /// It, or an object that has pointed to it, came out of the finalizer queue: it may live on although weak handles on it
+    /// were cleared.
+    revived: bool,
     cleanups: u32,
     cleaned: u32,
     writes: Vec<Write>,
@@ -128,6 +131,18 @@ struct World {
 }
 
 impl World {
+    /// Object `id` came out of the finalizer queue, and with it whatever it may point to: weak handles are cleared before.
+    fn revive(&mut self, id: u32) {
+        let mut found = vec![id];
+        while let Some(id) = found.pop() {
+            let Some(object) = self.objects.get_mut((id as usize).wrapping_sub(1)) else { continue };
+            if !std::mem::replace(&mut object.revived, true) {
+                object.dead = object.dead.filter(|&why| why != CLEARED);
+                found.extend(object.writes.iter().map(|write| write.value));
+            }
+        }
+    }
+
     /// Whether a window holds the object, and not one that lies where it once lay.
     fn holds(&self, id: u32) -> bool {
         let (before, later) = self.objects.split_at(id as usize);
@@ -194,6 +209,7 @@ pub fn create(kind: Kind) -> Tag {
             dropped: false,
             dead: None,
             finalize: (0, 0),
+            revived: false,
             cleanups: 0,
             cleaned: 0,
             writes: Vec::new(),
@@ -273,12 +289,15 @@ pub fn read_value(id: u32, key: u32, value: u32, by: usize, removed: bool) {
     }
 }
 
+/// Why an object is taken for dead.
+const CLEARED: &str = "a weak handle on it had been cleared";
+
 /// A weak handle on object `id` was found cleared: nobody may see the object any more.
 pub fn cleared(id: u32) {
     let held = with(|w| {
         let object = &mut w.objects[id as usize - 1];
-        if object.finalize.0 == 0 {
-            object.dead = Some("a weak handle on it had been cleared");
+        if object.finalize.0 == 0 && !object.revived {
+            object.dead = Some(CLEARED);
         }
         w.holds(id)
     });
@@ -295,6 +314,7 @@ pub fn finalizable(id: u32) {
 /// Object `id` comes out of the finalizer queue.
 pub fn finalized(id: u32) {
     let often = with(|w| {
+        w.revive(id);
         let (registered, handed) = &mut w.objects[id as usize - 1].finalize;
         *handed += 1;
         *handed > *registered

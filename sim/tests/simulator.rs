@@ -76,6 +76,14 @@ fn detaching_after_the_shade_of_a_leaf_keeps_marking_going() {
     assert_eq!(record.repeat(false).failure, None);
 }
 
+/// A finalizable object points to a leaf. Both are found unreachable: a weak handle on the leaf is cleared, and then the object
+/// comes out of the queue and the leaf is seen again, as it should be. Found after 1.2 million seeds; the simulator was wrong.
+#[test]
+fn what_a_finalizable_object_points_to_may_live_on_without_its_weak_handles() {
+    let record = Record::parse(include_str!("stories/weak-on-what-is-revived.json")).expect("a replay file");
+    assert_eq!(record.repeat(false).failure, None);
+}
+
 #[test]
 fn a_run_that_does_not_end_says_who_waits_where() {
     let found = campaign::run(&campaign(2000, Some(Fault::SweepBeforeT3))).found.expect("a run without end");

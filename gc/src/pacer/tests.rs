@@ -51,6 +51,51 @@ fn an_empty_heap() {
     assert_eq!(Pacer::new(small).targets(&NONE).goal, MIB / 2);
 }
 
+fn ours() -> Settings {
+    Settings { kind: PacerKind::Greyset, ..settings() }
+}
+
+#[test]
+fn our_first_cycle_begins_early() {
+    let targets = Pacer::new(ours()).targets(&NONE);
+    assert_eq!(targets, Targets { trigger: 45 * (4 * MIB / 64), goal: 4 * MIB, limited: false });
+    let mut pacer = Pacer::new(ours());
+    // Measured: next to nothing is allocated while a cycle runs, so the second begins late.
+    let ended = cycle(&mut pacer, 1, MIB, |inputs| inputs.heap_work = 2 * MIB);
+    assert_eq!(ended.targets.trigger, pacer.marked() + 61 * ((4 * MIB - pacer.marked()) / 64));
+}
+
+#[test]
+fn what_is_black_earns_room_as_far_as_it_is_likely_to_live() {
+    // Of 8 MiB at the trigger (and 2 of roots) half was alive, 4 more are black: 2 of those are taken to be dead.
+    let goal = |kind, memory| {
+        let mut pacer = Pacer::new(Settings { min_heap: 128 * MIB / 10, kind, ..settings() });
+        let live = 8 * MIB;
+        pacer.start_cycle(&CycleStart {
+            live,
+            scannable: live,
+            heap_roots: 2 * MIB,
+            ..CycleStart::default()
+        });
+        let (heap_work, heap_root_work) = (3 * MIB, 2 * MIB);
+        let inputs = CycleInputs {
+            live: 12 * MIB,
+            marked: 8 * MIB,
+            heap_work,
+            heap_root_work,
+            memory,
+            ..CycleInputs::default()
+        };
+        pacer.end_cycle(&inputs).targets.goal
+    };
+    assert_eq!(goal(PacerKind::Reference, NONE), (8 + 8 + 2) * MIB);
+    assert_eq!(goal(PacerKind::Greyset, NONE), (8 + 6 + 2) * MIB);
+    // A twelfth of the memory in use is tables: half a MiB of the six.
+    let memory = MemoryUse { mapped: 13 * MIB, heap_free: MIB, heap_alloc: 11 * MIB };
+    assert_eq!(goal(PacerKind::Greyset, memory), (8 + 6 + 2) * MIB - MIB / 2);
+    assert_eq!(goal(PacerKind::Reference, memory), (8 + 8 + 2) * MIB);
+}
+
 #[test]
 fn roots_count_in_goal_and_runway() {
     let mut pacer = Pacer::new(settings());
