@@ -110,7 +110,7 @@ impl Strips {
     }
 
     fn open_slab(&mut self, length: usize) -> Option<()> {
-        let at = if let Some(at) = self.take_idle() {
+        let at = if let Some(at) = self.pop_idle() {
             at
         } else if self.released != END {
             self.without_memory -= 1;
@@ -157,9 +157,13 @@ impl Strips {
         }
     }
 
-    /// Takes an idle slab with memory behind it, so that the caller can give that to the system and come back with
-    /// [`Strips::give_idle`].
-    pub(crate) fn take_idle(&mut self) -> Option<u32> {
+    /// Takes up to `most` idle slabs with memory behind them, in no order, so that the caller can give that to the system and
+    /// come back with [`Strips::give_idle`].
+    pub(crate) fn take_idle(&mut self, most: usize) -> Vec<u32> {
+        std::iter::from_fn(|| self.pop_idle()).take(most).collect()
+    }
+
+    fn pop_idle(&mut self) -> Option<u32> {
         let at = self.idle;
         self.idle = self.slabs.get(at as usize)?.next;
         Some(at)
@@ -202,7 +206,7 @@ mod tests {
             let mut held: BTreeMap<usize, (usize, StripNo)> = BTreeMap::new();
             for (log, pick, give) in steps {
                 if log == 9 {
-                    let idle = strips.take_idle();
+                    let idle = strips.take_idle(3);
                     idle.iter().for_each(|&at| strips.give_idle(at, give));
                 } else if give && !held.is_empty() {
                     let key = *held.keys().nth(pick.index(held.len())).expect("picked inside");
@@ -218,9 +222,7 @@ mod tests {
                 prop_assert_eq!(strips.used(), held.values().map(|(len, _)| len).sum::<usize>());
             }
             held.into_values().for_each(|(_, strip)| strips.give(strip));
-            while let Some(at) = strips.take_idle() {
-                strips.give_idle(at, true);
-            }
+            strips.take_idle(usize::MAX).into_iter().for_each(|at| strips.give_idle(at, true));
             prop_assert_eq!((strips.used(), strips.resident()), (0, 0), "all slabs are idle");
         }
     }
