@@ -45,8 +45,8 @@ impl Drop for File {
     }
 }
 
-/// A workload of some ten cycles.
-const CHURN: [&str; 5] = ["churn", "--live", "2MiB", "--ops", "60000"];
+/// A workload of some thirty cycles; fewer where threads have to wait for a processor.
+const CHURN: [&str; 5] = ["churn", "--live", "2MiB", "--ops", "200000"];
 
 /// Its recording.
 fn recorded(name: &str) -> File {
@@ -71,8 +71,8 @@ fn a_recording_is_replayed_with_its_own_settings_and_with_others() {
         (of("cycles"), of("peak_bytes"))
     };
     let [few, base, many] = ["400", "100", "25"].map(|gogc| other(&["--gogc", gogc]));
-    assert!(few.0 < base.0 && base.0 < many.0, "{few:?} {base:?} {many:?}");
-    assert!(few.1 > base.1, "{few:?} {base:?}");
+    assert!(few.0 <= base.0 && base.0 <= many.0 && few.0 < many.0, "{few:?} {base:?} {many:?}");
+    assert!(few.1 > many.1, "{few:?} {many:?}");
     let off = other(&["--gogc", "off", "--memory-limit", "off"]);
     assert_eq!(off.0, 0);
     assert!(other(&["--gogc", "off", "--memory-limit", "8MiB", "--pacer", "reference"]).1 < off.1);
@@ -84,14 +84,13 @@ fn a_recording_is_replayed_with_its_own_settings_and_with_others() {
 #[test]
 fn a_program_that_was_killed_leaves_a_recording() {
     let file = recorded("killed");
+    let cycles = || json(&["replay", file.path(), "--json"])["recorded"]["cycles"].as_u64().expect("cycles");
+    let whole = cycles();
     let text = std::fs::read_to_string(&file.0).expect("a recording");
-    let whole = text.lines().count();
-    let cut = text.lines().take(whole - 2).collect::<Vec<_>>().join("\n");
+    // Killed in its last cycle.
+    let cut = text.lines().take(text.lines().count() - 2).collect::<Vec<_>>().join("\n");
     std::fs::write(&file.0, cut).expect("written");
-    let [cut, end] = [&file.0, &recorded("whole").0].map(|path| {
-        json(&["replay", path.to_str().expect("a plain path"), "--json"])["recorded"]["cycles"].as_u64()
-    });
-    assert!(cut.is_some() && end.is_some());
+    assert_eq!(cycles(), whole - 1);
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub fn environment(changes: &Changes) -> String {
     if given.is_empty() { "as they are".to_owned() } else { given }
 }
 
-/// The settings as calls on a builder.
+/// The settings as calls on a builder; a limit is one of [`of`]: whole MiB.
 pub fn code(changes: &Changes) -> String {
     let parts = [
         changes.gogc.map(|gogc| match gogc {
@@ -84,7 +84,7 @@ pub fn code(changes: &Changes) -> String {
             Gogc::Off => ".gogc_off()".to_owned(),
         }),
         changes.memory_limit.and_then(|limit| match limit {
-            Limit::Bytes(size) => Some(format!(".memory_limit({})", size.bytes())),
+            Limit::Bytes(size) => Some(format!(".memory_limit({} << 20)", size.bytes() >> 20)),
             Limit::Off | Limit::Auto => None,
         }),
         changes.workers.map(|n| format!(".workers({n})")),
@@ -129,7 +129,7 @@ mod tests {
         let code = code(&changes);
         assert_eq!(
             code,
-            ".gogc(160).memory_limit(314572800).workers(2).assist_max(Duration::from_nanos(25000))"
+            ".gogc(160).memory_limit(300 << 20).workers(2).assist_max(Duration::from_nanos(25000))"
         );
         let common = common(&Common::default(), &changes);
         assert_eq!(
