@@ -72,6 +72,8 @@ struct Trial<'a> {
 pub struct Setup<'a> {
     /// Rounds.
     pub pairs: usize,
+    /// Runs of a program whose median is its peak, in the search for equal memory.
+    pub probes: usize,
     /// Where the programs may write their operation times; `None` for workloads that take none.
     pub latencies: Option<&'a Path>,
 }
@@ -159,7 +161,7 @@ impl<'a> Trial<'a> {
         let beside = ratios(&self.mine.reports, &self.theirs.reports);
         let equal = ratios(&self.in_their_memory.reports, &self.theirs.reports);
         let tuned = self.tuned.map(|tuned| {
-            let how = if equal[PEAK].is_some_and(is_equal) { "in as much" } else { "in the nearest to it" };
+            let how = if equal[PEAK].is_some_and(is_equal) { "(equal memory)" } else { "(nearest memory)" };
             self.in_their_memory.label = format!("{} {how}", tuned.label);
             self.in_their_memory.row(true, equal)
         });
@@ -167,9 +169,9 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// The peak of a program: the median of as many runs as there are rounds, three at most.
+/// The peak of a program: the median of some runs.
 fn peak(program: &Program, setup: &Setup<'_>, check: &str) -> Result<u64, Failure> {
-    let runs = (0..setup.pairs.min(3)).map(|_| Ok(run_checked(program, None, check)?.report));
+    let runs = (0..setup.probes).map(|_| Ok(run_checked(program, None, check)?.report));
     let peak = medians(&runs.collect::<Result<Vec<_>, Failure>>()?)[PEAK];
     Ok(peak.unwrap_or_default() as u64)
 }
@@ -221,7 +223,7 @@ mod tests {
     }
 
     fn compared(peers: &[Peer]) -> Comparison {
-        let setup = Setup { pairs: 3, latencies: None };
+        let setup = Setup { pairs: 3, probes: 1, latencies: None };
         let mut told = Vec::new();
         let result = compare("w".to_owned(), &greyset, peers, &setup, &mut |what| told.push(what.to_owned()));
         assert!(!told.is_empty());
@@ -234,7 +236,7 @@ mod tests {
         let Comparison { rows, failures, check, .. } = compared(&peers);
         assert_eq!((failures.len(), check.as_str()), (0, "fine"));
         let labels = rows.iter().map(|row| row.label.as_str()).collect::<Vec<_>>();
-        assert_eq!(labels, ["greyset 100", "other", "greyset 400 in as much"]);
+        assert_eq!(labels, ["greyset 100", "other", "greyset 400 (equal memory)"]);
         assert_eq!(rows[0].figures[PEAK], Some(2000.0));
         assert_eq!(rows[1].ratios[..3], [Some(0.5), Some(0.5), Some(0.4)]);
         let equal = rows[2].ratios[PEAK].expect("a peak");
@@ -264,7 +266,7 @@ mod tests {
     #[test]
     fn without_greyset_there_is_nothing() {
         let broken = |_| Program { command: "/nowhere/at/all".into(), ..greyset(100) };
-        let setup = Setup { pairs: 1, latencies: None };
+        let setup = Setup { pairs: 1, probes: 1, latencies: None };
         assert!(compare("w".to_owned(), &broken, &[], &setup, &mut |_| ()).is_err());
     }
 }

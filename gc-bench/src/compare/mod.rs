@@ -162,7 +162,8 @@ impl Compare {
         let bar = spinner();
         let latencies = target.join(format!("latencies-{}.tsv", std::process::id()));
         let timed = matches!(entry.workload, "churn" | "queue");
-        let setup = Setup { pairs: self.pairs(), latencies: timed.then_some(latencies.as_path()) };
+        let probes = if self.quick { 1 } else { 3 };
+        let setup = Setup { pairs: self.pairs(), probes, latencies: timed.then_some(latencies.as_path()) };
         let chosen = peers.of(entry);
         let result = measure::compare(
             entry.title(),
@@ -253,7 +254,7 @@ impl Peers {
                 continue;
             }
             let program = manager.program(toolchain, entry.workload, entry.options);
-            found.push(Peer { program, matched: manager.is_matched() });
+            found.push(Peer { program, matched: manager.is_matched() && entry.grows() });
         }
         found
     }

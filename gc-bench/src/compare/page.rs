@@ -4,7 +4,6 @@ use crate::compare::metric::METRICS;
 use crate::compare::table::{LEGEND, cells};
 use crate::page::plots::{Area, Drawn, GRID, INK, SERIES, font, latencies, svg};
 use crate::page::{escape, facts};
-use crate::units;
 use plotters::prelude::*;
 use std::time::Duration;
 
@@ -102,7 +101,8 @@ fn ratios(rows: &[Row]) -> String {
                 [(place(ratio), 0), (place(ratio), bottom)],
                 colour.stroke_width(1),
             ))?;
-            area.draw(&Text::new(format!("{ratio}"), (place(ratio) - 8, bottom + 5), font(12)))?;
+            let label = if power < 0 { format!("1/{}", 1 << -power) } else { format!("{ratio}") };
+            area.draw(&Text::new(label, (place(ratio) - 8, bottom + 5), font(12)))?;
         }
         for (i, row) in peers.iter().enumerate() {
             bars(area, row, i as i32 * ROW + 6)?;
@@ -112,8 +112,8 @@ fn ratios(rows: &[Row]) -> String {
 }
 
 fn bars(area: &Area<'_>, row: &Row, top: i32) -> Drawn {
-    let name = if row.matched { format!("    {}", row.label) } else { row.label.clone() };
-    area.draw(&Text::new(name, (4, top + BAR), font(13)))?;
+    let left = if row.matched { 20 } else { 4 };
+    area.draw(&Text::new(row.label.clone(), (left, top + BAR), font(13)))?;
     for (i, (ratio, colour)) in row.ratios.iter().take(RATIOS).zip(SERIES).enumerate() {
         let Some(ratio) = ratio else { continue };
         let (from, to) = (place(1.0).min(place(*ratio)), place(1.0).max(place(*ratio)).max(place(1.0) + 1));
@@ -129,24 +129,25 @@ fn place(ratio: f64) -> i32 {
     LEFT + (share * f64::from(RIGHT - LEFT)) as i32
 }
 
-/// Resident memory over time, upwards on a logarithmic scale.
+/// Resident memory over time, upwards in powers of two.
 fn memory(rows: &[&Row]) -> String {
+    let mib = |bytes: u64| (bytes as f64 / f64::from(1 << 20)).max(1.0);
     let points = || rows.iter().flat_map(|row| &row.memory);
     let last = points().map(|(at, _)| *at).fold(0.01, f64::max);
-    let high = points().map(|(_, bytes)| *bytes).max().unwrap_or(1 << 20) as f64;
+    let high = points().map(|(_, bytes)| mib(*bytes)).fold(2.0, f64::max);
     svg((980, 320), |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8)
             .margin_right(30)
             .x_label_area_size(28)
             .y_label_area_size(80)
-            .build_cartesian_2d(0.0..last, (1e6..high.max(2e6) * 1.2).log_scale())?;
+            .build_cartesian_2d(0.0..last, (1.0..high * 1.2).log_scale().base(2.0))?;
         let mut mesh = chart.configure_mesh();
         mesh.disable_x_mesh().light_line_style(TRANSPARENT).bold_line_style(GRID).axis_style(GRID);
         mesh.label_style(font(13)).x_label_formatter(&|s| format!("{s:.1} s"));
-        mesh.y_labels(8).y_label_formatter(&|bytes| units::bytes(*bytes as u64)).draw()?;
+        mesh.y_labels(12).y_label_formatter(&|mib| format!("{mib:.0} MiB")).draw()?;
         for (row, colour) in rows.iter().zip(SERIES) {
-            let line = row.memory.iter().map(|(at, bytes)| (*at, (*bytes as f64).max(1e6)));
+            let line = row.memory.iter().map(|(at, bytes)| (*at, mib(*bytes)));
             chart.draw_series(LineSeries::new(line, colour.stroke_width(2)))?;
         }
         Ok(())

@@ -34,6 +34,11 @@ impl Entry {
         Entry { workload, options, managers: managers.concat() }
     }
 
+    /// Does its peak depend on how far the heap may grow? A graph is only collected when asked for.
+    pub fn grows(&self) -> bool {
+        self.workload != "graph"
+    }
+
     /// Workload and options, as on a command line.
     pub fn title(&self) -> String {
         [&[self.workload], self.options].concat().join(" ")

@@ -56,6 +56,8 @@ impl Program {
     pub fn run(&self, latencies: Option<&Path>) -> Result<Run, Failure> {
         let mut command = Command::new(&self.command);
         command.args(&self.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // It would win over the argument.
+        command.env_remove("GREYSET_GOGC");
         if let Some(path) = latencies {
             command.arg("--latencies").arg(path);
         }
