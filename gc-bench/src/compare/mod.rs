@@ -40,7 +40,7 @@ pub struct Compare {
     /// The workloads; all that have peers without any.
     #[arg(value_name = "WORKLOAD", value_parser = PossibleValuesParser::new(plan::WORKLOADS))]
     workloads: Vec<String>,
-    /// Smaller sizes and three pairs: under five minutes, once the peers are built.
+    /// Smaller sizes and three pairs: some minutes, once the peers are built.
     #[arg(long)]
     quick: bool,
     /// Runs of each program; 5, or 3 with --quick.
