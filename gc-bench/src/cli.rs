@@ -1,5 +1,6 @@
-//! The command line: a command (`run`, `list` and those of the laboratory), or nothing for the tour. Every error is one line and an exit code.
+//! The command line: a command (`run`, `compare`, `list` and those of the laboratory), or nothing for the tour. Every error is one line and an exit code.
 use crate::bench::{Bench, quiet_panics};
+use crate::compare::Compare;
 use crate::failure::Failure;
 use crate::lab::pacers::Pacers;
 use crate::lab::record::Record;
@@ -35,6 +36,8 @@ struct Cli {
 enum Command {
     /// Runs one workload and reports on it.
     Run(Run),
+    /// Runs the workloads beside the same programs on other memory managers: tables, and a page with plots.
+    Compare(Compare),
     /// Lists the workloads and their parameters.
     List,
     /// Runs a described program through the pacer: what every cycle would do.
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Some(Command::Run(run)) => run.carry_out(),
+        Some(Command::Compare(compare)) => compare.carry_out(),
         Some(Command::Simulate(simulate)) => simulate.carry_out(),
         Some(Command::Pacers(pacers)) => pacers.carry_out(),
         Some(Command::Record(record)) => record.carry_out(),
@@ -132,7 +136,8 @@ fn one_line(message: &str) -> String {
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
-fn complain(line: &str) {
+/// One line on standard error.
+pub fn complain(line: &str) {
     // If even standard error is closed there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "gc-bench: {line}");
 }

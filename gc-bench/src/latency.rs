@@ -1,7 +1,7 @@
 //! Times of single operations: a histogram that never allocates while it is filled, and the summary of it.
 use crate::failure::Failure;
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::time::Instant;
 
@@ -59,7 +59,7 @@ pub fn merge(parts: impl IntoIterator<Item = Histogram<u64>>) -> Histogram<u64> 
 }
 
 /// Percentiles in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Percentiles {
     /// How many were recorded.
     pub count: u64,
@@ -100,6 +100,20 @@ pub fn write_buckets(histogram: &Histogram<u64>, path: &std::path::Path) -> Resu
     std::fs::write(path, text).map_err(|e| Failure::Run(format!("cannot write {}: {e}", path.display())))
 }
 
+/// Reads what [`write_buckets`], or a peer, has written.
+pub fn read_buckets(path: &std::path::Path) -> Result<Histogram<u64>, Failure> {
+    let unreadable = |what: &dyn std::fmt::Display| Failure::Run(format!("{}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| unreadable(&e))?;
+    let mut histogram = empty();
+    for line in text.lines() {
+        let bucket = line.split_once('\t').and_then(|(ns, n)| Some((ns.parse().ok()?, n.parse().ok()?)));
+        let (ns, n): (u64, u64) =
+            bucket.ok_or_else(|| unreadable(&format!("not nanoseconds, a tab and a count: {line:?}")))?;
+        histogram.saturating_record_n(ns, n);
+    }
+    Ok(histogram)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +131,20 @@ mod tests {
         assert_eq!(summary.count, 200);
         assert!(summary.p50 <= summary.p99 && summary.p99 <= summary.max);
         assert_eq!(Percentiles::of(&empty()), None);
+    }
+
+    #[test]
+    fn buckets_are_read_as_they_were_written() {
+        let path = std::env::temp_dir().join(format!("gc-bench-buckets-{}.tsv", std::process::id()));
+        let mut histogram = empty();
+        histogram.saturating_record_n(70, 1000);
+        histogram.saturating_record_n(5_000_000, 3);
+        write_buckets(&histogram, &path).expect("written");
+        assert_eq!(read_buckets(&path), Ok(histogram));
+        std::fs::write(&path, "70 1000\n").expect("written");
+        let failure = read_buckets(&path).expect_err("no tab").to_string();
+        assert!(failure.contains("70 1000"), "{failure}");
+        std::fs::remove_file(path).expect("removable");
     }
 
     #[test]

@@ -15,6 +15,11 @@ pub fn peak_rss() -> u64 {
     field("/proc/self/status", "VmHWM:").map_or(0, |kib| kib * 1024)
 }
 
+/// Resident memory of a process in bytes; `None` once it is gone.
+pub fn rss_of(process: u32) -> Option<u64> {
+    field(&format!("/proc/{process}/status"), "VmRSS:").map(|kib| kib * 1024)
+}
+
 /// Starts a new peak, so that one process can measure several runs. Where the system does not allow it, the peak
 /// stays that of the whole process.
 pub fn reset_peak_rss() {
@@ -73,6 +78,7 @@ mod tests {
     #[test]
     fn this_process_has_memory_and_time() {
         assert!(peak_rss() > 100_000);
+        assert!(rss_of(std::process::id()).is_some_and(|bytes| (100_000..=peak_rss()).contains(&bytes)));
         let before = cpu_time();
         std::hint::black_box((0..3_000_000u64).fold(1, |a, b| a ^ b.wrapping_mul(a)));
         assert!(cpu_time() > before);

@@ -5,12 +5,12 @@ use crate::machine;
 use crate::units;
 use crate::workloads::pairs;
 use greyset::Stats;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
 /// One run. Fields that have no meaning for it are absent from the JSON.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Report {
     /// Name of the workload.
     pub workload: String,
@@ -39,8 +39,9 @@ pub struct Report {
     pub op_ns: Option<Percentiles>,
 }
 
-/// The collector's work in the measured span; sizes are those at its end.
-#[derive(Clone, Debug, Default, Serialize)]
+/// The collector's work in the measured span; sizes are those at its end. Read back, what a peer does not tell is 0.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
 pub struct GcReport {
     /// Cycles completed.
     pub cycles: u64,

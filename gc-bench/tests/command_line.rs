@@ -142,6 +142,12 @@ fn wrong_arguments_get_one_line_and_exit_code_2() {
         (&["run", "alloc", "--ops", "1", "--latencies", "/tmp/x"], "--latencies"),
         (&["run", "json", "/nowhere/at/all.json"], "/nowhere/at/all.json"),
         (&["--seconds", "x"], "--seconds"),
+        (&["compare", "juggle"], "juggle"),
+        (&["compare", "json"], "json"),
+        (&["compare", "--pairs", "0"], "--pairs"),
+        (&["compare", "--only", "cobol"], "cobol"),
+        (&["compare", "--out", "/nowhere/at/all.html"], "/nowhere/at/all.html"),
+        (&["compare", "--out", "/dev/null", "--json", "/nowhere/at/all.json"], "/nowhere/at/all.json"),
     ] {
         let output = gc_bench(args);
         let error = String::from_utf8_lossy(&output.stderr);

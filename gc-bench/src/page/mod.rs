@@ -1,5 +1,5 @@
 //! The report page: one HTML file without anything outside it, light or dark as the reader's system is.
-mod plots;
+pub(crate) mod plots;
 mod utilization;
 
 use crate::latency::Percentiles;
@@ -16,7 +16,10 @@ pub fn render(stops: &[Stop], took: Duration) -> String {
     let plots = stops.iter().map(heap_figure).collect::<String>();
     include_str!("page.html")
         .replace("{{style}}", include_str!("page.css"))
-        .replace("{{facts}}", &facts(took))
+        .replace(
+            "{{facts}}",
+            &facts(took, &[("heap settings", pairs(&object(serde_json::to_value(Common::default()))))]),
+        )
         .replace("{{results}}", &results(stops))
         .replace("{{heaps}}", &plots)
         .replace("{{shares}}", &stops.iter().map(share_figure).collect::<String>())
@@ -26,8 +29,8 @@ pub fn render(stops: &[Stop], took: Duration) -> String {
         .replace("{{checks}}", &checks(stops))
 }
 
-/// What it was measured on.
-fn facts(took: Duration) -> String {
+/// What it was measured on, and `more` that is to be known.
+pub(crate) fn facts(took: Duration, more: &[(&str, String)]) -> String {
     let machine = Machine::this();
     let facts = [
         ("greyset", env!("CARGO_PKG_VERSION").to_owned()),
@@ -35,11 +38,9 @@ fn facts(took: Duration) -> String {
         ("processor", format!("{} × {}", machine.processors, machine.processor)),
         ("memory", units::bytes(machine.memory_bytes)),
         ("system", machine.system),
-        ("heap settings", pairs(&object(serde_json::to_value(Common::default())))),
     ];
-    let rows =
-        facts.iter().map(|(name, value)| format!("<div><dt>{name}</dt><dd>{}</dd></div>", escape(value)));
-    rows.collect()
+    let facts = facts.iter().chain(more);
+    facts.map(|(name, value)| format!("<div><dt>{name}</dt><dd>{}</dd></div>", escape(value))).collect()
 }
 
 fn results(stops: &[Stop]) -> String {
@@ -132,12 +133,12 @@ fn dash() -> String {
     "–".to_owned()
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Today in UTC, as `2026-05-09`.
-fn date() -> String {
+pub(crate) fn date() -> String {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let (year, month, day) = civil((since.as_secs() / 86_400) as i64);
     format!("{year:04}-{month:02}-{day:02}")

@@ -9,11 +9,11 @@ use plotters::prelude::*;
 use std::error::Error;
 
 /// Text and axes.
-const INK: RGBColor = RGBColor(1, 1, 1);
+pub(crate) const INK: RGBColor = RGBColor(1, 1, 1);
 /// Grid lines.
-pub(super) const GRID: RGBColor = RGBColor(1, 1, 2);
-/// Series, in the order of the classes s0 … s6 of the style sheet.
-pub(super) const SERIES: [RGBColor; 7] = [
+pub(crate) const GRID: RGBColor = RGBColor(1, 1, 2);
+/// Series, in the order of the classes s0 … s9 of the style sheet.
+pub(crate) const SERIES: [RGBColor; 10] = [
     RGBColor(1, 1, 16),
     RGBColor(1, 1, 17),
     RGBColor(1, 1, 18),
@@ -21,13 +21,16 @@ pub(super) const SERIES: [RGBColor; 7] = [
     RGBColor(1, 1, 20),
     RGBColor(1, 1, 21),
     RGBColor(1, 1, 22),
+    RGBColor(1, 1, 23),
+    RGBColor(1, 1, 24),
+    RGBColor(1, 1, 25),
 ];
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-pub(super) type Drawn = Result<(), Box<dyn Error>>;
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Drawn = Result<(), Box<dyn Error>>;
 
 /// Draws into an SVG of this size; a plot that cannot be drawn says so in its place.
-pub(super) fn svg(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
+pub(crate) fn svg(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
     let mut text = String::new();
     let done = {
         let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
@@ -36,7 +39,7 @@ pub(super) fn svg(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> St
     done.map_or_else(|e| format!("<p>No plot: {e}</p>"), |()| text)
 }
 
-pub(super) fn font(size: i32) -> TextStyle<'static> {
+pub(crate) fn font(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK)
 }
 

@@ -26,23 +26,25 @@ pub struct Params {
 type Ring<'gc> = Array<'gc, Slot<'gc, Bytes<'gc>>>;
 
 /// The next message of one ring: its number in front, then the same bytes in all.
-struct Writer {
+pub struct Writer {
     text: Vec<u8>,
 }
 
 impl Writer {
-    fn new(size: usize) -> Writer {
+    /// Messages of so many bytes.
+    pub fn new(size: usize) -> Writer {
         Writer { text: (0..size).map(|i| i as u8).collect() }
     }
 
-    fn message(&mut self, number: u64) -> &[u8] {
+    /// The message of this number.
+    pub fn message(&mut self, number: u64) -> &[u8] {
         self.text[..8].copy_from_slice(&number.to_le_bytes());
         &self.text
     }
 }
 
 /// The number of a message, if its first and last bytes are as they were written.
-fn number_of(message: &[u8], size: usize) -> Option<u64> {
+pub fn number_of(message: &[u8], size: usize) -> Option<u64> {
     let last_is_right = size == 8 || message.last() == Some(&((size - 1) as u8));
     let number = message.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
     number.filter(|_| message.len() == size && last_is_right)
@@ -101,7 +103,8 @@ impl Params {
     }
 }
 
-fn expect_message(found: Option<u64>, number: u64) -> Result<(), Failure> {
+/// Fails the check unless the message of this number came out of the ring.
+pub fn expect_message(found: Option<u64>, number: u64) -> Result<(), Failure> {
     match found {
         Some(found) if found == number => Ok(()),
         Some(found) => Err(Failure::Check(format!("message {found} came out of the ring, must be {number}"))),

@@ -1,57 +1,78 @@
-//! What the peers have in common: `Box` on mimalloc or an arena in the place of the heap, and gc-bench's own
-//! parameters, checks and report. Every peer runs on one thread and prints the JSON object of gc-bench.
+//! The peers written in Rust: other memory managers in the place of the heap, and gc-bench's own parameters, checks and
+//! report. Every peer runs on one thread and prints the JSON object of gc-bench. There is one program for each global
+//! allocator, under `bin/`; what allocates is said by `--memory`.
 #![forbid(unsafe_code)]
 
+mod alloc;
+mod binary_trees;
+mod churn;
+mod queue;
+
+use clap::Parser;
 use greyset_bench::bench::Outcome;
 use greyset_bench::failure::Failure;
-use greyset_bench::machine;
 use greyset_bench::report::Report;
-use serde_json::{Map, Value};
+use greyset_bench::workloads::Workload;
+use greyset_bench::{latency, machine};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-#[global_allocator]
-static MALLOC: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Where the nodes of a tree come from.
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
-    /// `Box` on mimalloc: malloc and free.
-    Box,
-    /// A bumpalo arena, freed whole.
-    Bumpalo,
+/// A workload of gc-bench with another memory manager.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    workload: Workload,
+    /// Where the objects come from.
+    #[arg(long, global = true, value_enum, default_value_t = Memory::Box)]
+    memory: Memory,
+    /// Also write the distribution of operation times to FILE: nanoseconds, tab, count.
+    #[arg(long, global = true, value_name = "FILE")]
+    latencies: Option<PathBuf>,
 }
 
-/// The clocks of a measured span.
-pub struct Clock {
-    at: Instant,
-    cpu: Duration,
+/// Where the objects of a workload come from.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    /// `Box`: malloc and free.
+    Box,
+    /// `Rc`: malloc, free and a count in every object.
+    Rc,
+    /// A bumpalo arena, freed whole: what allocation costs where nothing is ever looked for.
+    Bumpalo,
+    /// gc-arena: incremental marking and sweeping, on one thread.
+    GcArena,
+    /// boa_gc: marking and sweeping with everything stopped, on one thread.
+    BoaGc,
+    /// dumpster: reference counts, and a search for cycles.
+    Dumpster,
+}
+
+/// The clocks of the measured span.
+struct Clock {
+    began: Option<(Instant, Duration)>,
+    took: (Duration, Duration),
 }
 
 impl Clock {
     /// The span begins.
-    pub fn start() -> Clock {
-        Clock { at: Instant::now(), cpu: machine::cpu_time() }
+    fn start(&mut self) {
+        self.began = Some((Instant::now(), machine::cpu_time()));
     }
 
-    /// Time on the clock and CPU time since it began.
-    pub fn elapsed(&self) -> (Duration, Duration) {
-        (self.at.elapsed(), machine::cpu_time() - self.cpu)
+    /// The span ends.
+    fn stop(&mut self) {
+        if let Some((at, cpu)) = self.began {
+            self.took = (at.elapsed(), machine::cpu_time() - cpu);
+        }
     }
 }
 
-/// Prints the report of a span that ends now; a failed check is one line and exit code 1.
-pub fn report(
-    workload: &str,
-    params: Map<String, Value>,
-    clock: &Clock,
-    outcome: impl FnOnce() -> Result<Outcome, Failure>,
-) -> ExitCode {
-    let (wall, cpu) = clock.elapsed();
-    match outcome() {
-        Ok(outcome) => {
-            let report =
-                Report::without_heap(workload, params, wall.as_secs_f64(), cpu.as_secs_f64(), &outcome);
+/// Runs one workload and prints its report; a failure is one line and gc-bench's exit code for it.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match report(&cli) {
+        Ok(report) => {
             println!("{}", report.json());
             ExitCode::SUCCESS
         }
@@ -60,4 +81,31 @@ pub fn report(
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+fn report(cli: &Cli) -> Result<Report, Failure> {
+    let mut clock = Clock { began: None, took: Default::default() };
+    let outcome = cli.run(&mut clock)?;
+    if let (Some(path), Some(times)) = (&cli.latencies, &outcome.op_times) {
+        latency::write_buckets(times, path)?;
+    }
+    let (wall, cpu) = clock.took;
+    let (name, parameters) = (cli.workload.name(), cli.workload.parameters());
+    Ok(Report::without_heap(name, parameters, wall.as_secs_f64(), cpu.as_secs_f64(), &outcome))
+}
+
+impl Cli {
+    fn run(&self, clock: &mut Clock) -> Result<Outcome, Failure> {
+        match (&self.workload, self.memory) {
+            (Workload::BinaryTrees(params), memory) => binary_trees::run(params, memory, clock),
+            (Workload::Alloc(params), memory) => alloc::run(params, memory, clock),
+            (Workload::Churn(params), Memory::Box) => churn::run(params, clock),
+            (Workload::Queue(params), Memory::Box) => queue::run(params, clock),
+            (workload, memory) => Err(unknown(workload.name(), memory)),
+        }
+    }
+}
+
+fn unknown(workload: &str, memory: Memory) -> Failure {
+    Failure::Usage(format!("there is no {workload} with --memory {memory:?}"))
 }

@@ -181,17 +181,24 @@ func read() reading {
 	return reading{time.Now(), cpuTime(), readGC()}
 }
 
-func usage() syscall.Rusage {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		Refuse("getrusage: %v", err)
 	}
-	return usage
-}
-
-func cpuTime() time.Duration {
-	u := usage()
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func maxRSS() int64 { return usage().Maxrss * 1024 }
+// Peak resident memory of the process; what getrusage tells would include the program that has started this one.
+func maxRSS() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		Refuse("%v", err)
+	}
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	var kib int64
+	if _, err := fmt.Sscan(after, &kib); err != nil {
+		Refuse("no VmHWM in /proc/self/status: %v", err)
+	}
+	return kib * 1024
+}

@@ -1,19 +1,10 @@
-//! `churn` with `Box` on mimalloc: dropping a tree frees its seven nodes one by one.
-use clap::Parser;
+//! `churn` with `Box`: dropping a tree frees its seven nodes one by one.
+use crate::Clock;
 use greyset_bench::bench::Outcome;
 use greyset_bench::failure::Failure;
 use greyset_bench::latency::OpTimes;
-use greyset_bench::workloads::Workload;
 use greyset_bench::workloads::churn::{DEPTH, Params, TREE_BYTES, expect_tree};
 use greyset_bench::xorshift::Xorshift;
-use greyset_peers::{Clock, report};
-use std::process::ExitCode;
-
-#[derive(Parser)]
-struct Cli {
-    #[command(flatten)]
-    params: Params,
-}
 
 struct Node {
     left: Option<Box<Node>>,
@@ -49,18 +40,14 @@ fn work(forest: &mut [Box<Node>], ops: u64) -> Result<OpTimes, Failure> {
     Ok(times)
 }
 
-fn main() -> ExitCode {
-    let Cli { params } = Cli::parse();
-    let settings = Workload::Churn(params.clone()).parameters();
+pub fn run(params: &Params, clock: &mut Clock) -> Result<Outcome, Failure> {
     let trees = params.live / TREE_BYTES;
     let ops = params.ops.unwrap_or(5_000_000);
     let mut forest: Vec<_> = (0..trees).map(|number| Node::build(number, 1, DEPTH)).collect();
-    let clock = Clock::start();
-    let worked = work(&mut forest, ops);
-    report("churn", settings, &clock, || {
-        let times = worked?;
-        forest.iter().try_for_each(|tree| expect_tree(tree.read(), tree.words[0] - 1))?;
-        let check = format!("{ops} trees read right, {trees} trees whole at the end");
-        Ok(Outcome { ops, check, op_times: Some(times.into_histogram()), notes: vec![] })
-    })
+    clock.start();
+    let times = work(&mut forest, ops)?;
+    clock.stop();
+    forest.iter().try_for_each(|tree| expect_tree(tree.read(), tree.words[0] - 1))?;
+    let check = format!("{ops} trees read right, {trees} trees whole at the end");
+    Ok(Outcome { ops, check, op_times: Some(times.into_histogram()), notes: vec![] })
 }

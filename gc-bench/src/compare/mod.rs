@@ -1,0 +1,315 @@
+//! `compare`: the workloads beside the same programs on other memory managers, in turns, on this machine.
+//!
+//! [`plan`] says what runs beside what, [`manager`] how each is called, [`toolchain`] builds what is installed,
+//! [`program`] runs a process and reads its report, [`measure`] takes turns and divides, [`matching`] finds equal memory;
+//! [`table`] and [`page`] show the result. The peers are under `peers/`.
+pub mod manager;
+pub mod matching;
+pub mod measure;
+pub mod metric;
+pub mod page;
+pub mod plan;
+pub mod program;
+pub mod table;
+pub mod toolchain;
+
+use crate::cli::{complain, emit};
+use crate::failure::Failure;
+use crate::machine::Machine;
+use crate::options::count;
+use crate::page::date;
+use clap::builder::PossibleValuesParser;
+use indicatif::{ProgressBar, ProgressStyle};
+use manager::{Language, Manager};
+use measure::{Comparison, Peer, Row, Setup};
+use metric::{Figures, METRICS};
+use plan::Entry;
+use program::Program;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use toolchain::{Toolchain, Unavailable};
+
+/// Options of the command.
+#[derive(clap::Args)]
+pub struct Compare {
+    /// The workloads; all that have peers without any.
+    #[arg(value_name = "WORKLOAD", value_parser = PossibleValuesParser::new(plan::WORKLOADS))]
+    workloads: Vec<String>,
+    /// Smaller sizes and three pairs: some minutes, once the peers are built.
+    #[arg(long)]
+    quick: bool,
+    /// Runs of each program; 5, or 3 with --quick.
+    #[arg(long, value_name = "N", value_parser = count(1, 1000))]
+    pairs: Option<usize>,
+    /// Only the peers of these languages, with commas.
+    #[arg(long, value_enum, value_name = "LANGUAGE", value_delimiter = ',')]
+    only: Vec<Language>,
+    /// Where to write the page.
+    #[arg(long, value_name = "FILE", default_value = "gc-bench-compare.html")]
+    out: PathBuf,
+    /// Also write the tables to FILE, as Markdown.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Also write all figures to FILE, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// A result file, opened before anything runs: it would be a pity to find out at the end.
+struct Output {
+    path: PathBuf,
+    file: File,
+}
+
+/// The peers that can be run here, and why others cannot.
+#[derive(Default)]
+struct Peers {
+    toolchains: BTreeMap<Language, Toolchain>,
+    /// A line for each that is not installed.
+    skipped: Vec<String>,
+    /// Those whose building failed.
+    broken: Vec<Failure>,
+}
+
+impl Compare {
+    /// Carries the command out.
+    ///
+    /// # Errors
+    /// If greyset fails, a peer cannot be built, ends badly or computes something else (the others are compared
+    /// nevertheless), or a result cannot be written.
+    pub fn carry_out(&self) -> Result<(), Failure> {
+        let began = Instant::now();
+        let page = Output::open(&self.out)?;
+        let [markdown, json] = [&self.markdown, &self.json].map(|path| path.as_deref().map(Output::open));
+        let (markdown, json) = (markdown.transpose()?, json.transpose()?);
+        if cfg!(debug_assertions) {
+            complain("this is a debug build, whose figures mean little: use cargo run --release");
+        }
+        let exe =
+            std::env::current_exe().map_err(|e| Failure::Run(format!("cannot find this program: {e}")))?;
+        let target = exe.with_file_name("peers");
+        let plan = plan::plan(&self.workloads, self.quick);
+        let mut peers = self.prepare(&plan, &target);
+        let mut comparisons = Vec::new();
+        let mut failed = peers.broken.len();
+        for entry in &plan {
+            match self.compare(entry, &exe, &target, &mut peers) {
+                Ok(comparison) => {
+                    emit(&table::text(&comparison));
+                    failed += comparison.failures.len();
+                    comparisons.push(comparison);
+                }
+                Err(failure) => {
+                    complain(&format!("{}: {failure}", entry.title()));
+                    failed += 1;
+                }
+            }
+        }
+        emit(&format!("\n{}\n", table::LEGEND));
+        let took = began.elapsed();
+        page.write(&page::render(&comparisons, took, &self.facts(&peers), &peers.skipped))?;
+        if let Some(output) = markdown {
+            output.write(&self.markdown(&comparisons, &peers))?;
+        }
+        if let Some(output) = json {
+            output.write(&format!("{:#}\n", self.json(&comparisons, &peers, took)))?;
+        }
+        match failed {
+            0 => Ok(()),
+            n => Err(Failure::Run(format!("{n} of the comparisons failed, see above"))),
+        }
+    }
+
+    fn pairs(&self) -> usize {
+        self.pairs.unwrap_or(if self.quick { 3 } else { 5 })
+    }
+
+    /// Builds the peers of this plan.
+    fn prepare(&self, plan: &[Entry], target: &Path) -> Peers {
+        let languages = plan.iter().flat_map(|entry| &entry.managers).map(|manager| manager.language());
+        let languages: BTreeSet<_> =
+            languages.filter(|l| self.only.is_empty() || self.only.contains(l)).collect();
+        let mut peers = Peers::default();
+        for language in languages {
+            let bar = spinner();
+            bar.set_message(format!("building the peers in {language}"));
+            match Toolchain::prepare(language, target) {
+                Ok(toolchain) => _ = peers.toolchains.insert(language, toolchain),
+                Err(Unavailable::Missing(line)) => peers.skip(format!("skipped: {line}")),
+                Err(Unavailable::Broken(failure)) => {
+                    complain(&failure.to_string());
+                    peers.broken.push(failure);
+                }
+            }
+            bar.finish_and_clear();
+        }
+        peers
+    }
+
+    /// One workload beside the peers that are there.
+    fn compare(
+        &self,
+        entry: &Entry,
+        exe: &Path,
+        target: &Path,
+        peers: &mut Peers,
+    ) -> Result<Comparison, Failure> {
+        let bar = spinner();
+        let latencies = target.join(format!("latencies-{}.tsv", std::process::id()));
+        let timed = matches!(entry.workload, "churn" | "queue");
+        let probes = if self.quick { 1 } else { 3 };
+        let setup = Setup { pairs: self.pairs(), probes, latencies: timed.then_some(latencies.as_path()) };
+        let chosen = peers.of(entry);
+        let result = measure::compare(
+            entry.title(),
+            &|gogc| greyset(exe, entry, gogc),
+            &chosen,
+            &setup,
+            &mut |what| {
+                bar.set_message(format!("{}, {what}", entry.title()));
+            },
+        );
+        // Absent where nothing was timed.
+        let _ = std::fs::remove_file(&latencies);
+        bar.finish_and_clear();
+        result
+    }
+
+    /// What a reader has to know besides the machine.
+    fn facts(&self, peers: &Peers) -> Vec<(&'static str, String)> {
+        let versions = peers.toolchains.values().map(|toolchain| toolchain.version.clone());
+        let mut facts =
+            vec![("pairs", self.pairs().to_string()), ("peers", versions.collect::<Vec<_>>().join(", "))];
+        facts.extend(revision().map(|revision| ("revision", revision)));
+        facts
+    }
+
+    fn markdown(&self, comparisons: &[Comparison], peers: &Peers) -> String {
+        let machine = Machine::this();
+        let facts = self.facts(peers).into_iter().map(|(name, value)| format!("- {name}: {value}\n"));
+        let skipped = peers.skipped.iter().map(|line| format!("- {line}\n"));
+        let notes = facts.chain(skipped).collect::<String>();
+        let tables = comparisons.iter().map(table::markdown).collect::<String>();
+        format!(
+            "# greyset beside its peers\n\n- {}, {} × {}, {}\n{notes}\n{}\n{tables}",
+            date(),
+            machine.processors,
+            machine.processor,
+            machine.system,
+            table::LEGEND
+        )
+    }
+
+    fn json(&self, comparisons: &[Comparison], peers: &Peers, took: Duration) -> Value {
+        let facts = self.facts(peers).into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)));
+        json!({
+            "date": date(),
+            "machine": Machine::this(),
+            "facts": facts.collect::<Map<_, _>>(),
+            "quick": self.quick,
+            "took_s": took.as_secs_f64(),
+            "skipped": peers.skipped,
+            "broken": peers.broken.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "comparisons": comparisons.iter().map(comparison_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// This program, running the workload itself.
+fn greyset(exe: &Path, entry: &Entry, gogc: u32) -> Program {
+    let gogc = gogc.to_string();
+    let args = [&["run", entry.workload], entry.options, &["--gogc", &gogc, "--json"]].concat();
+    Program {
+        label: format!("greyset, GOGC {gogc}"),
+        command: exe.to_owned(),
+        args: args.into_iter().map(str::to_owned).collect(),
+    }
+}
+
+impl Peers {
+    fn skip(&mut self, line: String) {
+        if !self.skipped.contains(&line) {
+            emit(&format!("{line}\n"));
+            self.skipped.push(line);
+        }
+    }
+
+    /// The peers of an entry that can be run.
+    fn of(&mut self, entry: &Entry) -> Vec<Peer> {
+        let mut found = Vec::new();
+        for manager in &entry.managers {
+            let Some(toolchain) = self.toolchains.get(&manager.language()) else { continue };
+            if let Manager::Jvm(collector, _) = manager
+                && !toolchain.has_collector(collector)
+            {
+                let version = &toolchain.version;
+                self.skip(format!(
+                    "skipped: {version} has no {collector} collector (Debian's OpenJDK has all)"
+                ));
+                continue;
+            }
+            let program = manager.program(toolchain, entry.workload, entry.options);
+            found.push(Peer { program, matched: manager.is_matched() && entry.grows() });
+        }
+        found
+    }
+}
+
+impl Output {
+    fn open(path: &Path) -> Result<Output, Failure> {
+        let file = File::create(path);
+        let file = file.map_err(|e| Failure::Usage(format!("cannot write {}: {e}", path.display())))?;
+        Ok(Output { path: path.to_owned(), file })
+    }
+
+    fn write(mut self, text: &str) -> Result<(), Failure> {
+        let written = self.file.write_all(text.as_bytes());
+        written.map_err(|e| Failure::Run(format!("cannot write {}: {e}", self.path.display())))?;
+        emit(&format!("written: {}\n", self.path.canonicalize().unwrap_or(self.path).display()));
+        Ok(())
+    }
+}
+
+fn comparison_json(comparison: &Comparison) -> Value {
+    let figures = |figures: &Figures| {
+        let named = METRICS.iter().zip(figures).filter_map(|(metric, value)| Some((metric.key, (*value)?)));
+        named.map(|(key, value)| (key.to_owned(), Value::from(value))).collect::<Map<_, _>>()
+    };
+    let row = |row: &Row| {
+        json!({
+            "program": row.label,
+            "greyset_in_its_memory": row.matched,
+            "figures": figures(&row.figures),
+            "greyset_to_it": figures(&row.ratios),
+        })
+    };
+    json!({
+        "title": comparison.title,
+        "check": comparison.check,
+        "rows": comparison.rows.iter().map(row).collect::<Vec<_>>(),
+        "failed": comparison.failures.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// The commit this was built from, where that can be told.
+fn revision() -> Option<String> {
+    let mut git = Command::new("git");
+    let asked =
+        git.args(["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty"]).output().ok()?;
+    let text = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+    (asked.status.success() && !text.is_empty()).then_some(text)
+}
+
+fn spinner() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(Duration::from_millis(200));
+    match ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,147 @@
+//! What is compared with what: the workloads in their sizes, and the memory managers beside each.
+use crate::compare::manager::Manager;
+use std::ops::Range;
+
+/// A workload in one size, and whom it is run beside.
+pub struct Entry {
+    /// Its name.
+    pub workload: &'static str,
+    /// Its options, for all programs.
+    pub options: &'static [&'static str],
+    /// The memory managers, those first that plots show first.
+    pub managers: Vec<Manager>,
+}
+
+/// The workloads that have peers.
+pub const WORKLOADS: [&str; 6] = ["binary-trees", "gcbench", "graph", "alloc", "churn", "queue"];
+
+/// `Box` on each allocator.
+const BOXES: [Manager; 3] =
+    [Manager::Rust("mimalloc", "box"), Manager::Rust("jemalloc", "box"), Manager::Rust("system", "box")];
+const ARENA: Manager = Manager::Rust("mimalloc", "bumpalo");
+/// What else there is in Rust.
+const RUST: [Manager; 4] = [
+    Manager::Rust("mimalloc", "rc"),
+    Manager::Rust("mimalloc", "gc-arena"),
+    Manager::Rust("mimalloc", "boa-gc"),
+    Manager::Rust("mimalloc", "dumpster"),
+];
+/// The collectors of the JVM.
+const COLLECTORS: [&str; 4] = ["Parallel", "G1", "Z", "Shenandoah"];
+
+impl Entry {
+    fn new(workload: &'static str, options: &'static [&'static str], managers: &[&[Manager]]) -> Entry {
+        Entry { workload, options, managers: managers.concat() }
+    }
+
+    /// Does its peak depend on how far the heap may grow? A graph is only collected when asked for.
+    pub fn grows(&self) -> bool {
+        self.workload != "graph"
+    }
+
+    /// Workload and options, as on a command line.
+    pub fn title(&self) -> String {
+        [&[self.workload], self.options].concat().join(" ")
+    }
+}
+
+/// The JVM's collectors as they come, or in so many MiB, which is about three times the live data.
+fn jvm(mib: Option<u32>, which: Range<usize>) -> Vec<Manager> {
+    COLLECTORS[which].iter().map(|collector| Manager::Jvm(collector, mib)).collect()
+}
+
+/// The comparisons of the workloads named, or of all of them.
+pub fn plan(named: &[String], quick: bool) -> Vec<Entry> {
+    let all = if quick { quick_plan() } else { full_plan() };
+    all.into_iter().filter(|e| named.is_empty() || named.iter().any(|name| name == e.workload)).collect()
+}
+
+fn full_plan() -> Vec<Entry> {
+    use Manager::{Boehm, Go, Ocaml};
+    let go: &[Manager] = &[Go];
+    let common: &[Manager] = &[Go, BOXES[0], ARENA];
+    let (small, tiny) = (jvm(Some(128), 0..4), jvm(Some(64), 0..4));
+    let free = jvm(None, 0..4);
+    vec![
+        Entry::new(
+            "binary-trees",
+            &["--depth", "18"],
+            &[common, &small, &[Ocaml, Boehm], &BOXES[1..], &RUST, &free],
+        ),
+        Entry::new("binary-trees", &["--depth", "21"], &[common, &jvm(Some(768), 0..4), &[Ocaml, Boehm]]),
+        Entry::new("binary-trees", &["--depth", "18", "--mutators", "2"], &[go]),
+        Entry::new("gcbench", &[], &[go, &tiny, &[Ocaml, Boehm], &free]),
+        Entry::new("graph", &["--objects", "8000000", "--order", "tree", "--workers", "1"], &[go]),
+        Entry::new("graph", &["--objects", "8000000", "--order", "random", "--workers", "1"], &[go]),
+        Entry::new("alloc", &["--size", "16"], &[common, &BOXES[1..]]),
+        Entry::new("alloc", &["--size", "32"], &[common, &BOXES[1..]]),
+        Entry::new("alloc", &["--size", "64"], &[common, &BOXES[1..]]),
+        // Sizes in plain bytes, which every peer reads: 256 MiB and 1 GiB.
+        Entry::new(
+            "churn",
+            &["--live", "268435456", "--ops", "3000000"],
+            &[go, &BOXES, &jvm(Some(896), 0..4)],
+        ),
+        Entry::new(
+            "churn",
+            &["--live", "1073741824", "--ops", "3000000"],
+            &[go, &BOXES, &jvm(Some(3584), 0..4)],
+        ),
+        Entry::new("churn", &["--live", "268435456", "--ops", "3000000", "--mutators", "2"], &[go]),
+        Entry::new(
+            "queue",
+            &["--window", "200000", "--pushes", "3000000"],
+            &[go, &BOXES, &jvm(Some(640), 0..4)],
+        ),
+    ]
+}
+
+fn quick_plan() -> Vec<Entry> {
+    use Manager::{Boehm, Go, Ocaml};
+    let go: &[Manager] = &[Go];
+    vec![
+        Entry::new(
+            "binary-trees",
+            &["--depth", "16"],
+            &[&[Go, BOXES[0], ARENA], &jvm(Some(64), 0..4), &[Ocaml, Boehm], &BOXES[1..], &RUST],
+        ),
+        Entry::new("gcbench", &[], &[go, &jvm(Some(64), 0..4), &[Ocaml, Boehm]]),
+        Entry::new("graph", &["--objects", "1000000", "--order", "random", "--workers", "1"], &[go]),
+        Entry::new("alloc", &["--size", "32", "--ops", "30000000"], &[&[Go, BOXES[0], ARENA], &BOXES[1..]]),
+        // 64 MiB.
+        Entry::new("churn", &["--live", "67108864", "--ops", "700000"], &[go, &BOXES, &jvm(Some(256), 0..4)]),
+        Entry::new(
+            "queue",
+            &["--window", "50000", "--pushes", "700000"],
+            &[go, &BOXES, &jvm(Some(192), 0..4)],
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_workload_with_peers_is_in_both_plans() {
+        for quick in [false, true] {
+            let all = plan(&[], quick);
+            for workload in WORKLOADS {
+                let named = plan(&[workload.to_owned()], quick);
+                assert!(!named.is_empty() && named.iter().all(|entry| entry.workload == workload));
+            }
+            assert!(
+                all.iter().all(|entry| WORKLOADS.contains(&entry.workload) && !entry.managers.is_empty())
+            );
+        }
+    }
+
+    #[test]
+    fn peers_get_no_options_they_do_not_know() {
+        for entry in [full_plan(), quick_plan()].into_iter().flatten() {
+            let beyond = entry.managers.iter().any(|manager| *manager != Manager::Go);
+            let special = entry.options.iter().any(|option| ["--mutators", "--workers"].contains(option));
+            assert!(!(beyond && special), "{}", entry.title());
+        }
+    }
+}
