@@ -190,7 +190,7 @@ pub struct CycleReport {
     pub mutators: usize,
     /// Rounds of phase Terminate.
     pub rounds: u32,
-    /// 99th percentile of the time from asking a handshake to one mutator's answer, over this cycle.
+    /// 99th percentile of the time from asking a handshake to one mutator's answer, since the heap was made.
     pub handshake_p99: Duration,
     /// The longest such time.
     pub handshake_max: Duration,
