@@ -18,7 +18,7 @@
 //! | `2 workers` | marker threads that took part |
 //! | `3 mutators` | attached when marking ended |
 //! | `2 rounds` | handshake rounds that ended marking, at least two |
-//! | `8.1/9.4 us handshake` | time to one mutator's answer: 99th percentile / longest of the cycle |
+//! | `8.1/9.4 us handshake` | time to one mutator's answer: 99th percentile / longest, since the heap was made |
 //!
 //! Fields are only ever added at the end of the line.
 
