@@ -82,7 +82,7 @@ impl Toolchain {
 fn rust(from: &Path, folder: PathBuf) -> Result<Toolchain, Unavailable> {
     let version = version(Language::Rust, "rustc".as_ref(), "--version")?;
     let mut command = Command::new("cargo");
-    command.args(["build", "--release", "--locked", "--target-dir"]).arg(&folder);
+    command.args(["build", "--release", "--target-dir"]).arg(&folder);
     build(Language::Rust, command.current_dir(from))?;
     Ok(Toolchain { folder, runner: PathBuf::new(), version })
 }
