@@ -35,7 +35,7 @@ pub fn measure(cycle: &Measured) -> Option<f64> {
 /// The estimate and the measurements it rests on. Always finite and not negative.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct ConsMark {
-    estimate: Option<f64>,
+    estimate: f64,
     /// Oldest first.
     last: [f64; HISTORY],
 }
@@ -43,18 +43,13 @@ pub struct ConsMark {
 impl ConsMark {
     /// The estimate for the next cycle; 0 before the first measurement.
     pub fn estimate(&self) -> f64 {
-        self.estimate.unwrap_or_default()
-    }
-
-    /// Whether any cycle has measured it.
-    pub fn is_measured(&self) -> bool {
-        self.estimate.is_some()
+        self.estimate
     }
 
     /// Takes in a finished cycle; one that measured nothing changes nothing.
     pub fn update(&mut self, cycle: &Measured) {
         if let Some(c) = measure(cycle) {
-            self.estimate = Some(self.last.iter().fold(c, |max, old| max.max(*old)));
+            self.estimate = self.last.iter().fold(c, |max, old| max.max(*old));
             self.last.rotate_left(1);
             self.last[HISTORY - 1] = c;
         }

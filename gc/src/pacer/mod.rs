@@ -264,7 +264,7 @@ impl Pacer {
         self.sweep_min = goal::sweep_min(live, swept);
         self.runway = match self.settings.kind {
             // Nothing is known, and a memory limit may be near: as early as may be.
-            PacerKind::Greyset if !self.cons_mark.is_measured() => u64::MAX,
+            PacerKind::Greyset if self.last_goal == 0 => u64::MAX,
             _ => runway::runway(self.cons_mark.estimate(), self.share(), self.last_work()),
         };
     }

@@ -59,6 +59,11 @@ fn ours() -> Settings {
 fn our_first_cycle_begins_early() {
     let targets = Pacer::new(ours()).targets(&NONE);
     assert_eq!(targets, Targets { trigger: 45 * (4 * MIB / 64), goal: 4 * MIB, limited: false });
+    // A cycle that finds nothing to scan measures nothing, and is not the first for ever.
+    let mut pacer = Pacer::new(ours());
+    pacer.start_cycle(&CycleStart { live: 3 * MIB, ..CycleStart::default() });
+    let ended = pacer.end_cycle(&CycleInputs { live: 3 * MIB, ..CycleInputs::default() });
+    assert_eq!(ended.targets.trigger, 61 * (4 * MIB / 64));
     let mut pacer = Pacer::new(ours());
     // Measured: next to nothing is allocated while a cycle runs, so the second begins late.
     let ended = cycle(&mut pacer, 1, MIB, |inputs| inputs.heap_work = 2 * MIB);
