@@ -39,6 +39,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 /// Version of the format.
 const VERSION: u32 = 1;
@@ -50,16 +51,24 @@ type Field = (&'static str, u64);
 #[derive(Debug)]
 pub(crate) struct Recorder {
     out: File,
+    /// When it began, since the heap was made. A cycle that was under way then is left out: half of it is before the first row.
+    since: Duration,
     cycles: u64,
     failed: Option<io::Error>,
 }
 
 impl Recorder {
     /// Creates the file, or empties it, and writes what comes before the rows.
-    fn create(path: &Path, shared: &Shared, processors: u32, columns: &[Field]) -> io::Result<Recorder> {
+    fn create(
+        path: &Path,
+        shared: &Shared,
+        processors: u32,
+        columns: &[Field],
+        since: Duration,
+    ) -> io::Result<Recorder> {
         let mut out = File::create(path)?;
         out.write_all(preamble(&shared.config, shared.alloc.limit(), processors, columns).as_bytes())?;
-        Ok(Recorder { out, cycles: 0, failed: None })
+        Ok(Recorder { out, since, cycles: 0, failed: None })
     }
 
     /// A row in a single write, so that the file of a program that is killed ends with a whole row.
@@ -104,8 +113,9 @@ impl Pacing {
         if self.recorder.is_some() {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, "the heap is being recorded already"));
         }
+        let since = self.clock.elapsed();
         let fields = self.moment(shared);
-        let mut recorder = Recorder::create(path, shared, self.pacer.settings().processors, &fields)?;
+        let mut recorder = Recorder::create(path, shared, self.pacer.settings().processors, &fields, since)?;
         recorder.row("start", "-", &fields);
         self.recorder = Some(recorder);
         Ok(())
@@ -123,7 +133,7 @@ impl Pacing {
 
     /// A cycle is over.
     pub(super) fn record_cycle(&mut self, shared: &Shared, report: &CycleReport) {
-        if self.recorder.is_none() {
+        if self.recorder.as_ref().is_none_or(|recorder| self.start.at < recorder.since) {
             return;
         }
         let fields = self.cycle(shared, report);
@@ -156,7 +166,7 @@ impl Pacing {
     /// The columns of the cycle that is over.
     fn cycle(&self, shared: &Shared, report: &CycleReport) -> Vec<Field> {
         let start = &self.start;
-        let since = |at: std::time::Duration| nanos(at.saturating_sub(start.at));
+        let since = |at: Duration| nanos(at.saturating_sub(start.at));
         let [began, marked, swept] = start.allocated;
         let done = shared.pace.allocated.load(Relaxed);
         self.fields(
