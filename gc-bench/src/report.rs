@@ -4,10 +4,18 @@ use crate::latency::Percentiles;
 use crate::machine;
 use crate::units;
 use crate::workloads::pairs;
+use comfy_table::{CellAlignment, Table};
 use greyset::Stats;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt::Write;
+
+/// Sets the columns behind the first `names` to the right: they hold figures.
+pub(crate) fn align_figures(table: &mut Table, names: usize) {
+    for column in table.column_iter_mut().skip(names) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
 
 /// One run. Fields that have no meaning for it are absent from the JSON.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -5,11 +5,11 @@ use crate::failure::Failure;
 use crate::machine;
 use crate::options::{Common, duration};
 use crate::page;
-use crate::report::Report;
+use crate::report::{Report, align_figures};
 use crate::sampler::{Sample, Sampler};
 use crate::units;
 use crate::workloads::{Workload, alloc, binary_trees, churn, gcbench, graph, json, pairs, queue};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -138,9 +138,7 @@ fn table(stops: &[Stop]) -> String {
     for stop in stops {
         table.add_row(row(&stop.report));
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_figures(&mut table, 1);
     format!("\n{table}\n")
 }
 

@@ -1,7 +1,8 @@
 //! The tables: one for each comparison, for the terminal and as Markdown, with the same columns.
 use crate::compare::measure::{Comparison, Row};
 use crate::compare::metric::METRICS;
-use comfy_table::{CellAlignment, Table, TableStyle, presets};
+use crate::report::align_figures;
+use comfy_table::{Table, TableStyle, presets};
 
 /// How to read the tables.
 pub const LEGEND: &str = "÷ columns: greyset's figure divided by the program's, the median of the ratios of the pairs; below 1 greyset \
@@ -40,9 +41,7 @@ pub fn cells(comparison: &Comparison) -> Vec<Vec<String>> {
 /// As text for a terminal.
 pub fn text(comparison: &Comparison) -> String {
     let mut table = table(comparison, presets::UTF8_FULL_CONDENSED);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_figures(&mut table, 1);
     format!("\n{}\n{table}\n{}", comparison.title, remarks(comparison, ""))
 }
 

@@ -4,8 +4,9 @@ use super::scenario;
 use super::simulate::{Kind, run};
 use crate::cli::emit;
 use crate::failure::Failure;
+use crate::report::align_figures;
 use crate::units;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{Table, presets};
 use greyset::pacer::PacerKind;
 use greyset::pacer::harness::Row;
 use std::path::PathBuf;
@@ -80,9 +81,7 @@ impl Pacers {
                 ]);
             }
         }
-        for column in table.column_iter_mut().skip(2) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+        align_figures(&mut table, 2);
         emit(&format!("{table}\n"));
         Ok(())
     }

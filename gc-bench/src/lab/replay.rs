@@ -7,8 +7,9 @@ use super::simulate::Kind;
 use crate::cli::emit;
 use crate::failure::Failure;
 use crate::options::count;
+use crate::report::align_figures;
 use crate::units::{self, parse_size};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{Table, presets};
 use greyset::{ByteSize, Gogc, Limit, Period};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -168,8 +169,6 @@ fn table(recorded: &Cost, predicted: &Cost, errors: Option<&Errors>) -> String {
             percent(held),
         ]);
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_figures(&mut table, 1);
     format!("{table}\n")
 }

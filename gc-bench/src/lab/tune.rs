@@ -9,9 +9,10 @@ use super::{candidates, record};
 use crate::cli::emit;
 use crate::failure::Failure;
 use crate::options::Common;
+use crate::report::align_figures;
 use crate::units;
 use crate::workloads::Workload;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -248,9 +249,7 @@ impl Found {
                 meets.to_owned(),
             ]);
         }
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+        align_figures(&mut table, 1);
         let how = if self.measured { "measured" } else { "predicted" };
         let bounds = objective.terms.iter().map(|term| {
             let value = term.metric.of(&self.best.cost, self.beside);

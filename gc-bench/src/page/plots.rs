@@ -49,26 +49,36 @@ pub fn heap_over_time(samples: &[Sample]) -> String {
     let highest =
         samples.iter().map(|s| s.heap_bytes.max(s.goal_bytes).max(s.mapped_bytes)).max().unwrap_or(1);
     let last = samples.last().map_or(1.0, |s| s.at_s).max(0.01);
-    svg((480, 240), |area| {
+    let series: [fn(&Sample) -> u64; 5] =
+        [|s| s.heap_bytes, |s| s.goal_bytes, |s| s.live_bytes, |s| s.trigger_bytes, |s| s.mapped_bytes];
+    // The heap last, so that it is on top of the others.
+    let lines = series.into_iter().zip(SERIES).rev();
+    let lines = lines.map(|(value, colour)| {
+        let points = samples.iter().map(|s| (s.at_s, mib(value(s)))).collect();
+        (points, colour)
+    });
+    over_time(240, [last, mib(highest) * 1.08 + 0.1], &|mib| format!("{mib:.0} MiB"), lines)
+}
+
+/// Lines over time, each its points and its colour, in a plot of this height up to these seconds and this value.
+pub(super) fn over_time(
+    height: u32,
+    [last, top]: [f64; 2],
+    label: &dyn Fn(&f64) -> String,
+    lines: impl Iterator<Item = (Vec<(f64, f64)>, RGBColor)>,
+) -> String {
+    svg((480, height), |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(6)
             .margin_right(14)
             .x_label_area_size(26)
             .y_label_area_size(52)
-            .build_cartesian_2d(0.0..last, 0.0..mib(highest) * 1.08 + 0.1)?;
+            .build_cartesian_2d(0.0..last, 0.0..top)?;
         let mut mesh = chart.configure_mesh();
-        mesh.disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
-            .axis_style(GRID)
-            .label_style(font(12));
-        mesh.x_labels(6).y_labels(5).x_label_formatter(&|s| format!("{s:.1} s"));
-        mesh.y_label_formatter(&|mib| format!("{mib:.0} MiB")).draw()?;
-        let series: [fn(&Sample) -> u64; 5] =
-            [|s| s.heap_bytes, |s| s.goal_bytes, |s| s.live_bytes, |s| s.trigger_bytes, |s| s.mapped_bytes];
-        // The heap last, so that it is on top of the others.
-        for (value, colour) in series.into_iter().zip(SERIES).rev() {
-            let points = samples.iter().map(|s| (s.at_s, mib(value(s))));
+        mesh.disable_x_mesh().light_line_style(TRANSPARENT).bold_line_style(GRID).axis_style(GRID);
+        mesh.label_style(font(12)).x_labels(6).y_labels(height as usize / 45);
+        mesh.x_label_formatter(&|s| format!("{s:.1} s")).y_label_formatter(label).draw()?;
+        for (points, colour) in lines {
             chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
         }
         Ok(())

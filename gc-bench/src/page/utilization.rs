@@ -1,5 +1,5 @@
 //! What collection takes of the processors over time, and what it leaves to the program at least.
-use super::plots::{Drawn, GRID, SERIES, font, svg};
+use super::plots::{Drawn, GRID, SERIES, font, over_time, svg};
 use crate::sampler::Sample;
 use crate::units;
 use plotters::prelude::*;
@@ -26,22 +26,7 @@ pub fn shares_over_time(samples: &[Sample]) -> String {
     };
     let series = [share(|s| s.collection_s), share(|s| s.assist_s)];
     let top = series.iter().flatten().map(|point| point.1).fold(10.0, f64::max);
-    svg((480, 180), |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(6)
-            .margin_right(14)
-            .x_label_area_size(26)
-            .y_label_area_size(52)
-            .build_cartesian_2d(0.0..last, 0.0..top * 1.08)?;
-        let mut mesh = chart.configure_mesh();
-        mesh.disable_x_mesh().light_line_style(TRANSPARENT).bold_line_style(GRID).axis_style(GRID);
-        mesh.label_style(font(12)).x_labels(6).y_labels(4).x_label_formatter(&|s| format!("{s:.1} s"));
-        mesh.y_label_formatter(&|percent| format!("{percent:.0} %")).draw()?;
-        for (points, colour) in series.into_iter().zip(SERIES) {
-            chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
-        }
-        Ok(())
-    })
+    over_time(180, [last, top * 1.08], &|percent| format!("{percent:.0} %"), series.into_iter().zip(SERIES))
 }
 
 /// The least share in percent that the program had of any stretch of at least so many seconds; `None` if there is none so long.

@@ -31,8 +31,8 @@ const YIELD_NAP: Duration = Duration::from_micros(50);
 /// answer, and a mutator would pay for it.
 const DOZES: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(1)];
 
-/// So often the collector's thread dozes after a cycle before it sleeps until it is woken. Where the next cycle comes before that, the
-/// mutator that reaches the trigger has nobody to wake.
+/// So often the collector's thread dozes after a cycle before it sleeps until it is woken. Where the next cycle comes before
+/// that, the mutator that reaches the trigger has nobody to wake.
 const REST: u32 = 8;
 
 /// The threads of one heap.

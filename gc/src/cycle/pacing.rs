@@ -444,7 +444,7 @@ fn memory(shared: &Shared) -> MemoryUse {
 }
 
 /// Bytes of tables, mark stacks and buffers: the allocator's and ours.
-fn tables(shared: &Shared, stats: &greyset_alloc::AllocStats) -> u64 {
+pub(crate) fn tables(shared: &Shared, stats: &greyset_alloc::AllocStats) -> u64 {
     stats.metadata + shared.table_bytes()
 }
 

@@ -1,6 +1,6 @@
 //! Counters that are not the pacer's, and the snapshots made of all of them.
 
-use crate::cycle::cpu;
+use crate::cycle::{cpu, tables};
 use crate::heap::Shared;
 use crate::stats::cpu::Clock;
 use crate::stats::{Census, CensusRow, Histogram, Stats, process_cpu_time};
@@ -57,7 +57,7 @@ impl Counters {
 pub(crate) fn stats(shared: &Shared) -> Stats {
     let (pace, counters, memory) = (&shared.pace, &shared.stats, shared.alloc.stats());
     let cpu = cpu(shared);
-    let metadata = memory.metadata + shared.table_bytes();
+    let metadata = tables(shared, &memory);
     Stats {
         cycles: shared.driver.completed(),
         heap_bytes: pace.live.load(Relaxed),

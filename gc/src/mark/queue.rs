@@ -188,8 +188,8 @@ impl GreyQueue {
         !objects.is_empty()
     }
 
-    /// Bytes of segments in the injector, in the markers' deques and kept empty, and of what was put off. What a marker has in its hands is
-    /// a segment or two.
+    /// Bytes of segments in the injector, in the markers' deques and kept empty, and of what was put off. What a marker has in
+    /// its hands is a segment or two.
     pub(crate) fn bytes(&self) -> usize {
         let in_deques = self.stealers.lock().iter().map(Stealer::len).sum::<usize>();
         (self.injector.len() + in_deques + self.spares.len()) * size_of::<Segment>()

@@ -140,12 +140,16 @@ impl Mutator {
     }
 
     /// A buffer that holds anything goes to the global queue, and the running round is not clean.
-    pub(crate) fn give_buffer(&mut self) {
-        if !self.buffer.get_mut().is_empty() {
-            let fresh = self.shared().queue.fresh();
-            let full = std::mem::replace(self.buffer.get_mut(), fresh);
-            self.give(full);
+    pub(crate) fn give_buffer(&self) {
+        if let Some(segment) = self.take_buffer() {
+            self.give(segment);
         }
+    }
+
+    /// What the buffer holds, if anything; it is empty then.
+    pub(crate) fn take_buffer(&self) -> Option<Box<Segment>> {
+        let mut buffer = self.buffer.borrow_mut();
+        (!buffer.is_empty()).then(|| std::mem::replace(&mut *buffer, self.shared().queue.fresh()))
     }
 
     /// Pushes a segment to the global queue, which makes the running round not clean.

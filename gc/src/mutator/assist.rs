@@ -59,10 +59,7 @@ impl Mutator {
             .max(tiny(4096, 1) as u64);
         let want = owed.max(tiny(BATCH as usize, 1) as i64).min(i64::try_from(bound).unwrap_or(i64::MAX));
         let timer = thread_cpu_time();
-        let own = {
-            let mut buffer = self.buffer.borrow_mut();
-            (!buffer.is_empty()).then(|| std::mem::replace(&mut *buffer, shared.queue.fresh()))
-        };
+        let own = self.take_buffer();
         let mut slot = self.marker.borrow_mut();
         let marker = slot.get_or_insert_with(|| Box::new(Marker::new()));
         let done = marker.assist(shared, own, want.unsigned_abs());

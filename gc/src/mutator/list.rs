@@ -120,13 +120,13 @@ impl Mutators {
         }
     }
 
-    /// The list, locked.
     /// The list, if nobody has it locked.
     #[cfg(feature = "sim")]
     pub(crate) fn try_lock(&self) -> Option<greyset_sync::MutexGuard<'_, List>> {
         self.list.try_lock()
     }
 
+    /// The list, locked.
     pub(crate) fn lock(&self) -> greyset_sync::MutexGuard<'_, List> {
         self.list.lock()
     }

@@ -153,7 +153,7 @@ impl Mutator {
             Phase::Terminate if fault(Fault::UpgradeUnlocked) => {
                 point(Point::WeakJudge);
                 self.shade(addr);
-                self.give_now();
+                self.give_buffer();
                 true
             }
             Phase::Terminate => self.judge_in_terminate(addr),
@@ -170,7 +170,7 @@ impl Mutator {
                 // Onto the global queue (or a poke, for a leaf), so that Decide goes back to Mark.
                 if self.is_white(addr) {
                     self.shade(addr);
-                    self.give_now();
+                    self.give_buffer();
                     if !fault(Fault::PokeLost) {
                         shared.queue.poke();
                     }
@@ -189,14 +189,6 @@ impl Mutator {
 
     fn is_white(&self, addr: usize) -> bool {
         self.colours().is_white(self.space(), addr)
-    }
-
-    /// The buffer goes to the global queue at once.
-    fn give_now(&self) {
-        let segment = std::mem::replace(&mut *self.buffer.borrow_mut(), self.shared().queue.fresh());
-        if !segment.is_empty() {
-            self.give(segment);
-        }
     }
 }
 
