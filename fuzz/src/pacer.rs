@@ -47,6 +47,7 @@ fn settings(u: &mut Unstructured<'_>) -> Result<Settings> {
         processors: u.int_in_range(1..=4096)?,
         cpu_share: u.int_in_range(1..=90)?,
         kind: if u.arbitrary()? { PacerKind::Greyset } else { PacerKind::Reference },
+        retain: if u.arbitrary()? { u.int_in_range(1_000_000..=3600 * 1_000_000_000)? } else { 0 },
     })
 }
 
@@ -61,7 +62,7 @@ fn steps(u: &mut Unstructured<'_>) -> Result<()> {
     let mut limiter = CpuLimiter::new(u.arbitrary()?, u.arbitrary()?, u.arbitrary()?);
     let mut release = ReleasePacer::new(u.arbitrary()?);
     for _ in 0..MOST {
-        match u.int_in_range(0..=9u8)? {
+        match u.int_in_range(0..=11u8)? {
             0 => start(&mut pacer, u)?,
             1 => revise(&pacer, u)?,
             2 => end(&mut pacer, u)?,
@@ -80,6 +81,11 @@ fn steps(u: &mut Unstructured<'_>) -> Result<()> {
                 let change = limiter.advance(&Window { wall, assist, idle, marking: u.arbitrary()? });
                 assert!((0.0..=1.0).contains(&limiter.level()), "{limiter:?} after {change:?}");
             }
+            10 => {
+                pacer.pass(number(u)?);
+                check(pacer.targets(&memory(u)?), pacer.settings());
+            }
+            11 => pacer.forget(),
             8 => assert!(release.sleep_after(number(u)?, number(u)?) <= MAX_SLEEP, "{release:?}"),
             _ => {
                 let (in_use, swept) = (number(u)?, number(u)?);
@@ -143,6 +149,7 @@ fn end(pacer: &mut Pacer, u: &mut Unstructured<'_>) -> Result<()> {
         idle_time: number(u)?,
         in_use: number(u)?,
         swept: u.arbitrary()?,
+        asked: u.arbitrary()?,
         memory: memory(u)?,
     };
     let out = pacer.end_cycle(&cycle);

@@ -102,8 +102,8 @@ fn nonsense_gets_file_line_and_what_was_expected() {
     for (from, to, line, says) in [
         ("greyset-recording\t1", "greyset-recording\t7", 1, "expected version 1"),
         ("setting\tpacer\tgreyset", "setting\tpacer\tmine", 4, "setting pacer cannot be \"mine\""),
-        ("\tscan_work", "\tscan", 12, "no column scan_work"),
-        ("cycle\ttrigger", "cycle\tboredom", 14, "cause is \"boredom\": expected trigger, limit or asked"),
+        ("\tscan_work", "\tscan", 13, "no column scan_work"),
+        ("cycle\ttrigger", "cycle\tboredom", 15, "cause is \"boredom\": expected trigger, limit or asked"),
     ] {
         let text = good.replacen(from, to, 1);
         assert_ne!(text, good, "{from}");

@@ -165,6 +165,7 @@ fn looks(recording: &Recording) -> Vec<(u64, Look)> {
         if settings != *pacer.settings() {
             pacer.set(settings, row.live_start, true, &memory);
         }
+        pacer.pass((row.at_ns + row.sweeping_ns).saturating_sub(before.at_ns + before.sweeping_ns));
         pacer.start_cycle(&CycleStart {
             live: row.live_start,
             scannable: row.scannable,
@@ -186,6 +187,7 @@ fn looks(recording: &Recording) -> Vec<(u64, Look)> {
             idle_time: 0,
             in_use: row.heap_alloc,
             swept: false,
+            asked: is_forced(row),
             memory,
         });
     }

@@ -164,6 +164,8 @@ struct Replay<'d> {
     /// Scan work for a live byte, as the last cycle found it.
     scan: f64,
     no_room: bool,
+    /// The next cycle is one that was asked for.
+    asked: bool,
     cost: Cost,
 }
 
@@ -185,6 +187,7 @@ impl<'d> Replay<'d> {
             live: demand.live,
             scan: 1.0,
             no_room: false,
+            asked: false,
             cost: Cost::default(),
         }
     }
@@ -201,6 +204,13 @@ impl<'d> Replay<'d> {
             let due = self.allocated + self.until_trigger(&look) + look.late as u64;
             let forced = self.demand.forced.iter().find(|at| self.began.is_none_or(|began| **at > began));
             let at = forced.map_or(due, |forced| due.min((*forced).max(self.allocated)));
+            self.asked = at < due;
+            let soon = self.allocated + self.while_waiting();
+            if self.pacer.keeps() && soon < at.min(self.demand.to) {
+                // What is kept wears off meanwhile, and the trigger comes nearer.
+                self.advance(soon - self.allocated);
+                continue;
+            }
             let least = (self.demand.to - self.demand.from) / MOST_CYCLES;
             let at = at.max(self.began.map_or(0, |began| began + least.max(1)));
             let changed = self.demand.next_change(self.allocated, at);
@@ -224,13 +234,18 @@ impl<'d> Replay<'d> {
 
     /// The program runs until cycles may begin again.
     fn wait(&mut self) {
-        let pace = (self.demand.to - self.demand.from) as f64 / self.demand.wall_ns.max(1.0);
-        let bytes = ((WAIT_NS * pace) as u64).max(1);
+        let bytes = self.while_waiting();
         while (self.limiter.limiting() || self.no_room && self.limiter.level() > 0.0)
             && self.allocated < self.demand.to
         {
             self.advance(bytes);
         }
+    }
+
+    /// Bytes the program allocates between two looks at the clocks.
+    fn while_waiting(&self) -> u64 {
+        let pace = (self.demand.to - self.demand.from) as f64 / self.demand.wall_ns.max(1.0);
+        ((WAIT_NS * pace) as u64).max(1)
     }
 
     /// The program allocates so many bytes while no cycle runs.
@@ -256,8 +271,9 @@ impl<'d> Replay<'d> {
             idle: (wall * processors - process.max(wall)).max(0.0) as u64,
             marking: false,
         };
-        // What it changed is asked for where it matters.
+        // What these changed is asked for where it matters.
         let _ = self.limiter.advance(&window);
+        let _ = self.pacer.pass(wall as u64);
     }
 
     fn holds_back(&self) -> bool {
@@ -309,6 +325,7 @@ impl<'d> Replay<'d> {
             idle_time: 0,
             in_use: memory.heap_alloc,
             swept: false,
+            asked: self.asked,
             memory,
         });
         self.no_room = !self.pacer.has_room(look.tables as u64);

@@ -32,6 +32,8 @@ struct Summary {
     overshoot: f64,
     /// The mean peak in bytes.
     peak: u64,
+    /// Bytes that the heap grows by from one cycle to the next, the mean: what a cycle is paid for with.
+    growth: u64,
 }
 
 impl Summary {
@@ -45,6 +47,8 @@ impl Summary {
             overshoots: rows.iter().filter(|row| over(row) > 5.0).count(),
             overshoot: rows.iter().map(over).fold(0.0, f64::max),
             peak: (rows.iter().map(|row| row.peak as f64).sum::<f64>() / count) as u64,
+            growth: (rows.iter().map(|row| row.peak.saturating_sub(row.marked) as f64).sum::<f64>() / count)
+                as u64,
         }
     }
 }
@@ -64,12 +68,13 @@ impl Pacers {
             "over by > 5 %",
             "furthest over",
             "peak, mean",
+            "growth, mean",
         ]);
         for file in &self.files {
             let scenario = scenario::read(file)?;
             for kind in [Kind::Reference, Kind::Greyset] {
                 let rows = run(file, &scenario, kind)?;
-                let Summary { assists, worst, overshoots, overshoot, peak } = Summary::of(&rows);
+                let Summary { assists, worst, overshoots, overshoot, peak, growth } = Summary::of(&rows);
                 table.add_row([
                     scenario.name.clone(),
                     PacerKind::from(kind).to_string(),
@@ -78,6 +83,7 @@ impl Pacers {
                     format!("{overshoots} of {}", rows.len()),
                     format!("{overshoot:.1} %"),
                     units::bytes(peak),
+                    units::bytes(growth),
                 ]);
             }
         }
@@ -93,11 +99,11 @@ mod tests {
 
     #[test]
     fn a_summary_of_three_cycles() {
-        let row = |utilization, peak, goal| Row { cycle: 1, utilization, marked: 0, trigger: 0, peak, goal };
+        let row = |utilization, peak, goal| Row { cycle: 1, utilization, marked: 10, trigger: 0, peak, goal };
         let summary = Summary::of(&[row(0.25, 100, 100), row(0.55, 110, 100), row(0.25, 90, 100)]);
         assert!((summary.assists - 10.0).abs() < 1e-9 && (summary.worst - 55.0).abs() < 1e-9);
         assert!((summary.overshoot - 10.0).abs() < 1e-9, "{summary:?}");
-        assert_eq!((summary.overshoots, summary.peak), (1, 100));
+        assert_eq!((summary.overshoots, summary.peak, summary.growth), (1, 100, 90));
         assert_eq!(Summary::of(&[]), Summary::default());
     }
 }

@@ -225,6 +225,8 @@ fn assemble(
         processors: setting::<u32>(settings, header, "processors")?.max(1),
         cpu_share: setting::<u32>(settings, header, "cpu_share")?.clamp(1, 99),
         kind: setting::<PacerKind>(settings, header, "pacer")?,
+        // Recorded before there was such a setting.
+        retain: if settings.contains_key("retain_ns") { setting(settings, header, "retain_ns")? } else { 0 },
     };
     Ok(Recording {
         name: setting(settings, header, "name")?,

@@ -5,6 +5,7 @@ use super::scenario;
 use crate::cli::emit;
 use crate::failure::Failure;
 use greyset::pacer::harness::{Row, Scenario};
+use greyset::pacer::reached::HALF_LIFE;
 use greyset::pacer::{PacerKind, Settings};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -98,7 +99,7 @@ impl Simulate {
 
 /// The cycles under a pacer of the scenario that was read from `file`.
 pub(super) fn run(file: &Path, scenario: &Scenario, kind: Kind) -> Result<Vec<Row>, Failure> {
-    let settings = Settings { kind: kind.into(), ..scenario.settings() };
+    let settings = Settings { kind: kind.into(), retain: HALF_LIFE, ..scenario.settings() };
     scenario.run_with(settings).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
 }
 

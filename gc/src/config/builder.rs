@@ -38,6 +38,7 @@ pub(crate) struct Values {
     pub(crate) cpu_limit: Option<Given<u32>>,
     pub(crate) pacer: Option<Given<PacerKind>>,
     pub(crate) release_cpu: Option<Given<u32>>,
+    pub(crate) retain: Option<Given<Option<Period>>>,
     pub(crate) assist_max: Option<Given<Period>>,
     pub(crate) driver: Option<Given<Driver>>,
     pub(crate) huge_pages: Option<Given<HugePages>>,
@@ -67,7 +68,7 @@ impl Values {
     /// # Errors
     /// [`ConfigError::Invalid`] when it cannot be read.
     pub(crate) fn set(&mut self, setting: Setting, text: &str, origin: Origin) -> Result<(), ConfigError> {
-        let watchdog = || match text.eq_ignore_ascii_case("off") {
+        let period_or_off = || match text.eq_ignore_ascii_case("off") {
             true => Some(None),
             false => text.parse().ok().map(Some),
         };
@@ -83,10 +84,11 @@ impl Values {
             Setting::CpuLimit => put(&mut self.cpu_limit, s, text, origin, number(text)),
             Setting::Pacer => put(&mut self.pacer, s, text, origin, text.parse().ok()),
             Setting::ReleaseCpu => put(&mut self.release_cpu, s, text, origin, number(text)),
+            Setting::Retain => put(&mut self.retain, s, text, origin, period_or_off()),
             Setting::AssistMax => put(&mut self.assist_max, s, text, origin, text.parse().ok()),
             Setting::Driver => put(&mut self.driver, s, text, origin, text.parse().ok()),
             Setting::HugePages => put(&mut self.huge_pages, s, text, origin, text.parse().ok()),
-            Setting::Watchdog => put(&mut self.watchdog, s, text, origin, watchdog()),
+            Setting::Watchdog => put(&mut self.watchdog, s, text, origin, period_or_off()),
             Setting::Trace => put(&mut self.trace, s, text, origin, switch(text)),
             Setting::Verify => put(&mut self.verify, s, text, origin, switch(text)),
             Setting::Zeal => {
@@ -213,6 +215,20 @@ impl HeapBuilder {
     /// Share of one processor spent on giving memory back in the background, in percent, 0 (never) to 50; default 1.
     pub fn release_cpu(mut self, percent: u32) -> HeapBuilder {
         self.values.release_cpu = program(percent);
+        self
+    }
+
+    /// How long the heap keeps the size it has reached: half of it is forgotten in this time, 1 ms to 1 h; default 2 s. Up to that
+    /// size the heap grows before it collects, since the memory is there; see [`retain_off`](HeapBuilder::retain_off).
+    pub fn retain(mut self, half_life: Duration) -> HeapBuilder {
+        self.values.retain = program(Some(Period::new(half_life)));
+        self
+    }
+
+    /// The heap's goal follows what each cycle finds live, as in Go: after a peak it collects more often, and one cycle that finds
+    /// much live takes memory at once.
+    pub fn retain_off(mut self) -> HeapBuilder {
+        self.values.retain = program(None);
         self
     }
 

@@ -27,6 +27,7 @@ const CPU_SHARE: RangeInclusive<u32> = 1..=90;
 const CPU_LIMIT: RangeInclusive<u32> = 1..=99;
 const RELEASE_CPU: RangeInclusive<u32> = 0..=50;
 const ASSIST_MAX: RangeInclusive<Duration> = Duration::from_micros(1)..=Duration::from_secs(1);
+const RETAIN: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
 const WATCHDOG: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
 const NAME_LEN: RangeInclusive<usize> = 1..=64;
 
@@ -147,12 +148,18 @@ impl Sizes {
     }
 }
 
-fn watchdog(given: Option<Given<Option<Period>>>) -> Result<Option<Duration>, ConfigError> {
-    let Some(Given { value, origin }) = given else { return Ok(Some(Config::WATCHDOG)) };
+/// A duration that may be off, and its default.
+fn period(
+    setting: Setting,
+    given: Option<Given<Option<Period>>>,
+    default: Duration,
+    range: &RangeInclusive<Duration>,
+) -> Result<Option<Duration>, ConfigError> {
+    let Some(Given { value, origin }) = given else { return Ok(Some(default)) };
     let Some(period) = value else { return Ok(None) };
-    let allowed = |period: &Period| WATCHDOG.contains(&period.duration());
+    let allowed = |period: &Period| range.contains(&period.duration());
     let given = Some(Given { value: period, origin });
-    pick(Setting::Watchdog, given, period, allowed).map(|given| Some(given.value.duration()))
+    pick(setting, given, period, allowed).map(|given| Some(given.value.duration()))
 }
 
 fn name(given: Option<Given<String>>) -> Result<Option<String>, ConfigError> {
@@ -210,10 +217,11 @@ pub(crate) fn config(values: Values, machine: Machine) -> Result<Config, ConfigE
         cpu_limit,
         pacer: values.pacer.map(|given| given.value).unwrap_or_default(),
         release_cpu,
+        retain: period(Setting::Retain, values.retain, Config::RETAIN, &RETAIN)?,
         assist_max: assist_max.duration(),
         driver: values.driver.map(|given| given.value).unwrap_or_default(),
         huge_pages: values.huge_pages.map(|given| given.value).unwrap_or_default(),
-        watchdog: watchdog(values.watchdog)?,
+        watchdog: period(Setting::Watchdog, values.watchdog, Config::WATCHDOG, &WATCHDOG)?,
         trace: values.trace.is_some_and(|given| given.value),
         zeal: zeal(values.zeal, values.verify.is_some_and(|given| given.value))?,
         name: name(values.name)?,

@@ -61,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) pacer: PacerKind,
     /// Percent of one processor for giving back; 0 is never.
     pub(crate) release_cpu: u32,
+    /// Half-life of the size that the heap has reached.
+    pub(crate) retain: Option<Duration>,
     /// Most marking work charged to one allocation.
     pub(crate) assist_max: Duration,
     /// Who steps the collector.
@@ -86,6 +88,8 @@ impl Config {
     pub(crate) const MIN_HEAP: u64 = 4 << 20;
     /// Default of `assist_max`.
     pub(crate) const ASSIST_MAX: Duration = Duration::from_micros(50);
+    /// Default of `retain`.
+    pub(crate) const RETAIN: Duration = Duration::from_nanos(crate::pacer::reached::HALF_LIFE);
     /// Default of `watchdog`.
     pub(crate) const WATCHDOG: Duration = Duration::from_secs(1);
 

@@ -15,6 +15,7 @@ pub(crate) enum Setting {
     CpuLimit,
     Pacer,
     ReleaseCpu,
+    Retain,
     AssistMax,
     Driver,
     HugePages,
@@ -43,7 +44,7 @@ macro_rules! rows {
 }
 
 /// All settings. The ranges named here are those that `check` enforces; a test compares the two.
-pub(crate) static ROWS: [Row; 18] = rows! {
+pub(crate) static ROWS: [Row; 19] = rows! {
     Gogc "gogc" Some("GREYSET_GOGC"), "a percentage from 1 to 100000, or off";
     MemoryLimit "memory_limit" Some("GREYSET_MEMORY_LIMIT"), "a size from 1MiB to 16TiB, off or auto";
     HardLimit "hard_limit" Some("GREYSET_HARD_LIMIT"), "a size from 1MiB to 16TiB, or off";
@@ -54,6 +55,7 @@ pub(crate) static ROWS: [Row; 18] = rows! {
     CpuLimit "cpu_limit" Some("GREYSET_CPU_LIMIT"), "a percentage from 1 to 99";
     Pacer "pacer" Some("GREYSET_PACER"), "greyset or reference";
     ReleaseCpu "release_cpu" Some("GREYSET_RELEASE_CPU"), "a percentage from 0 to 50";
+    Retain "retain" Some("GREYSET_RETAIN"), "a duration from 1ms to 1h, or off";
     AssistMax "assist_max" Some("GREYSET_ASSIST_MAX"), "a duration from 1us to 1s";
     Driver "driver" Some("GREYSET_DRIVER"), "background, inline or stepping";
     HugePages "huge_pages" Some("GREYSET_HUGE_PAGES"), "off or advise";

@@ -36,6 +36,7 @@ fn defaults() {
         cpu_limit: 50,
         pacer: PacerKind::Greyset,
         release_cpu: 1,
+        retain: Some(Duration::from_secs(2)),
         assist_max: Duration::from_micros(50),
         driver: Driver::Background,
         huge_pages: HugePages::Off,
@@ -87,7 +88,7 @@ fn this_machine_has_processors() {
     assert!(Machine::this().memory.is_some_and(|bytes| bytes > 1 << 20));
 }
 
-const ALL: [(&str, &str); 17] = [
+const ALL: [(&str, &str); 18] = [
     ("GREYSET_ASSIST_MAX", "100us"),
     ("GREYSET_CPU_LIMIT", "40"),
     ("GREYSET_CPU_SHARE", "30"),
@@ -100,6 +101,7 @@ const ALL: [(&str, &str); 17] = [
     ("GREYSET_PACER", "reference"),
     ("GREYSET_RELEASE_CPU", "0"),
     ("GREYSET_RESERVE", "1TiB"),
+    ("GREYSET_RETAIN", "off"),
     ("GREYSET_TRACE", "1"),
     ("GREYSET_VERIFY", "1"),
     ("GREYSET_WATCHDOG", "off"),
@@ -118,6 +120,7 @@ fn the_environment_overrides_the_program() {
         .workers(1)
         .cpu_share(10)
         .release_cpu(5)
+        .retain(Duration::from_secs(1))
         .assist_max(Duration::from_millis(1))
         .driver(Driver::Stepping)
         .watchdog(Duration::from_millis(50))
@@ -137,6 +140,7 @@ fn the_environment_overrides_the_program() {
         cpu_limit: 40,
         pacer: PacerKind::Reference,
         release_cpu: 0,
+        retain: None,
         assist_max: Duration::from_micros(100),
         driver: Driver::Inline,
         huge_pages: HugePages::Advise,
@@ -189,6 +193,7 @@ fn out_of_range_names_setting_value_and_range() {
         (new().cpu_share(91), "cpu_share cannot be \"91\": write a percentage from 1 to 90"),
         (new().cpu_limit(0), "cpu_limit cannot be \"0\": write a percentage from 1 to 99"),
         (new().release_cpu(51), "release_cpu cannot be \"51\": write a percentage from 0 to 50"),
+        (new().retain(us(10)), "retain cannot be \"10us\": write a duration from 1ms to 1h, or off"),
         (new().assist_max(Duration::ZERO), "assist_max cannot be \"0ns\": write a duration from 1us to 1s"),
         (new().watchdog(us(999)), "watchdog cannot be \"999us\": write a duration from 1ms to 1h, or off"),
         (new().name(""), "name cannot be \"\": write 1 to 64 bytes without spaces or control characters"),
@@ -213,6 +218,7 @@ fn the_ends_of_every_range_are_allowed() {
         ("cpu_share", "1", "90"),
         ("cpu_limit", "1", "99"),
         ("release_cpu", "0", "50"),
+        ("retain", "1ms", "1h"),
         ("assist_max", "1us", "1s"),
         ("watchdog", "1ms", "1h"),
     ] {

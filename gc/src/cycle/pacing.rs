@@ -6,7 +6,7 @@ mod recording;
 
 pub(crate) use recording::Recorder;
 
-use crate::config::{Config, Gogc, Machine};
+use crate::config::{Config, Driver, Gogc, Machine};
 use crate::cycle::limiting::{Limiting, Reading};
 use crate::heap::Shared;
 use crate::pacer::memory_limit::MemoryUse;
@@ -66,6 +66,8 @@ pub(crate) struct Pacing {
     external: u64,
     /// The memory limit decided the goal when it was last set.
     limited: bool,
+    /// When the pacer was last told the time, in nanoseconds.
+    told_time: u64,
     recorder: Option<Recorder>,
 }
 
@@ -80,6 +82,7 @@ impl Pacing {
             processors,
             cpu_share: config.cpu_share,
             kind: config.pacer,
+            retain: retain(config),
         };
         Pacing {
             pacer: Pacer::new(settings),
@@ -96,6 +99,7 @@ impl Pacing {
             reported: Reported::default(),
             external: 0,
             limited: false,
+            told_time: 0,
             recorder: None,
         }
     }
@@ -181,11 +185,26 @@ impl Pacing {
             return;
         }
         self.adopt_share(shared);
-        if self.pacer.settings().memory_limit.is_some() {
+        if self.pass() || self.pacer.settings().memory_limit.is_some() {
             let memory = memory(shared);
             let targets = self.pacer.targets(&memory);
             self.aim(shared, &targets, &memory);
         }
+    }
+
+    /// Tells the pacer the time; true if goal and trigger may be others now.
+    fn pass(&mut self) -> bool {
+        let now = self.clock.nanos();
+        let passed = now.saturating_sub(std::mem::replace(&mut self.told_time, now));
+        self.pacer.pass(passed)
+    }
+
+    /// Somebody wants memory back: it is not kept for a heap that was larger.
+    pub(crate) fn forget(&mut self, shared: &Shared) {
+        self.pacer.forget();
+        let memory = memory(shared);
+        let targets = self.pacer.targets(&memory);
+        self.aim(shared, &targets, &memory);
     }
 
     /// Whether a cycle that nobody asked for has to wait.
@@ -329,6 +348,7 @@ impl Pacing {
         let stats = shared.alloc.stats();
         let memory = memory_of(shared, &stats);
         self.start.memory = memory;
+        self.pass();
         let outputs = self.pacer.end_cycle(&CycleInputs {
             live: self.start.heap_end,
             marked: live,
@@ -340,6 +360,7 @@ impl Pacing {
             idle_time: 0,
             in_use: stats.pages_used as u64 * PAGE_SIZE as u64,
             swept: false,
+            asked: self.cause != Cause::Trigger,
             memory,
         });
         let Targets { trigger, .. } = outputs.targets;
@@ -421,6 +442,15 @@ impl Pacing {
             shared.emit(&Event::CycleEnd(report));
         }
     }
+}
+
+/// What the pacer is to retain: nothing where steps take no time of their own.
+fn retain(config: &Config) -> u64 {
+    #[cfg(feature = "sim")]
+    if greyset_sync::sim::hooks().is_some() {
+        return 0;
+    }
+    if config.driver == Driver::Stepping { 0 } else { config.retain.map_or(0, nanos) }
 }
 
 /// CPU time of collection so far.

@@ -135,9 +135,11 @@ impl Heap {
         self.owner.shared().adjust_external(bytes);
     }
 
-    /// Gives free memory back to the system now; returns how many bytes.
+    /// Gives free memory back to the system now, and does not keep any for a heap that was larger; returns how many bytes.
     pub fn release_free_memory(&self) -> u64 {
-        self.owner.shared().sweep.release_all(self.owner.shared())
+        let shared = self.owner.shared();
+        shared.collector.lock().pacing().forget(shared);
+        shared.sweep.release_all(shared)
     }
 
     /// Checks the heap as [`Stepper::verify`](crate::Stepper::verify) does, whatever its driver. For the simulator, while

@@ -93,7 +93,8 @@ impl Survival {
     /// How many of `fresh` bytes, allocated while the last cycle ran and therefore black, can be expected to live: as large a
     /// part as of the heap that it looked at.
     pub fn of_fresh(&self, fresh: u64) -> u64 {
-        (self.shares[0] * fresh as f64) as u64
+        // Numbers beyond 2^53 become floats that are larger.
+        ((self.shares[0] * fresh as f64) as u64).min(fresh)
     }
 }
 
@@ -138,6 +139,7 @@ mod tests {
     fn of_what_is_black_as_much_lives_as_of_the_rest() {
         let mut survival = Survival::default();
         assert_eq!(survival.of_fresh(100), 100);
+        assert_eq!(survival.of_fresh((1 << 60) - 1), (1 << 60) - 1);
         survival.start(1000);
         survival.end(900);
         survival.start(1000);

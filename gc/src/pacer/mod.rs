@@ -6,6 +6,7 @@
 //! | file | answers |
 //! | --- | --- |
 //! | `goal` | how large may the heap be when marking ends? |
+//! | `reached` | … when it was larger a moment ago, and when it never was so large? |
 //! | `memory_limit` | … and under a memory limit? |
 //! | `cons_mark` | how fast is the program allocating, compared with marking? |
 //! | `runway` | so how much will it allocate while a cycle runs? |
@@ -18,7 +19,7 @@
 //! | `budget` | how is one limit split among many heaps? |
 //! | `release` | how much memory is kept, how fast is the rest given back? |
 //!
-//! [`Pacer`] puts the first eight together over the life of a heap:
+//! [`Pacer`] puts the first nine together over the life of a heap:
 //!
 //! 1. [`Pacer::new`], or the end of a cycle, sets goal and trigger ([`Targets`]).
 //! 2. The heap reaches the trigger: [`Pacer::start_cycle`] says how many workers mark and what allocations owe.
@@ -37,6 +38,7 @@ pub mod expected;
 pub mod goal;
 pub mod harness;
 pub mod memory_limit;
+pub mod reached;
 pub mod release;
 pub mod runway;
 pub mod sweep;
@@ -52,6 +54,7 @@ pub use expected::PacerKind;
 use expected::Survival;
 use goal::HeapGoal;
 use memory_limit::{MemoryUse, NO_LIMIT};
+use reached::Reached;
 use release::ReleaseGoal;
 use workers::Workers;
 
@@ -70,10 +73,13 @@ pub struct Settings {
     pub cpu_share: u32,
     /// Whose pacer.
     pub kind: PacerKind,
+    /// Nanoseconds in which half of the size that the heap has reached is forgotten; 0: the goal follows each cycle at once, as with
+    /// the reference pacer.
+    pub retain: u64,
 }
 
 impl Default for Settings {
-    /// GOGC 100, no limit, 4 MiB, one processor, 25 %, the reference pacer.
+    /// GOGC 100, no limit, 4 MiB, one processor, 25 %, the reference pacer, nothing retained.
     fn default() -> Settings {
         Settings {
             gogc: Gogc::default(),
@@ -82,6 +88,7 @@ impl Default for Settings {
             processors: 1,
             cpu_share: 25,
             kind: PacerKind::Reference,
+            retain: 0,
         }
     }
 }
@@ -161,6 +168,8 @@ pub struct CycleInputs {
     pub in_use: u64,
     /// Sweeping is already done (else it begins now).
     pub swept: bool,
+    /// The cycle was asked for, by the program or because memory ran out; it did not begin at its trigger.
+    pub asked: bool,
     /// Memory held.
     pub memory: MemoryUse,
 }
@@ -199,6 +208,9 @@ pub struct Pacer {
     /// take of the room. 0 for the reference pacer.
     discount: u64,
     cons_mark: ConsMark,
+    reached: Reached,
+    /// Goal from growth alone in bytes, whatever was granted of it.
+    asked_goal: u64,
     /// Goal from growth, in bytes, set at the end of a cycle and when a setting changes; likewise the next two.
     growth_goal: u64,
     runway: u64,
@@ -223,6 +235,8 @@ impl Pacer {
             survival: Survival::default(),
             discount: 0,
             cons_mark: ConsMark::default(),
+            reached: Reached::default(),
+            asked_goal: 0,
             growth_goal: 0,
             runway: 0,
             sweep_min: 0,
@@ -254,13 +268,23 @@ impl Pacer {
         self.last_heap_work.saturating_add(self.last_mutator_roots).saturating_add(self.heap_roots)
     }
 
+    /// Whether the size reached has a say.
+    fn retains(&self) -> bool {
+        let Settings { gogc, kind, retain, .. } = self.settings;
+        kind == PacerKind::Greyset && retain > 0 && gogc != Gogc::Off
+    }
+
     /// Recomputes what depends on the last cycle and the settings.
     fn commit(&mut self, live: u64, swept: bool) {
         let Settings { gogc, min_heap, .. } = self.settings;
         let heap_min = goal::heap_min(min_heap, gogc);
         let roots = self.last_mutator_roots.saturating_add(self.heap_roots);
         let basis = self.marked.saturating_sub(self.discount).saturating_add(roots);
-        self.growth_goal = goal::growth_goal(gogc, heap_min, self.marked, basis);
+        self.asked_goal = goal::growth_goal(gogc, heap_min, self.marked, basis);
+        self.growth_goal = match self.retains() {
+            true => self.reached.grant(self.asked_goal, self.marked, heap_min),
+            false => self.asked_goal,
+        };
         self.sweep_min = goal::sweep_min(live, swept);
         self.runway = match self.settings.kind {
             // Nothing is known, and a memory limit may be near: as early as may be.
@@ -272,7 +296,8 @@ impl Pacer {
     fn heap_goal(&self, memory: &MemoryUse) -> HeapGoal {
         let limit = self.settings.memory_limit.unwrap_or(NO_LIMIT);
         let limit = memory_limit::limit_goal(limit, memory, self.marked);
-        goal::heap_goal(self.growth_goal, limit, self.sweep_min, self.triggered)
+        let least = if self.retains() { self.reached.size() } else { 0 };
+        goal::heap_goal(self.growth_goal.max(least), limit, self.sweep_min, self.triggered)
     }
 
     /// Goal and trigger as they are now. Under a memory limit they follow the memory held, so ask again when that changes.
@@ -291,11 +316,32 @@ impl Pacer {
         memory_limit::limit_goal(limit, &held, self.marked) > self.marked
     }
 
+    /// Whether the goal is a size reached earlier, which wears off as time passes.
+    pub fn keeps(&self) -> bool {
+        self.retains() && self.reached.size() > self.growth_goal
+    }
+
+    /// Time has passed, in nanoseconds. Answers whether goal and trigger may be others now.
+    pub fn pass(&mut self, ns: u64) -> bool {
+        let keeps = self.keeps();
+        self.reached.pass(ns, self.settings.retain);
+        keeps
+    }
+
+    /// Somebody wants memory back: the goal is what growth makes it from now on.
+    pub fn forget(&mut self) {
+        self.reached.forget_beyond(self.asked_goal);
+    }
+
     /// Changes settings, at any time, with the live heap as it is now and whether sweeping is done; the answer counts at
     /// once, for a running cycle too.
     pub fn set(&mut self, settings: Settings, live: u64, swept: bool, memory: &MemoryUse) -> Targets {
+        let other = settings.gogc != self.settings.gogc;
         self.settings = settings;
         self.commit(live, swept);
+        if other {
+            self.forget();
+        }
         self.targets(memory)
     }
 
@@ -377,6 +423,7 @@ impl Pacer {
             idle: self.of_processors(cycle.idle_time, cycle.wall),
         });
         self.last_goal = self.heap_goal(&cycle.memory).bytes;
+        self.reached.end_cycle(cycle.live, self.last_goal, self.asked_goal);
         self.last_in_use = cycle.in_use;
         self.triggered = None;
         self.marked = cycle.marked;
@@ -392,6 +439,9 @@ impl Pacer {
         self.last_heap_work = cycle.heap_work;
         self.last_mutator_roots = cycle.mutator_root_work;
         self.commit(cycle.marked, cycle.swept);
+        if cycle.asked {
+            self.forget();
+        }
         CycleOutputs {
             targets: self.targets(&cycle.memory),
             utilization,

@@ -270,6 +270,8 @@ enum Call {
     End(CycleInputs),
     Set(Option<u32>, Option<u64>, u64, bool, MemoryUse),
     Abandon,
+    Pass(u64),
+    Forget,
 }
 
 /// A byte count of any magnitude.
@@ -294,26 +296,39 @@ fn call() -> impl Strategy<Value = Call> {
         (many(), memory()).prop_map(|([live, scannable, mutator_roots, done, ..], memory)| {
             Call::Revise(Progress { live, scannable, mutator_roots, done, memory })
         }),
-        (many(), bytes(), any::<bool>(), memory()).prop_map(|(b, in_use, swept, memory)| {
-            let [live, marked, heap_work, mutator_root_work, heap_root_work, wall, assist_time, idle_time] =
-                b;
-            Call::End(CycleInputs {
-                live,
-                marked,
-                heap_work,
-                mutator_root_work,
-                heap_root_work,
-                wall,
-                assist_time,
-                idle_time,
-                in_use,
-                swept,
-                memory,
-            })
-        }),
+        (many(), bytes(), any::<bool>(), any::<bool>(), memory()).prop_map(
+            |(b, in_use, swept, asked, memory)| {
+                let [
+                    live,
+                    marked,
+                    heap_work,
+                    mutator_root_work,
+                    heap_root_work,
+                    wall,
+                    assist_time,
+                    idle_time,
+                ] = b;
+                Call::End(CycleInputs {
+                    live,
+                    marked,
+                    heap_work,
+                    mutator_root_work,
+                    heap_root_work,
+                    wall,
+                    assist_time,
+                    idle_time,
+                    in_use,
+                    swept,
+                    asked,
+                    memory,
+                })
+            }
+        ),
         (any::<Option<u32>>(), proptest::option::of(bytes()), bytes(), any::<bool>(), memory())
             .prop_map(|(gogc, limit, live, swept, memory)| Call::Set(gogc, limit, live, swept, memory)),
         Just(Call::Abandon),
+        bytes().prop_map(Call::Pass),
+        Just(Call::Forget),
     ]
 }
 
@@ -328,9 +343,11 @@ fn check(pacer: &Pacer, memory: &MemoryUse) -> Result<(), TestCaseError> {
 proptest! {
     #[test]
     fn any_calls_in_any_order(
-        processors in 0u32..5000, cpu_share in 0u32..=100, min_heap: u64, calls in prop::collection::vec(call(), 0..40)
+        processors in 0u32..5000, cpu_share in 0u32..=100, min_heap: u64, retain: u64, ours: bool,
+        calls in prop::collection::vec(call(), 0..40)
     ) {
-        let mut pacer = Pacer::new(Settings { processors, cpu_share, min_heap, ..Settings::default() });
+        let kind = if ours { PacerKind::Greyset } else { PacerKind::Reference };
+        let mut pacer = Pacer::new(Settings { processors, cpu_share, min_heap, retain, kind, ..Settings::default() });
         check(&pacer, &NONE)?;
         for call in calls {
             let memory = match call {
@@ -357,6 +374,14 @@ proptest! {
                     let targets = pacer.set(Settings { gogc, memory_limit, ..*pacer.settings() }, live, swept, &memory);
                     prop_assert!(targets.trigger <= targets.goal);
                     memory
+                }
+                Call::Pass(ns) => {
+                    pacer.pass(ns);
+                    NONE
+                }
+                Call::Forget => {
+                    pacer.forget();
+                    NONE
                 }
                 Call::Abandon => {
                     pacer.abandon_cycle();

@@ -33,6 +33,7 @@
 use super::{Pacing, cpu, memory, nanos, root_bytes};
 use crate::config::{Config, Gogc};
 use crate::heap::Shared;
+use crate::pacer::Settings;
 use crate::stats::{CycleReport, process_cpu_time};
 use greyset_sync::atomic::Ordering::Relaxed;
 use std::fmt::Write as _;
@@ -62,12 +63,12 @@ impl Recorder {
     fn create(
         path: &Path,
         shared: &Shared,
-        processors: u32,
+        settings: &Settings,
         columns: &[Field],
         since: Duration,
     ) -> io::Result<Recorder> {
         let mut out = File::create(path)?;
-        out.write_all(preamble(&shared.config, shared.alloc.limit(), processors, columns).as_bytes())?;
+        out.write_all(preamble(&shared.config, shared.alloc.limit(), settings, columns).as_bytes())?;
         Ok(Recorder { out, since, cycles: 0, failed: None })
     }
 
@@ -86,22 +87,23 @@ impl Recorder {
     }
 }
 
-fn preamble(config: &Config, hard_limit: Option<u64>, processors: u32, columns: &[Field]) -> String {
-    let settings = [
+fn preamble(config: &Config, hard_limit: Option<u64>, settings: &Settings, columns: &[Field]) -> String {
+    let lines = [
         ("name", config.name.clone().unwrap_or_else(|| "heap".into())),
         ("driver", config.driver.to_string()),
         ("pacer", config.pacer.to_string()),
-        ("processors", processors.to_string()),
+        ("processors", settings.processors.to_string()),
         ("workers", config.workers.to_string()),
         ("cpu_share", config.cpu_share.to_string()),
         ("cpu_limit", config.cpu_limit.to_string()),
         ("min_heap", config.min_heap.to_string()),
         ("hard_limit", hard_limit.unwrap_or(0).to_string()),
+        ("retain_ns", settings.retain.to_string()),
         ("assist_max_ns", config.assist_max.as_nanos().to_string()),
     ];
-    let settings = settings.map(|(name, value)| format!("setting\t{name}\t{value}\n")).concat();
+    let lines = lines.map(|(name, value)| format!("setting\t{name}\t{value}\n")).concat();
     let columns: String = columns.iter().map(|(name, _)| format!("\t{name}")).collect();
-    format!("greyset-recording\t{VERSION}\n{settings}columns\trow\tcause{columns}\n")
+    format!("greyset-recording\t{VERSION}\n{lines}columns\trow\tcause{columns}\n")
 }
 
 impl Pacing {
@@ -115,7 +117,7 @@ impl Pacing {
         }
         let since = self.clock.elapsed();
         let fields = self.moment(shared);
-        let mut recorder = Recorder::create(path, shared, self.pacer.settings().processors, &fields, since)?;
+        let mut recorder = Recorder::create(path, shared, self.pacer.settings(), &fields, since)?;
         recorder.row("start", "-", &fields);
         self.recorder = Some(recorder);
         Ok(())

@@ -289,6 +289,7 @@ impl Program {
 
         let goal = self.pacer.targets(&HELD).goal;
         let peak = self.live;
+        self.pacer.pass(took.wall);
         self.black = peak - trigger;
         let ended = self.pacer.end_cycle(&CycleInputs {
             live: peak,
@@ -301,6 +302,7 @@ impl Program {
             idle_time: 0,
             in_use: peak,
             swept: false,
+            asked: false,
             memory: HELD,
         });
         self.targets = ended.targets;
@@ -312,6 +314,8 @@ impl Program {
     /// The heap grows to the trigger, and the cycle starts.
     fn start(&mut self, marked: u64, rates: &Rates) -> Plan {
         self.live = self.targets.trigger.max(marked);
+        let per_ns = rates.alloc * PER_STEP / STEP as f64 * f64::from(self.pacer.settings().processors);
+        self.pacer.pass(trunc((self.live - marked) as f64 / per_ns));
         let grown = trunc(rates.scannable * (self.live - marked) as f64);
         self.scannable = self.scannable.saturating_add(grown);
         self.pacer.start_cycle(&CycleStart {
