@@ -60,7 +60,7 @@ fn steps(u: &mut Unstructured<'_>) -> Result<()> {
     let mut pacer = Pacer::new(settings(u)?);
     check(pacer.targets(&MemoryUse::default()), pacer.settings());
     let mut limiter = CpuLimiter::new(u.arbitrary()?, u.arbitrary()?, u.arbitrary()?);
-    let mut release = ReleasePacer::new(u.arbitrary()?);
+    let mut release = ReleasePacer::new(u.arbitrary()?, u.arbitrary()?);
     for _ in 0..MOST {
         match u.int_in_range(0..=11u8)? {
             0 => start(&mut pacer, u)?,

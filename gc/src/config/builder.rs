@@ -212,7 +212,7 @@ impl HeapBuilder {
         self
     }
 
-    /// Share of one processor spent on giving memory back in the background, in percent, 0 (never) to 50; default 1.
+    /// Share of all processors spent on giving memory back in the background, in percent, 0 (never) to 50; default 1.
     pub fn release_cpu(mut self, percent: u32) -> HeapBuilder {
         self.values.release_cpu = program(percent);
         self

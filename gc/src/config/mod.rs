@@ -59,7 +59,7 @@ pub(crate) struct Config {
     pub(crate) cpu_limit: u32,
     /// Whose pacer.
     pub(crate) pacer: PacerKind,
-    /// Percent of one processor for giving back; 0 is never.
+    /// Percent of all processors for giving back; 0 is never.
     pub(crate) release_cpu: u32,
     /// Half-life of the size that the heap has reached.
     pub(crate) retain: Option<Duration>,

@@ -3,7 +3,7 @@
 //! Threads are started with the first cycle, so that a heap that never collects never has any. They hold the heap's shared
 //! state, not its owner: when the last handle goes, the owner tells them to stop and joins them.
 
-use crate::cycle::{Phase, Step};
+use crate::cycle::{Phase, Step, processors};
 use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
 use crate::pacer::release::ReleasePacer;
@@ -231,7 +231,7 @@ fn charge(shared: &Shared, time: Duration) {
 
 /// Sweeps, runs drop glue and cleanups, gives memory back.
 fn sweeper_thread(shared: &Shared) {
-    let mut release = ReleasePacer::new(shared.config.release_cpu);
+    let mut release = ReleasePacer::new(shared.config.release_cpu, processors());
     let mut slept = 0;
     while !shared.driver.should_stop() {
         let more = shared.sweep.background(shared, shared.zeal.slice(tiny(SWEEP_PAGES, 1)));

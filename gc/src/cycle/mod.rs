@@ -25,6 +25,6 @@ mod stepper;
 
 pub(crate) use collector::{Collector, Step};
 pub(crate) use driver::{DriverControl, drive_inline};
-pub(crate) use pacing::{Pacing, cpu, tables};
+pub(crate) use pacing::{Pacing, cpu, processors, tables};
 pub(crate) use phase::{Phase, Published, Request};
 pub use stepper::{StepOutcome, Stepper};

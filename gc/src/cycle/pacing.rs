@@ -74,7 +74,7 @@ pub(crate) struct Pacing {
 impl Pacing {
     /// A pacer before the first cycle.
     pub(crate) fn new(config: &Config) -> Pacing {
-        let processors = u32::try_from(Machine::this().parallelism).unwrap_or(u32::MAX);
+        let processors = processors();
         let settings = Settings {
             gogc: config.gogc,
             memory_limit: config.memory_limit,
@@ -442,6 +442,11 @@ impl Pacing {
             shared.emit(&Event::CycleEnd(report));
         }
     }
+}
+
+/// Processors that this process may use.
+pub(crate) fn processors() -> u32 {
+    u32::try_from(Machine::this().parallelism).unwrap_or(u32::MAX)
 }
 
 /// What the pacer is to retain: nothing where steps take no time of their own.

@@ -1,7 +1,7 @@
 //! Giving memory back to the system: how much to keep, and how fast to give.
 //!
 //! Keep what the next cycle will need again, with a margin; under a memory limit also stay below 95 % of it. In the
-//! background the pace is a share of one processor (1 % unless set), held by a PI controller, because what a call costs
+//! background the pace is a share of all processors (1 % unless set), held by a PI controller, because what a call costs
 //! varies by orders of magnitude with the system. The two goals and the controller are those published for Go's scavenger.
 
 use super::assist::trunc;
@@ -74,10 +74,10 @@ const COOL_DOWN: u64 = 5_000_000_000;
 /// Nanoseconds of sleep at most: what is no longer than this gets noticed.
 const MAX_SLEEP: u64 = 60_000_000_000;
 
-/// Paces background giving back to a share of one processor.
+/// Paces background giving back to a share of the processors.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ReleasePacer {
-    /// Share wanted, 0 to 1.
+    /// Processor time wanted in a unit of wall time: 1 is one processor.
     share: f64,
     /// Time worked for a nanosecond slept.
     ratio: f64,
@@ -87,10 +87,10 @@ pub struct ReleasePacer {
 }
 
 impl ReleasePacer {
-    /// A pacer for `percent` of one processor; 0 is taken for the smallest share there is, so whoever wants none must not
-    /// give back at all.
-    pub fn new(percent: u32) -> ReleasePacer {
-        let share = f64::from(percent.min(100)) / 100.0;
+    /// A pacer for `percent` of this many processors, for at most all the time of the one thread that gives back; 0 is taken for
+    /// the smallest share there is, so whoever wants none must not give back at all.
+    pub fn new(percent: u32, processors: u32) -> ReleasePacer {
+        let share = (f64::from(percent) / 100.0 * f64::from(processors)).min(1.0);
         ReleasePacer { share, ratio: START_RATIO, controller: Pi { integral: START_RATIO }, cooling: 0 }
     }
 
@@ -144,7 +144,7 @@ mod tests {
         mut cost: impl FnMut(u64) -> u64,
         mut oversleep: impl FnMut(u64) -> u64,
     ) -> f64 {
-        let mut pacer = ReleasePacer::new(percent);
+        let mut pacer = ReleasePacer::new(percent, 1);
         let (mut slept, mut clock, mut used, mut counted) = (0, 0u64, 0u64, 0u64);
         for round in 0.. {
             let worked = cost(round);
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn it_starts_gently() {
-        assert_eq!(ReleasePacer::new(1).sleep_after(1_000, 0), 1_000_000);
+        assert_eq!(ReleasePacer::new(1, 1).sleep_after(1_000, 0), 1_000_000);
     }
 
     #[test]
@@ -185,8 +185,11 @@ mod tests {
         let mut pi = Pi { integral: f64::MAX };
         assert_eq!(pi.next(0.0, 1.0, f64::MAX), None);
         assert_eq!(pi, Pi { integral: 0.0 });
-        let mut pacer =
-            ReleasePacer { controller: Pi { integral: f64::INFINITY }, ratio: 3.0, ..ReleasePacer::new(1) };
+        let mut pacer = ReleasePacer {
+            controller: Pi { integral: f64::INFINITY },
+            ratio: 3.0,
+            ..ReleasePacer::new(1, 1)
+        };
         assert_eq!(pacer.sleep_after(1_000, 0), 1_000_000);
         assert_eq!(pacer.cooling, COOL_DOWN);
         assert_eq!(pacer.sleep_after(1_000, COOL_DOWN), 1_000_000);
@@ -195,10 +198,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_panic(percent: u32, steps: Vec<(u64, u64)>, a: u64, b: u64, c: u64, limit: Option<u64>) {
+        fn no_panic(percent: u32, processors: u32, steps: Vec<(u64, u64)>, a: u64, b: u64, c: u64, limit: Option<u64>) {
             let goal = ReleaseGoal::new(a, b, c, limit);
             prop_assert!(goal.excess(a, b) <= a.max(b));
-            let mut pacer = ReleasePacer::new(percent);
+            let mut pacer = ReleasePacer::new(percent, processors);
             for (worked, slept) in steps {
                 prop_assert!(pacer.sleep_after(worked, slept) <= MAX_SLEEP);
                 prop_assert!(pacer.ratio.is_finite() && pacer.ratio > 0.0);
