@@ -2,8 +2,10 @@
 //!
 //! All arithmetic is in `pacer/`, which knows no clock and no atomics; this is where counters, clocks and events meet it.
 
+mod membership;
 mod recording;
 
+use membership::Reported;
 pub(crate) use recording::Recorder;
 
 use crate::config::{Config, Driver, Gogc, Machine};
@@ -37,14 +39,6 @@ struct Start {
     /// Likewise: scannable bytes at the start, and the memory held at T3.
     scannable: u64,
     memory: MemoryUse,
-}
-
-/// When the heap last reported to its budget.
-#[derive(Clone, Copy, Default, Debug)]
-struct Reported {
-    at: Duration,
-    /// Bytes ever allocated by then.
-    allocated: u64,
 }
 
 /// Pacer, clocks and the report of the running cycle.
@@ -120,34 +114,6 @@ impl Pacing {
         shared.pace.memory_limit.store(memory_limit.unwrap_or(u64::MAX), Relaxed);
         self.set(shared, Settings { memory_limit, ..*self.pacer.settings() });
         self.limiting.found_room(self.pacer.has_room(tables(shared, &shared.alloc.stats())));
-    }
-
-    /// Takes over the heap's share of its budget, if that has changed.
-    fn adopt_share(&mut self, shared: &Shared) {
-        if let Some(membership) = &shared.membership
-            && self.pacer.settings().memory_limit != Some(membership.share())
-        {
-            self.set_memory_limit(shared, Some(membership.share()));
-        }
-    }
-
-    /// Tells the budget what the cycle has shown.
-    fn report_to_budget(&mut self, shared: &Shared, live: u64) {
-        let Some(membership) = &shared.membership else { return };
-        let pace = &shared.pace;
-        let (at, allocated) = (self.clock.elapsed(), pace.allocated.load(Relaxed));
-        let seconds = at.saturating_sub(self.reported.at).as_secs_f64().max(1e-6);
-        let marking = cpu(shared).mark + cpu(shared).assist;
-        let marking = marking.saturating_sub(self.start.cpu.mark + self.start.cpu.assist).as_secs_f64();
-        let held = live + tables(shared, &shared.alloc.stats());
-        membership.report(
-            held,
-            allocated.saturating_sub(self.reported.allocated) as f64 / seconds,
-            // Too short a time measures nothing.
-            if marking > 1e-5 { pace.marked_bytes.load(Relaxed) as f64 / marking } else { 0.0 },
-        );
-        self.reported = Reported { at, allocated };
-        self.adopt_share(shared);
     }
 
     fn set(&mut self, shared: &Shared, settings: Settings) {
