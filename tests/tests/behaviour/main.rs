@@ -11,6 +11,7 @@ mod fresh_slots;
 mod limits;
 mod many;
 mod parking;
+mod retain;
 mod sizes;
 mod soft_limit;
 mod stats;
