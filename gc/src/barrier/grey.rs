@@ -51,6 +51,12 @@ impl Grey {
         PageRef::class_of_tag(self.0)
     }
 
+    /// The bits of both, no object any more: [`Grey::is_leaf`] says of many at once whether any is one.
+    #[inline(always)]
+    pub(crate) fn union(self, other: Grey) -> Grey {
+        Grey(self.0 | other.0)
+    }
+
     /// Whether it holds no references.
     #[inline(always)]
     pub(crate) fn is_leaf(self) -> bool {

@@ -27,6 +27,8 @@ struct Met<'a> {
     objects: [Grey; ROOM],
     colours: [&'a AtomicU8; ROOM],
     len: usize,
+    /// Some of the objects hold no references.
+    leaves: bool,
 }
 
 /// Objects taken from the stack.
@@ -51,7 +53,7 @@ impl Marker {
     pub(super) fn drain(&mut self, shared: &Shared, limit: usize) -> usize {
         let view = shared.space().view();
         let none = AtomicU8::new(0);
-        let mut met = Met { objects: [Grey::NONE; ROOM], colours: [&none; ROOM], len: 0 };
+        let mut met = Met { objects: [Grey::NONE; ROOM], colours: [&none; ROOM], len: 0, leaves: false };
         let (mut children, mut leaves) = ([0; ROOM], [Grey::NONE; ROOM]);
         let (mut now, mut next) = (Batch::new(), Batch::new());
         let mut taken = 0;
@@ -65,7 +67,7 @@ impl Marker {
                 break;
             }
             let found = self.scan(shared, view, now.objects(), &mut children);
-            self.follow(view, &met, &mut leaves);
+            self.follow(view, &met, &none, &mut leaves);
             meet(view, &children[..found], &mut met);
             std::mem::swap(&mut now, &mut next);
             if shared.queue.anyone_hungry() {
@@ -100,31 +102,39 @@ impl Marker {
         children: &mut [usize; ROOM],
     ) -> usize {
         let mut found = 0;
-        for &item in batch {
-            point(Point::Scan);
-            told(|| format!("scans {:#x}: grey -> black", item.addr(view)));
+        let mut meet = |base: usize, offset: u16| {
+            // SAFETY: `base` is that of a live object of the kernel's class: it was reached over a reference and shaded. The
+            // offsets name its reference words. (Rests of arrays have no kernel.)
+            let child = unsafe { load_word(base + offset as usize) };
+            // SAFETY: a batch has at most `BATCH` objects of at most `Words::MAX` words each, and `ROOM` holds as many.
+            let place = unsafe { children.get_unchecked_mut(found) };
+            // A null is overwritten by the next: whether there is one is anybody's guess, and a branch would be one.
+            *place = child;
+            found += usize::from(child != 0);
+        };
+        let mut rest = batch;
+        while let [item, ..] = *rest {
             if self.kernels.of(item.class()).is_none() && !self.scan_slow(shared, item) {
+                rest = &rest[1..];
                 continue;
             }
-            let Some(kernel) = self.kernels.of(item.class()) else { continue };
-            kernel.scanned += 1;
-            let base = item.addr(view);
-            let mut meet = |offset: u16| {
-                // SAFETY: `base` is that of a live object of the kernel's class: it was reached over a reference and shaded.
-                // The offsets name its reference words. (Rests of arrays have no kernel.)
-                let child = unsafe { load_word(base + offset as usize) };
-                // SAFETY: a batch has at most `BATCH` objects of at most `Words::MAX` words each, and `ROOM` holds as many.
-                let place = unsafe { children.get_unchecked_mut(found) };
-                // A null is overwritten by the next: whether there is one is anybody's guess, and a branch would be one.
-                *place = child;
-                found += usize::from(child != 0);
-            };
+            let Some(kernel) = self.kernels.of(item.class()) else { break };
+            // Objects of one class come in rows.
+            let len = rest.iter().take_while(|next| next.class() == item.class()).count();
+            let row;
+            (row, rest) = rest.split_at(len);
+            kernel.scanned += row.len();
+            let bases = row.iter().map(|item| {
+                point(Point::Scan);
+                told(|| format!("scans {:#x}: grey -> black", item.addr(view)));
+                item.addr(view)
+            });
             match *kernel.offsets() {
-                [first, second] => {
-                    meet(first);
-                    meet(second);
-                }
-                ref any => any.iter().copied().for_each(meet),
+                [first, second] => bases.for_each(|base| {
+                    meet(base, first);
+                    meet(base, second);
+                }),
+                ref any => bases.for_each(|base| any.iter().for_each(|&offset| meet(base, offset))),
             }
         }
         found
@@ -132,7 +142,7 @@ impl Marker {
 
     /// Marks what was met a turn ago.
     #[inline(always)]
-    fn follow(&mut self, view: View<'_>, met: &Met<'_>, leaves: &mut [Grey; ROOM]) {
+    fn follow(&mut self, view: View<'_>, met: &Met<'_>, elsewhere: &AtomicU8, leaves: &mut [Grey; ROOM]) {
         let (mut objects, mut colours) = (&met.objects[..met.len % ROOM], &met.colours[..met.len % ROOM]);
         while !objects.is_empty() {
             self.make_room();
@@ -141,7 +151,10 @@ impl Marker {
             let (objects_now, colours_now);
             (objects_now, objects) = objects.split_at(now);
             (colours_now, colours) = colours.split_at(now);
-            let (grey, leaf) = darken_all(self.shade, objects_now, colours_now, room, leaves);
+            let (grey, leaf) = match met.leaves {
+                false => (darken_all(self.shade, objects_now, colours_now, elsewhere, room), 0),
+                true => darken_with_leaves(self.shade, objects_now, colours_now, elsewhere, room, leaves),
+            };
             for object in room.iter().take(grey) {
                 told(|| format!("shade({:#x}): white -> grey", object.addr(view)));
             }
@@ -248,17 +261,20 @@ impl Marker {
 #[inline(never)]
 fn meet<'a>(view: View<'a>, children: &[usize], met: &mut Met<'a>) {
     met.len = children.len();
+    let mut all = Grey::NONE;
     for ((&addr, object), colour) in children.iter().zip(&mut met.objects).zip(&mut met.colours) {
         let page = view.page(addr);
         let (byte, base) = view.locate(page, addr);
         prefetch(std::ptr::from_ref(byte).addr());
         *object = Grey::new(view, page, base);
         *colour = byte;
+        all = all.union(*object);
     }
+    met.leaves = all.is_leaf();
 }
 
-/// Darkens what is white. What of it can hold references goes into `room`, what cannot into `leaves`; returns how many went
-/// where. A function of its own, as are the other parts of a turn, so that each has the registers to itself.
+/// Darkens what is white, none of which is a leaf, and puts it into `room`; returns how much that was. A function of its own, as are
+/// the other parts of a turn, so that each has the registers to itself.
 ///
 /// `room` is at least as long as `objects`.
 #[inline(never)]
@@ -266,14 +282,36 @@ fn darken_all(
     shade: Shade,
     objects: &[Grey],
     colours: &[&AtomicU8],
+    elsewhere: &AtomicU8,
+    room: &mut [Grey],
+) -> usize {
+    assert!(objects.len() <= room.len());
+    let mut grey = 0;
+    for (&object, &colour) in objects.iter().zip(colours) {
+        let white = shade.darken_unforeseen(colour, elsewhere);
+        // Put there in any case: a branch would be anybody's guess.
+        // SAFETY: of the objects before this one at most all were white, and `room` is as long as all (asserted).
+        let place = unsafe { room.get_unchecked_mut(grey) };
+        *place = object;
+        grey += usize::from(white);
+    }
+    grey
+}
+
+/// As [`darken_all`], where some are leaves: those go into `leaves`. Returns how many went where.
+#[inline(never)]
+fn darken_with_leaves(
+    shade: Shade,
+    objects: &[Grey],
+    colours: &[&AtomicU8],
+    elsewhere: &AtomicU8,
     room: &mut [Grey],
     leaves: &mut [Grey; ROOM],
 ) -> (usize, usize) {
     assert!(objects.len() <= room.len().min(ROOM));
-    let elsewhere = AtomicU8::new(0);
     let (mut grey, mut leaf) = (0, 0);
     for (&object, &colour) in objects.iter().zip(colours) {
-        let white = shade.darken_unforeseen(colour, &elsewhere);
+        let white = shade.darken_unforeseen(colour, elsewhere);
         // Put into both, and counted in one: a branch would be anybody's guess.
         // SAFETY: of the objects before this one at most all were grey, and `room` is as long as all (asserted).
         let place = unsafe { room.get_unchecked_mut(grey) };
