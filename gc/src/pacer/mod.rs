@@ -423,7 +423,9 @@ impl Pacer {
             idle: self.of_processors(cycle.idle_time, cycle.wall),
         });
         self.last_goal = self.heap_goal(&cycle.memory).bytes;
-        self.reached.end_cycle(cycle.live, self.last_goal, self.asked_goal);
+        // Without what a late start or sweeping adds to a goal: that is no size to keep.
+        let granted = self.last_goal.min(self.growth_goal.max(self.reached.size()));
+        self.reached.end_cycle(cycle.live, granted, self.asked_goal);
         self.last_in_use = cycle.in_use;
         self.triggered = None;
         self.marked = cycle.marked;

@@ -102,6 +102,20 @@ fn what_is_black_earns_room_as_far_as_it_is_likely_to_live() {
 }
 
 #[test]
+fn a_late_start_is_no_size_to_keep() {
+    // Cycles that begin 4 MiB beyond their goal, again and again, and find 4 MiB alive.
+    let mut pacer = Pacer::new(Settings { retain: 1 << 40, ..ours() });
+    for _ in 0..20 {
+        let live = pacer.targets(&NONE).goal + 4 * MIB;
+        pacer.start_cycle(&CycleStart { live, scannable: live, ..CycleStart::default() });
+        let work =
+            CycleInputs { live: live + MIB, marked: 5 * MIB, heap_work: 4 * MIB, ..CycleInputs::default() };
+        pacer.end_cycle(&work);
+    }
+    assert!(pacer.targets(&NONE).goal <= 10 * MIB, "{:?}", pacer.targets(&NONE));
+}
+
+#[test]
 fn roots_count_in_goal_and_runway() {
     let mut pacer = Pacer::new(settings());
     let ended = cycle(&mut pacer, 3 * MIB, 10 * MIB, |_| {});
