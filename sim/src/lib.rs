@@ -17,11 +17,14 @@
 //! | `run` | one run, and what must hold at its end |
 //! | `campaign` | many runs |
 //! | `bytes` | a program and a schedule from bytes, for fuzzing |
+//! | `trap` | signals of the processor are failures of the run |
+//! | `finder` | the table of faults |
 //! | `record`, `shrink`, `story` | a failure: repeated, made small, told |
 
 pub mod bytes;
 pub mod campaign;
 pub mod exhaustive;
+pub mod finder;
 pub mod generate;
 pub mod interp;
 mod memory;
@@ -34,5 +37,6 @@ pub mod sched;
 pub mod shrink;
 pub mod story;
 pub mod strategy;
+pub mod trap;
 pub mod types;
 pub mod world;

@@ -2,12 +2,11 @@
 
 use clap::{Parser, Subcommand};
 use greyset_sim::campaign::{self, Campaign, Found};
-use greyset_sim::record::{Record, StrategyName, on_a_thread};
-use greyset_sim::{shrink, story};
+use greyset_sim::record::{Record, StrategyName};
+use greyset_sim::{finder, shrink, story, trap};
 use greyset_sync::Fault;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -78,10 +77,16 @@ enum Command {
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
         jobs: u8,
     },
+    /// One row of that table, for the command that makes it.
+    #[command(hide = true)]
+    FindFault {
+        /// Its name.
+        #[arg(value_parser = fault)]
+        fault: Fault,
+        /// Seeds tried at most.
+        seeds: u64,
+    },
 }
-
-/// Seeds tried for a fault that does no harm.
-const HARMLESS: u64 = 2000;
 
 fn fault(name: &str) -> Result<Fault, String> {
     let found = Fault::ALL.iter().find(|fault| fault.name() == name);
@@ -89,6 +94,7 @@ fn fault(name: &str) -> Result<Fault, String> {
 }
 
 fn main() -> ExitCode {
+    trap::install();
     match command(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
@@ -107,7 +113,14 @@ fn command(command: Command) -> Result<ExitCode, String> {
         }
         Command::Replay { file, full } => replay(&file, full),
         Command::Shrink { file, out } => shrink_file(&file, out),
-        Command::Faults { find: true, seeds, only, jobs } => find_all(seeds, &only, usize::from(jobs)),
+        Command::Faults { find: true, seeds, only, jobs } => {
+            let all = finder::find_all(seeds, &only, usize::from(jobs))?;
+            Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::FindFault { fault, seeds } => {
+            finder::find(fault, seeds);
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Faults { only, .. } => {
             for fault in Fault::ALL.iter().filter(|fault| fault.name().contains(&only)) {
                 println!("{}  {}", fault.name(), fault.what());
@@ -167,44 +180,4 @@ fn shrink_file(file: &Path, out: Option<PathBuf>) -> Result<ExitCode, String> {
         out.display()
     );
     Ok(ExitCode::SUCCESS)
-}
-
-fn find_all(seeds: u64, only: &str, jobs: usize) -> Result<ExitCode, String> {
-    let faults: Vec<Fault> = Fault::ALL.iter().copied().filter(|fault| fault.name().contains(only)).collect();
-    let (next, missed) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    println!("| fault | seeds until found | story | found as |\n| --- | --: | --: | --- |");
-    let work = || {
-        while let Some(&fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (row, is_missed) = find(fault, seeds);
-            missed.fetch_add(usize::from(is_missed), Ordering::Relaxed);
-            println!("| {} | {row} |", fault.name());
-        }
-    };
-    std::thread::scope(|scope| (0..jobs).for_each(|_| drop(scope.spawn(work))));
-    Ok(if missed.into_inner() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The rest of a fault's row, and whether it should have been found and was not.
-fn find(fault: Fault, seeds: u64) -> (String, bool) {
-    let seeds = if fault.harmless().is_some() { seeds.min(HARMLESS) } else { seeds };
-    let campaign = Campaign { from: 0, seeds, mutators: 0, strategy: None, fault: Some(fault), jobs: 1 };
-    let result = on_a_thread(|| campaign::run(&campaign));
-    match (&result.found, fault.harmless()) {
-        (Some(found), _) => {
-            let kind = story::kind(&found.failure);
-            let healthy = Record { fault: None, ..found.record.clone() };
-            if healthy.repeat(false).failure.is_some() {
-                return (
-                    format!("{} | | **fails without the fault, too**: {kind}", found.record.seed + 1),
-                    true,
-                );
-            }
-            // What ends in a panic of the heap has broken the heap's own tables: its neighbours may take the process along.
-            let small = if kind.starts_with("panic") { None } else { shrink::shrink(&found.record) };
-            let lines = small.map_or("–".to_owned(), |small| story::length(&small.replay()).to_string());
-            (format!("{} | {lines} | {kind}", found.record.seed + 1), false)
-        }
-        (None, Some(why)) => (format!("none in {seeds} |  | harmless: {why}"), false),
-        (None, None) => (format!("**none in {seeds}** |  | not found"), true),
-    }
 }

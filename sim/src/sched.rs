@@ -7,6 +7,7 @@
 //! Nothing here knows of heaps.
 
 use crate::strategy::Strategy;
+use crate::trap;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use greyset_sync::Point;
@@ -184,7 +185,9 @@ pub fn run(options: Options, main: Body) -> Report {
     set_hooks(Some(&HOOKS));
     with(|s| s.add("main", main));
     while let Some(mut coroutine) = with(Scheduler::take_next) {
+        trap::running(Some(coroutine.trap_handler()));
         let result = coroutine.resume(());
+        trap::running(None);
         with(|s| s.put_back(coroutine, matches!(result, CoroutineResult::Return(()))));
     }
     set_hooks(None);
@@ -393,6 +396,14 @@ pub fn fail(what: String) -> ! {
     loop {
         suspend();
     }
+}
+
+/// The running task was stopped by a signal; it has ended. Calls nothing of the run's: it may be in any state.
+pub fn trapped(signal: &str) {
+    with(|s| {
+        s.note(|| format!("FAILURE: {signal}"));
+        s.failure.get_or_insert_with(|| signal.to_owned());
+    });
 }
 
 fn suspend() {
