@@ -81,12 +81,12 @@ fn steps(u: &mut Unstructured<'_>) -> Result<()> {
                 let change = limiter.advance(&Window { wall, assist, idle, marking: u.arbitrary()? });
                 assert!((0.0..=1.0).contains(&limiter.level()), "{limiter:?} after {change:?}");
             }
+            8 => assert!(release.sleep_after(number(u)?, number(u)?) <= MAX_SLEEP, "{release:?}"),
             10 => {
                 pacer.pass(number(u)?);
                 check(pacer.targets(&memory(u)?), pacer.settings());
             }
             11 => pacer.forget(),
-            8 => assert!(release.sleep_after(number(u)?, number(u)?) <= MAX_SLEEP, "{release:?}"),
             _ => {
                 let (in_use, swept) = (number(u)?, number(u)?);
                 let pace = SweepPace::new(number(u)?, number(u)?, in_use, swept);

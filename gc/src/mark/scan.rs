@@ -114,11 +114,12 @@ impl Marker {
         };
         let mut rest = batch;
         while let [item, ..] = *rest {
-            if self.kernels.of(item.class()).is_none() && !self.scan_slow(shared, item) {
-                rest = &rest[1..];
+            let Some(kernel) = self.kernels.of(item.class()) else {
+                if !self.scan_slow(shared, item) {
+                    rest = &rest[1..];
+                }
                 continue;
-            }
-            let Some(kernel) = self.kernels.of(item.class()) else { break };
+            };
             // Objects of one class come in rows.
             let len = rest.iter().take_while(|next| next.class() == item.class()).count();
             let row;
@@ -151,10 +152,8 @@ impl Marker {
             let (objects_now, colours_now);
             (objects_now, objects) = objects.split_at(now);
             (colours_now, colours) = colours.split_at(now);
-            let (grey, leaf) = match met.leaves {
-                false => (darken_all(self.shade, objects_now, colours_now, elsewhere, room), 0),
-                true => darken_with_leaves(self.shade, objects_now, colours_now, elsewhere, room, leaves),
-            };
+            let darken = if met.leaves { darken_all::<true> } else { darken_all::<false> };
+            let (grey, leaf) = darken(self.shade, objects_now, colours_now, elsewhere, room, leaves);
             for object in room.iter().take(grey) {
                 told(|| format!("shade({:#x}): white -> grey", object.addr(view)));
             }
@@ -273,34 +272,13 @@ fn meet<'a>(view: View<'a>, children: &[usize], met: &mut Met<'a>) {
     met.leaves = all.is_leaf();
 }
 
-/// Darkens what is white, none of which is a leaf, and puts it into `room`; returns how much that was. A function of its own, as are
-/// the other parts of a turn, so that each has the registers to itself.
+/// Darkens what is white. What of it can hold references goes into `room`, what cannot into `leaves`; returns how many went
+/// where. Without `LEAVES` none of the objects is a leaf. A function of its own, as are the other parts of a turn, so that each has
+/// the registers to itself.
 ///
-/// `room` is at least as long as `objects`.
+/// `room` is at least as long as `objects`. `elsewhere` is the byte of no object.
 #[inline(never)]
-fn darken_all(
-    shade: Shade,
-    objects: &[Grey],
-    colours: &[&AtomicU8],
-    elsewhere: &AtomicU8,
-    room: &mut [Grey],
-) -> usize {
-    assert!(objects.len() <= room.len());
-    let mut grey = 0;
-    for (&object, &colour) in objects.iter().zip(colours) {
-        let white = shade.darken_unforeseen(colour, elsewhere);
-        // Put there in any case: a branch would be anybody's guess.
-        // SAFETY: of the objects before this one at most all were white, and `room` is as long as all (asserted).
-        let place = unsafe { room.get_unchecked_mut(grey) };
-        *place = object;
-        grey += usize::from(white);
-    }
-    grey
-}
-
-/// As [`darken_all`], where some are leaves: those go into `leaves`. Returns how many went where.
-#[inline(never)]
-fn darken_with_leaves(
+fn darken_all<const LEAVES: bool>(
     shade: Shade,
     objects: &[Grey],
     colours: &[&AtomicU8],
@@ -312,15 +290,18 @@ fn darken_with_leaves(
     let (mut grey, mut leaf) = (0, 0);
     for (&object, &colour) in objects.iter().zip(colours) {
         let white = shade.darken_unforeseen(colour, elsewhere);
+        let is_leaf = LEAVES && object.is_leaf();
         // Put into both, and counted in one: a branch would be anybody's guess.
         // SAFETY: of the objects before this one at most all were grey, and `room` is as long as all (asserted).
         let place = unsafe { room.get_unchecked_mut(grey) };
         *place = object;
-        // SAFETY: likewise, of leaves.
-        let place = unsafe { leaves.get_unchecked_mut(leaf) };
-        *place = object;
-        leaf += usize::from(white & object.is_leaf());
-        grey += usize::from(white & !object.is_leaf());
+        if LEAVES {
+            // SAFETY: likewise, of leaves.
+            let place = unsafe { leaves.get_unchecked_mut(leaf) };
+            *place = object;
+        }
+        leaf += usize::from(white & is_leaf);
+        grey += usize::from(white & !is_leaf);
     }
     (grey, leaf)
 }
