@@ -4,9 +4,11 @@
 mod simulated;
 
 #[cfg(feature = "sim")]
-pub use simulated::{JoinHandle, Thread, ThreadId, current, park_timeout, spawn_named, task, yield_now};
+pub use simulated::{
+    JoinHandle, Thread, ThreadId, current, park_timeout, sleep, spawn_named, task, yield_now,
+};
 #[cfg(not(feature = "sim"))]
-pub use std::thread::{JoinHandle, Thread, ThreadId, current, park_timeout};
+pub use std::thread::{JoinHandle, Thread, ThreadId, current, park_timeout, sleep};
 
 use std::cell::Cell;
 use std::io;

@@ -10,10 +10,13 @@ use crate::stats::Phase as Shown;
 use crate::sweep::{Cleared, Clearing, clear_weak_early, is_trivial};
 use crate::zeal::{Asks, finalize_all};
 use greyset_sync::atomic::Ordering;
-use greyset_sync::{Fault, fault};
+use greyset_sync::{Fault, fault, tiny};
 
 /// Objects the collector itself scans in a step (only what finalizable objects reach).
 const CLEAR_BUDGET: usize = 4096;
+
+/// Dropped entries freed at a safepoint.
+const FEW: usize = 64;
 
 /// What a step did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +85,21 @@ fn nothing_grey(shared: &Shared) -> bool {
     shared.root_cursor.is_done() && shared.queue.is_quiet()
 }
 
+/// Frees a few of the dropped entries, at a safepoint while the collector is idle; true if none is left.
+fn free_few(shared: &Shared) -> bool {
+    let any = || shared.roots.any_listed() || shared.weaks.any_listed();
+    if !any() {
+        return true;
+    }
+    // Somebody else frees them just now.
+    let Some(_cycle) = shared.cycle_lock.try_lock() else { return false };
+    if !fault(Fault::RootsFreedAtT2) {
+        shared.roots.free_some(tiny(FEW, 1));
+    }
+    shared.weaks.free_some(tiny(FEW, 1));
+    !any()
+}
+
 /// The collector of a heap. Whoever holds its lock may step it.
 pub(crate) struct Collector {
     state: State,
@@ -125,7 +143,10 @@ impl Collector {
     pub(crate) fn advance(&mut self, shared: &Shared) -> Step {
         let short = match &self.state {
             State::Both(_) | State::Deletion(_) | State::Round { .. } | State::Off(_) => true,
-            State::Idle => !shared.roots.any_listed() && !shared.weaks.any_listed(),
+            State::Idle => match free_few(shared) {
+                true => true,
+                false => return Step::Worked,
+            },
             // At a glance only: the step itself looks closely.
             State::Mark => {
                 nothing_grey(shared) && shared.ephemerons.is_empty() && !shared.queue.has_deferred()
@@ -400,5 +421,31 @@ impl Collector {
     /// The collector's own marker, for registering its deque.
     pub(crate) fn marker(&self) -> &Marker {
         &self.marker
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{Driver, Heap};
+
+    #[test]
+    fn dropped_roots_do_not_put_off_a_cycle_that_a_safepoint_begins() {
+        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let shared = heap.owner().shared();
+        let dropped = 2 * FEW + 1;
+        heap.mutator().enter(|m| {
+            let roots: Vec<_> = (0..dropped).map(|i| m.alloc(i).root(m)).collect();
+            drop(roots);
+        });
+        let before = shared.roots.in_use();
+        heap.request_cycle();
+        let mut collector = shared.collector.lock();
+        for freed in [FEW, 2 * FEW] {
+            assert_eq!(collector.advance(shared), Step::Worked);
+            assert_eq!((before - shared.roots.in_use(), shared.published.phase()), (freed, Phase::Idle));
+        }
+        assert_eq!(collector.advance(shared), Step::Worked);
+        assert_eq!((before - shared.roots.in_use(), shared.published.phase()), (dropped, Phase::Prepare));
     }
 }

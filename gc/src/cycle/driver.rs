@@ -67,6 +67,11 @@ impl DriverControl {
         self.kind == Driver::Inline || self.fallback.load(Ordering::Relaxed)
     }
 
+    /// Whether the collector has a thread of its own.
+    pub(crate) fn has_threads(&self) -> bool {
+        self.threads.get().is_some()
+    }
+
     /// Whether a test decides every step.
     pub(crate) fn is_stepping(&self) -> bool {
         self.kind == Driver::Stepping

@@ -11,6 +11,7 @@ pub(crate) use recording::Recorder;
 use crate::config::{Config, Driver, Gogc, Machine};
 use crate::cycle::limiting::{Limiting, Reading};
 use crate::heap::Shared;
+use crate::pacer::assist::ceiling;
 use crate::pacer::memory_limit::MemoryUse;
 use crate::pacer::sweep::SweepPace;
 use crate::pacer::{CycleInputs, CycleStart, Pacer, Progress, Settings, Targets};
@@ -138,6 +139,7 @@ impl Pacing {
             self.tell(shared, LimitKind::Soft, memory);
         }
         self.limited = targets.limited;
+        self.set_ceiling(shared, targets.goal);
     }
 
     fn tell(&self, shared: &Shared, kind: LimitKind, memory: &MemoryUse) {
@@ -249,6 +251,7 @@ impl Pacing {
             memory: memory(shared),
         });
         pace.goal.store(plan.goal, Relaxed);
+        self.set_ceiling(shared, plan.goal);
         let cycle = u64::from(shared.published.cycle());
         shared.emit(&Event::CycleStart { cycle, cause, heap: live, goal: plan.goal });
     }
@@ -273,6 +276,13 @@ impl Pacing {
         });
         self.refresh(shared);
         pace.set_ratio(if self.limiting.holds_back() { 0.0 } else { ratio.work_per_byte });
+        self.set_ceiling(shared, ratio.goal);
+    }
+
+    /// Where mutators brake that aim at `goal`.
+    fn set_ceiling(&self, shared: &Shared, goal: u64) {
+        let ceiling = if self.limiting.holds_back() { u64::MAX } else { ceiling(goal, self.limited) };
+        shared.pace.ceiling.store(ceiling, Relaxed);
     }
 
     fn scannable_of(&self, live: u64) -> u64 {

@@ -22,6 +22,8 @@ pub(crate) struct Counters {
     pub(crate) assists: Histogram,
     /// Allocations refused.
     pub(crate) refusals: AtomicU64,
+    /// Rests of mutators above the ceiling.
+    pub(crate) brakes: AtomicU64,
     /// Times the program was found to thrash.
     pub(crate) thrashes: AtomicU64,
     /// Reports of mutators that reach no safepoint.
@@ -44,6 +46,7 @@ impl Counters {
             safepoints: Histogram::new(),
             assists: Histogram::new(),
             refusals: AtomicU64::new(0),
+            brakes: AtomicU64::new(0),
             thrashes: AtomicU64::new(0),
             watchdog: AtomicU64::new(0),
             trace_panics: AtomicU64::new(0),
@@ -82,6 +85,7 @@ pub(crate) fn stats(shared: &Shared) -> Stats {
         hard_limit: shared.alloc.limit(),
         mutators: shared.mutators.len(),
         limit_failures: counters.refusals.load(Relaxed),
+        brakes: counters.brakes.load(Relaxed),
         thrashes: counters.thrashes.load(Relaxed),
         drop_panics: shared.sweep.panics.load(Relaxed),
         trace_panics: counters.trace_panics.load(Relaxed),

@@ -44,6 +44,8 @@ pub(crate) struct Pace {
     pub(crate) peak: AtomicU64,
     /// Scan work owed for a byte allocated while marking (bits of an f64).
     ratio: AtomicU64,
+    /// Live bytes beyond which mutators brake; `u64::MAX` while collection holds back.
+    pub(crate) ceiling: AtomicU64,
     /// Scan work done by background markers and not yet spent by allocation.
     pub(crate) credit: CachePadded<AtomicI64>,
     /// Scan work done in the running cycle, in bytes.
@@ -76,6 +78,7 @@ impl Pace {
             memory_limit: AtomicU64::new(u64::MAX),
             peak: zero(),
             ratio: AtomicU64::new(0f64.to_bits()),
+            ceiling: AtomicU64::new(u64::MAX),
             credit: CachePadded::new(AtomicI64::new(0)),
             scan_work: CachePadded::new(zero()),
             marked_bytes: zero(),

@@ -5,6 +5,8 @@
 //! bound, whatever the debt: the rest is paid by the next allocation. An assist pops from the global queue or the mutator's own
 //! buffer; having had anything in its hands, it makes the running round not clean, even when its buffer ends up empty. One that found
 //! nothing has touched nothing: counted as work, it kept rounds from ever being clean while mutators owed.
+//!
+//! A mutator that owes and finds nothing grey, or tracing closed, goes on; far above the goal it rests first (`brake`).
 
 use crate::cycle::Phase;
 use crate::mark::Marker;
@@ -12,19 +14,21 @@ use crate::mutator::Mutator;
 use crate::stats::cpu::thread_cpu_time;
 use crate::zeal::{Asks, count};
 use greyset_sync::atomic::Ordering;
-use greyset_sync::{Fault, fault, tiny};
+use greyset_sync::{Fault, fault, thread, tiny};
 
 /// Least scan work an assist does once it does any, in bytes (Go: gcOverAssistWork).
 const BATCH: i64 = 64 << 10;
 /// Scan work a nanosecond is taken to do when a bound in time is turned into one in bytes; deliberately low.
 const BYTES_PER_NS: u64 = 2;
+/// Bytes allocated between two rests at least: runs may be as short as a slot.
+const BRAKED_BYTES: usize = 8192;
 
 impl Mutator {
     /// Pays for a run of `bytes` bytes.
     pub(super) fn pay(&self, bytes: usize) {
         let shared = self.shared();
         if !shared.published.tracing() {
-            return;
+            return self.brake(bytes);
         }
         if shared.zeal.asks(Asks::NO_ASSIST) {
             count(&shared.zeal.done.assists_left_out);
@@ -42,17 +46,52 @@ impl Mutator {
             Err(_) => 0,
         };
         self.debt.set(owed - paid);
-        if owed > paid {
-            self.assist(owed - paid);
+        if owed > paid && !self.assist(owed - paid) {
+            self.brake(bytes);
         }
     }
 
-    /// Scans grey objects for at least `owed` bytes, within the bound for one allocation.
+    /// Rests for `assist_max`, once a run and at most once for [`BRAKED_BYTES`], if the heap is far above its goal and it is the
+    /// background threads' turn: they have everything grey, a phase to change or a span to sweep, and perhaps no processor. Without
+    /// this a heap grew by what a mutator allocates while a thread is held up (0.15 GB in a tenth of a second).
+    ///
+    /// This is no wait for anybody: it ends by itself. Nor does a mutator ever rest because of another one: while answers are missing
+    /// nobody does, and none that has something to answer or to step.
+    pub(super) fn brake(&self, bytes: usize) {
+        let shared = self.shared();
+        if shared.pace.live.load(Ordering::Relaxed) > shared.pace.ceiling.load(Ordering::Relaxed) {
+            self.brake_above_ceiling(bytes);
+        }
+    }
+
     #[cold]
-    pub(crate) fn assist(&self, owed: i64) {
+    fn brake_above_ceiling(&self, bytes: usize) {
+        let shared = self.shared();
+        if self.record.word.is_asked() || shared.pending.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        // If nobody holds it, this mutator takes the step that is due at its next safepoint.
+        let is_held = shared.collector.try_lock().is_none();
+        let can_step = shared.published.phase() == Phase::Idle || self.record.word.poll();
+        if !is_held && can_step || !shared.driver.has_threads() {
+            return;
+        }
+        let unbraked = self.unbraked.get() + bytes;
+        self.unbraked.set(unbraked % BRAKED_BYTES);
+        if unbraked < BRAKED_BYTES {
+            return;
+        }
+        shared.stats.brakes.fetch_add(1, Ordering::Relaxed);
+        shared.driver.wake();
+        thread::sleep(shared.config.assist_max);
+    }
+
+    /// Scans grey objects for at least `owed` bytes, within the bound for one allocation. False if there was not so much.
+    #[cold]
+    pub(crate) fn assist(&self, owed: i64) -> bool {
         let shared = self.shared();
         if shared.published.phase() != Phase::Mark {
-            return;
+            return false;
         }
         let bound = (shared.config.assist_max.as_nanos() as u64)
             .saturating_mul(BYTES_PER_NS)
@@ -69,7 +108,8 @@ impl Mutator {
             shared.dirty.store(true, Ordering::Relaxed);
         }
         self.debt.set(self.debt.get().saturating_sub(i64::try_from(done.bytes).unwrap_or(i64::MAX)));
-        if done.bytes < want.unsigned_abs() && shared.queue.is_quiet() {
+        let enough = done.bytes >= want.unsigned_abs();
+        if !enough && shared.queue.is_quiet() {
             // Nothing grey anywhere: perhaps marking can end, and this mutator's next safepoint may see to it. While a marker
             // is busy there is nothing to see to, and the collector's thread is awake.
             self.record.word.set_step();
@@ -78,5 +118,53 @@ impl Mutator {
         let spent = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
         shared.pace.assist_ns.fetch_add(spent, Ordering::Relaxed);
         shared.stats.assists.record(spent);
+        enough
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::{Heap, Mutator};
+    use greyset_sync::atomic::Ordering;
+
+    fn allocate(m: &Mutator, bytes: usize) {
+        (0..bytes / 16).for_each(|i| _ = m.alloc([i; 2]));
+    }
+
+    /// Rests while `bytes` are allocated with this ceiling.
+    fn brakes(m: &Mutator, ceiling: u64, bytes: usize) -> u64 {
+        let before = m.heap().stats().brakes;
+        m.shared().pace.ceiling.store(ceiling, Ordering::Relaxed);
+        allocate(m, bytes);
+        m.heap().stats().brakes - before
+    }
+
+    #[test]
+    fn an_allocation_above_the_ceiling_rests_while_the_collector_is_somebody_elses() {
+        // No cycle begins by itself that would set another ceiling.
+        let heap = Heap::builder().min_heap(1 << 30).build().expect("a heap");
+        heap.mutator().enter(|m| {
+            // Its threads start.
+            m.collect();
+            let held = m.shared().collector.lock();
+            let megabyte = 1 << 20;
+            let rests = brakes(m, 0, megabyte);
+            assert!((32..=128).contains(&rests), "{rests}: once a run, at most once for 8 KiB");
+            assert_eq!(brakes(m, u64::MAX, megabyte), 0);
+            // While answers are missing nobody rests: they may be another mutator's.
+            m.shared().pending.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(brakes(m, 0, megabyte), 0);
+            m.shared().pending.fetch_sub(1, Ordering::Relaxed);
+            drop(held);
+        });
+    }
+
+    #[test]
+    fn nobody_rests_without_threads() {
+        let heap = Heap::builder().driver(crate::Driver::Inline).build().expect("a heap");
+        heap.mutator().enter(|m| {
+            let _held = m.shared().collector.lock();
+            assert_eq!(brakes(m, 0, 1 << 20), 0);
+        });
     }
 }

@@ -63,6 +63,7 @@ impl MutatorHandle {
             buffer: RefCell::new(Segment::new()),
             buffer_len: owner.shared().zeal.buffer_len(),
             debt: Cell::new(0),
+            unbraked: Cell::new(0),
             sweep_debt: Cell::new(0),
             marker: RefCell::new(None),
             entries: RefCell::new(Vec::new()),

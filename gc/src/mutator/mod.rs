@@ -6,7 +6,8 @@
 //!   allocation does when a run is used up, `assist` how it pays for allocation during marking; `watched` is for the simulator.
 //!
 //! A mutator never waits for another mutator, nor for the collector: it answers handshakes by itself, and where the
-//! collector has taken its allocation cache to answer in its stead it goes on with a new one.
+//! collector has taken its allocation cache to answer in its stead it goes on with a new one. An allocation far above the goal, while the
+//! collector's threads are held up, rests for `assist_max` and goes on (`assist`).
 
 mod answer;
 mod assist;
@@ -65,6 +66,8 @@ pub struct Mutator {
     known: *const Owner,
     /// Scan work owed (positive) or paid in advance (negative), in bytes.
     debt: Cell<i64>,
+    /// Bytes allocated above the ceiling since the last rest.
+    unbraked: Cell<usize>,
     /// Pages owed to the sweep, in 1/1024.
     sweep_debt: Cell<i64>,
     marker: RefCell<Option<Box<Marker>>>,
@@ -76,7 +79,7 @@ pub struct Mutator {
 }
 
 impl Mutator {
-    /// Allocates `value`. Never a safepoint; never waits for the collector.
+    /// Allocates `value`. Never a safepoint; never waits for the collector (far above the goal it may rest for `assist_max`).
     ///
     /// Cost: a bump of a pointer in the current run of the type; every few hundred objects a new run is taken, which may
     /// sweep a span and pay for marking that is under way.

@@ -88,6 +88,8 @@ impl Mutator {
         let live = shared.account_taken(taken.bytes, taken.objects);
         if self.mode.get() != crate::barrier::Mode::Off {
             self.pay(taken.bytes);
+        } else {
+            self.brake(taken.bytes);
         }
         if live >= shared.pace.trigger.load(Ordering::Relaxed) {
             self.look_at_trigger();

@@ -42,6 +42,8 @@ pub struct AssistRatio {
     pub work_per_byte: f64,
     /// Its inverse: bytes of allocation paid by a byte of scan work.
     pub bytes_per_work: f64,
+    /// The goal, moved out by (1) if there is more work than expected; bytes.
+    pub goal: u64,
 }
 
 /// The ratio at which the rest of the work is done when the heap reaches its goal.
@@ -64,13 +66,18 @@ pub fn ratio(gogc: Gogc, at: &Standing) -> AssistRatio {
         goal = moved.min(hard_goal(gogc, at.goal));
         expected = at.worst;
     }
+    let aimed = goal;
     if at.live > goal {
         goal = trunc(goal as f64 * OVERSHOOT);
         expected = at.worst;
     }
     let work = expected.saturating_sub(at.done).max(MIN_WORK_LEFT);
     let room = goal.saturating_sub(at.live).max(1);
-    AssistRatio { work_per_byte: work as f64 / room as f64, bytes_per_work: room as f64 / work as f64 }
+    AssistRatio {
+        work_per_byte: work as f64 / room as f64,
+        bytes_per_work: room as f64 / work as f64,
+        goal: aimed,
+    }
 }
 
 /// An assist to be done.
@@ -80,6 +87,19 @@ pub struct Assist {
     pub work: u64,
     /// Allocated bytes it pays for, the debt included; what exceeds the debt is the mutator's credit.
     pub pays: u64,
+}
+
+/// Room above a goal before mutators brake, at least, in bytes.
+const MIN_BRAKING_ROOM: u64 = 1 << 20;
+
+/// The heap beyond which a mutator rests when it owes marking and finds nothing to mark: a tenth above the goal, 1 MiB at least;
+/// only that if the memory limit decides the goal.
+///
+/// Assists bound the heap only while there is grey to be had. When the collector's thread has it all, or a phase is to change, and
+/// the thread is not given a processor, nothing else does.
+pub fn ceiling(goal: u64, limited: bool) -> u64 {
+    let room = if limited { MIN_BRAKING_ROOM } else { (goal / 10).max(MIN_BRAKING_ROOM) };
+    goal.saturating_add(room)
 }
 
 impl AssistRatio {
@@ -169,8 +189,20 @@ mod tests {
     }
 
     #[test]
+    fn the_ceiling_follows_the_goal_that_assists_aim_at() {
+        assert_eq!(ceiling(4 << 20, false), 5 << 20);
+        assert_eq!([false, true].map(|limited| ceiling(100 << 20, limited)), [110 << 20, 101 << 20]);
+        assert_eq!(ceiling(u64::MAX, false), u64::MAX);
+        assert_eq!(ratio(Gogc::Percent(100), &Standing { live: 2_000_001, ..START }).goal, START.goal);
+        assert_eq!(ratio(Gogc::Percent(100), &START).goal, START.goal);
+        // Ten times the work that was expected.
+        let grown = Standing { done: 600_000, ..START };
+        assert_eq!(ratio(Gogc::Percent(100), &grown).goal, 2 * START.goal);
+    }
+
+    #[test]
     fn debts_are_worked_off_in_lumps() {
-        let ratio = AssistRatio { work_per_byte: 0.5, bytes_per_work: 2.0 };
+        let ratio = AssistRatio { work_per_byte: 0.5, bytes_per_work: 2.0, goal: 0 };
         assert_eq!((ratio.owed(1001), ratio.paid_by(500)), (500, 1000));
         assert_eq!(ratio.assist(1000), Assist { work: 64 << 10, pays: 128 << 10 });
         assert_eq!(ratio.assist(1 << 20), Assist { work: 512 << 10, pays: 1 << 20 });

@@ -7,10 +7,11 @@
 //!
 //! # Invariants
 //! 1. A chunk, once made, stays where it is until the table is dropped.
-//! 2. An entry's `next` is written only by the thread that lists it and read only by the thread that took the list.
+//! 2. An entry's `next` is written only by the thread that lists it and read only under the lock of the free ones, once it is taken
+//!    from the list.
 //! 3. The handle that owns an entry is dropped at most once, so an entry is listed at most once before it is freed.
 
-use greyset_sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use greyset_sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use greyset_sync::{Mutex, Point, Rank, point, tiny, told};
 use std::ptr::{self, NonNull};
 
@@ -84,7 +85,12 @@ impl Drop for Chunk {
 
 struct Free {
     entries: Vec<EntryRef>,
+    /// Listed entries that were taken from the list and are not freed yet.
+    taken: *mut Entry,
 }
+
+// SAFETY: what `taken` leads to are entries, which may be shared (see `EntryRef`), of the table that owns this.
+unsafe impl Send for Free {}
 
 /// Chunks of entries, those that are free, and the list of dropped ones.
 pub(crate) struct EntryTable {
@@ -93,6 +99,8 @@ pub(crate) struct EntryTable {
     count: AtomicUsize,
     free: Mutex<Free>,
     dropped: AtomicPtr<Entry>,
+    /// Whether anything is taken and not freed yet.
+    left: AtomicBool,
     in_use: AtomicUsize,
 }
 
@@ -102,8 +110,9 @@ impl EntryTable {
         EntryTable {
             chunks: Mutex::new(Rank::Roots, Vec::new()),
             count: AtomicUsize::new(0),
-            free: Mutex::new(Rank::Roots, Free { entries: Vec::new() }),
+            free: Mutex::new(Rank::Roots, Free { entries: Vec::new(), taken: ptr::null_mut() }),
             dropped: AtomicPtr::new(ptr::null_mut()),
+            left: AtomicBool::new(false),
             in_use: AtomicUsize::new(0),
         }
     }
@@ -179,25 +188,37 @@ impl EntryTable {
 
     /// Whether entries wait to be freed.
     pub(crate) fn any_listed(&self) -> bool {
-        !self.dropped.load(Ordering::Relaxed).is_null()
+        !self.dropped.load(Ordering::Relaxed).is_null() || self.left.load(Ordering::Relaxed)
     }
 
     /// Frees all listed entries; returns how many. The caller keeps the rule of the table about when.
     pub(crate) fn free_listed(&self) -> usize {
+        // What was taken before and not freed, and what has been listed since.
+        self.free_some(usize::MAX) + if self.any_listed() { self.free_some(usize::MAX) } else { 0 }
+    }
+
+    /// Frees at most `limit` entries of those that were listed when the last such call had freed all; returns how many. The caller
+    /// keeps the rule of the table about when.
+    pub(crate) fn free_some(&self, limit: usize) -> usize {
         point(Point::RootFree);
-        // ORDERING: acquire pairs with the release in `list`.
-        let mut head = self.dropped.swap(ptr::null_mut(), Ordering::Acquire);
-        let mut freed = Vec::new();
-        while let Some(entry) = NonNull::new(head) {
+        let mut free = self.free.lock();
+        if free.taken.is_null() {
+            // ORDERING: acquire pairs with the release in `list`.
+            free.taken = self.dropped.swap(ptr::null_mut(), Ordering::Acquire);
+        }
+        let mut count = 0;
+        while count < limit
+            && let Some(entry) = NonNull::new(free.taken)
+        {
             let entry = EntryRef(entry);
-            head = entry.get().next.load(Ordering::Relaxed);
+            free.taken = entry.get().next.load(Ordering::Relaxed);
             told(|| format!("frees an entry that holds {:#x}", entry.get().load()));
             entry.get().store(0);
-            freed.push(entry);
+            free.entries.push(entry);
+            count += 1;
         }
-        let count = freed.len();
+        self.left.store(!free.taken.is_null(), Ordering::Relaxed);
         self.in_use.fetch_sub(count, Ordering::Relaxed);
-        self.free.lock().entries.append(&mut freed);
         count
     }
 
@@ -254,6 +275,26 @@ mod tests {
         assert_eq!(table.free_listed(), 1);
         assert_eq!(entry.get().load(), 0);
         assert_eq!(table.in_use(), 0);
+    }
+
+    #[test]
+    fn a_few_are_freed_and_the_rest_is_not_forgotten() {
+        let table = EntryTable::new();
+        let mut taken = Vec::new();
+        table.take(5, &mut taken);
+        taken.iter().for_each(|entry| table.list(*entry));
+        assert_eq!((table.free_some(2), table.in_use(), table.any_listed()), (2, 3, true));
+        // One of those freed is used and listed again, behind the three that are left.
+        let again = table.take_one();
+        again.get().store(0x40);
+        table.list(again);
+        assert_eq!((table.free_some(3), again.get().load(), table.any_listed()), (3, 0x40, true));
+        assert_eq!((table.free_listed(), again.get().load(), table.any_listed()), (1, 0, false));
+        table.list(table.take_one());
+        table.list(table.take_one());
+        assert_eq!(table.free_some(1), 1);
+        table.list(table.take_one());
+        assert_eq!((table.free_listed(), table.in_use(), table.any_listed()), (2, 0, false));
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct Stats {
     pub mutators: usize,
     /// Allocations refused under the hard limit.
     pub limit_failures: u64,
+    /// Times an allocation rested for `assist_max`, since the heap was far above its goal and the collector's thread was held up.
+    pub brakes: u64,
     /// Times the program was found to thrash ([`Event::Thrash`](crate::Event::Thrash)).
     pub thrashes: u64,
     /// Panics in destructors, caught.
@@ -129,8 +131,13 @@ impl fmt::Display for Stats {
         writeln!(f, "assists    {}", self.assists)?;
         writeln!(
             f,
-            "trouble    {} allocations refused, {} times thrashing, {} drop panics, {} trace panics, {} watchdog reports",
-            self.limit_failures, self.thrashes, self.drop_panics, self.trace_panics, self.watchdogs
+            "trouble    {} allocations refused, {} rested, {} times thrashing, {} drop panics, {} trace panics, {} watchdog reports",
+            self.limit_failures,
+            self.brakes,
+            self.thrashes,
+            self.drop_panics,
+            self.trace_panics,
+            self.watchdogs
         )
     }
 }

@@ -83,7 +83,7 @@ impl Mutator {
         }
         if zeal.asks(Asks::ASSIST_ALL) && self.mode() != Mode::Off && shared.published.tracing() {
             count(&zeal.done.assists_added);
-            self.assist(1);
+            let _ = self.assist(1);
         }
         Ok(())
     }

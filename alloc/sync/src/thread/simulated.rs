@@ -94,6 +94,15 @@ pub fn park_timeout(time: Duration) {
     }
 }
 
+/// Sleeps that long; a task, for as long as the scheduler likes.
+#[track_caller]
+pub fn sleep(time: Duration) {
+    match hooks() {
+        Some(hooks) => (hooks.blocked)(Location::caller()),
+        None => std::thread::sleep(time),
+    }
+}
+
 /// Starts a named thread or task.
 ///
 /// # Errors
