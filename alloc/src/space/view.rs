@@ -38,10 +38,14 @@ impl<T> Rows<T> {
 }
 
 /// What finding an object's colour takes of a [`Space`], by value.
+///
+/// # Invariant
+/// `page_of_zero` is as far before `pages.first` as the page of `base` is behind that of address 0.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     base: usize,
     pages: Rows<PageEntry>,
+    page_of_zero: *const PageEntry,
     colours: Rows<AtomicU8>,
     space: &'a Space,
 }
@@ -50,7 +54,9 @@ impl Space {
     /// The space as a view.
     #[inline]
     pub fn view(&self) -> View<'_> {
-        View { base: self.base, pages: rows(&self.pages), colours: rows(&self.colours), space: self }
+        let pages = rows(&self.pages);
+        let page_of_zero = pages.first.as_ptr().cast_const().wrapping_sub(self.base >> PAGE_SHIFT);
+        View { base: self.base, pages, page_of_zero, colours: rows(&self.colours), space: self }
     }
 }
 
@@ -77,6 +83,23 @@ impl<'a> View<'a> {
     pub fn page(self, addr: usize) -> PageRef {
         debug_assert!(self.space.contains(addr), "{addr:#x} is not in this heap");
         self.pages.at(addr.wrapping_sub(self.base) >> PAGE_SHIFT).read()
+    }
+
+    /// What [`View::page`] and [`View::locate`] say, without a look at the bounds of the tables.
+    ///
+    /// # Safety
+    /// `addr` is that of an object, or inside of one, which is not freed meanwhile.
+    #[inline(always)]
+    pub unsafe fn find(self, addr: usize) -> (PageRef, &'a AtomicU8, usize) {
+        debug_assert!(self.space.contains(addr), "{addr:#x} is not in this heap");
+        // SAFETY: by the invariant of `View` this is the entry of the address's page, and the caller says that it is in the heap.
+        let page = unsafe { &*self.page_of_zero.wrapping_add(addr >> PAGE_SHIFT) }.read();
+        let located = page.locate(addr);
+        // SAFETY: the page is of a span in use, since it has an object, and the colour bytes of spans in use are in the table.
+        let colour = unsafe { self.colours.first.add(located.colour) };
+        // SAFETY: as in `Rows::at`.
+        let colour = unsafe { colour.as_ref() };
+        (page, colour, if located.is_first { addr } else { self.space.base_of(page, addr) })
     }
 
     /// Colour byte and first address of the object that contains `addr`, of which `page` is the page. One multiplication for

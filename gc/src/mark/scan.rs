@@ -113,6 +113,7 @@ impl Marker {
             found += usize::from(child != 0);
         };
         let mut rest = batch;
+        let uniform = Grey::are_of_one_class(batch);
         while let [item, ..] = *rest {
             let Some(kernel) = self.kernels.of(item.class()) else {
                 if !self.scan_slow(shared, item) {
@@ -121,7 +122,8 @@ impl Marker {
                 continue;
             };
             // Objects of one class come in rows.
-            let len = rest.iter().take_while(|next| next.class() == item.class()).count();
+            let same = || rest.iter().take_while(|next| next.class() == item.class()).count();
+            let len = if uniform { rest.len() } else { same() };
             let row;
             (row, rest) = rest.split_at(len);
             kernel.scanned += row.len();
@@ -262,8 +264,8 @@ fn meet<'a>(view: View<'a>, children: &[usize], met: &mut Met<'a>) {
     met.len = children.len();
     let mut all = Grey::NONE;
     for ((&addr, object), colour) in children.iter().zip(&mut met.objects).zip(&mut met.colours) {
-        let page = view.page(addr);
-        let (byte, base) = view.locate(page, addr);
+        // SAFETY: a reference word of a live object, not null: it leads to an object, and none is freed while marking runs.
+        let (page, byte, base) = unsafe { view.find(addr) };
         prefetch(std::ptr::from_ref(byte).addr());
         *object = Grey::new(view, page, base);
         *colour = byte;
