@@ -2,6 +2,7 @@
 use crate::bench::{Bench, quiet_panics};
 use crate::compare::Compare;
 use crate::failure::Failure;
+use crate::lab::budget::SharedBudget;
 use crate::lab::pacers::Pacers;
 use crate::lab::record::Record;
 use crate::lab::replay::Replay;
@@ -42,8 +43,10 @@ enum Command {
     List,
     /// Runs a described program through the pacer: what every cycle would do.
     Simulate(Simulate),
-    /// Runs described programs through both pacers and compares them.
+    /// Runs described programs, or workloads, with both pacers and compares them.
     Pacers(Pacers),
+    /// Runs several heaps under one budget, and under equal parts of it.
+    Budget(SharedBudget),
     /// Runs one workload and records what the pacer sees of it, for `replay` and `tune`.
     Record(Record),
     /// Predicts what a recorded program would cost with other settings.
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Some(Command::Compare(compare)) => compare.carry_out(),
         Some(Command::Simulate(simulate)) => simulate.carry_out(),
         Some(Command::Pacers(pacers)) => pacers.carry_out(),
+        Some(Command::Budget(budget)) => budget.carry_out(),
         Some(Command::Record(record)) => record.carry_out(),
         Some(Command::Replay(replay)) => replay.carry_out(),
         Some(Command::Tune(tune)) => tune.carry_out(),

@@ -167,3 +167,14 @@ fn bad_arguments_of_tune_are_bad_arguments() {
         assert!(error(args, 2).contains(says), "{args:?}: {}", error(args, 2));
     }
 }
+
+#[test]
+fn heaps_under_a_budget_and_under_equal_parts() {
+    let args =
+        ["budget", "--heaps", "3", "--total", "24MiB", "--live", "1MiB", "--rounds", "50", "--pairs", "1"];
+    let table = stdout(&args);
+    let rows = table.lines().skip(2).map(|row| row.split('|').nth(1).unwrap_or_default().trim());
+    assert_eq!(rows.collect::<Vec<_>>(), ["equal parts", "budget", "ratio"], "{table}");
+    let crowded = error(&["budget", "--total", "64MiB", "--live", "7MiB"], 2);
+    assert!(crowded.contains("at most three quarters of a heap's equal part, 8.0 MiB"), "{crowded}");
+}

@@ -1,5 +1,6 @@
 //! The laboratory: the pacer's own code on programs that are described, recorded or searched through, not run.
 
+pub mod budget;
 mod candidates;
 mod demand;
 mod marking;

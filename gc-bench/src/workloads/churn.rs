@@ -29,13 +29,14 @@ pub struct Params {
 
 /// 48 bytes: two references and four words, all of them the tree's number plus the node's place in the tree.
 #[derive(Trace)]
-struct Node<'gc> {
+pub struct Node<'gc> {
     left: Option<Gc<'gc, Node<'gc>>>,
     right: Option<Gc<'gc, Node<'gc>>>,
     words: [u64; 4],
 }
 
-type Forest<'gc> = Array<'gc, Slot<'gc, Node<'gc>>>;
+/// The trees of one mutator.
+pub type Forest<'gc> = Array<'gc, Slot<'gc, Node<'gc>>>;
 
 /// A tree of seven nodes; `place` is 1 for its root, and 2p and 2p + 1 below place p.
 fn build<'gc>(m: &'gc Mutator, number: u64, place: u64, depth: u32) -> Gc<'gc, Node<'gc>> {
@@ -96,7 +97,7 @@ impl Params {
 }
 
 /// A forest of `trees` trees, numbered from 0.
-fn plant(m: &mut Mutator, trees: usize) -> Root<Forest<'static>> {
+pub fn plant(m: &mut Mutator, trees: usize) -> Root<Forest<'static>> {
     let forest = m.alloc_array(trees, |_| Slot::<Node<'_>>::empty()).root(m);
     for i in 0..trees {
         let tree = build(m, i as u64, 1, DEPTH);
@@ -115,12 +116,7 @@ fn work(
     let mut times = OpTimes::start();
     let mut done = 0;
     while done < budget.count() {
-        let short_lived = build(m, done, 1, DEPTH);
-        expect_tree(read(&short_lived), done)?;
-        let trees = forest.get(m).as_slice();
-        let place = random.below(trees.len());
-        trees[place].store(m, Some(build(m, done, 1, DEPTH)));
-        m.safepoint();
+        operate(m, forest, &mut random, done)?;
         done += 1;
         if budget.is_over(times.lap()) {
             break;
@@ -129,8 +125,25 @@ fn work(
     Ok((done, times.into_histogram()))
 }
 
+/// One operation: builds the tree of this number, reads it and drops it; builds it again in the place of a random one.
+#[inline]
+pub fn operate(
+    m: &mut Mutator,
+    forest: &Root<Forest<'static>>,
+    random: &mut Xorshift,
+    number: u64,
+) -> Result<(), Failure> {
+    let short_lived = build(m, number, 1, DEPTH);
+    expect_tree(read(&short_lived), number)?;
+    let trees = forest.get(m).as_slice();
+    let place = random.below(trees.len());
+    trees[place].store(m, Some(build(m, number, 1, DEPTH)));
+    m.safepoint();
+    Ok(())
+}
+
 /// Reads every tree of the forest; the number of each is in its root.
-fn inspect(m: &mut Mutator, forest: &Root<Forest<'static>>) -> Result<(), Failure> {
+pub fn inspect(m: &mut Mutator, forest: &Root<Forest<'static>>) -> Result<(), Failure> {
     for (i, slot) in forest.get(m).iter().enumerate() {
         let tree = slot.load(m).ok_or_else(|| Failure::Check(format!("place {i} of the forest is empty")))?;
         expect_tree(read(&tree), tree.words[0] - 1)?;

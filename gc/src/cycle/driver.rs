@@ -96,6 +96,13 @@ impl DriverControl {
         }
     }
 
+    /// Asks for a cycle because of `cause` if there is a thread to run it, and wakes that. May be called with the collector's lock held.
+    pub(crate) fn request_of_threads(&self, cause: Cause) {
+        if self.has_threads() && self.want(cause) {
+            self.wake();
+        }
+    }
+
     /// Starts the background threads, once. If the system refuses them, mutators step instead, and an event says so.
     fn start_threads(&self, shared: &Shared) {
         if self.threads.get().is_some() || self.fallback.load(Ordering::Relaxed) {

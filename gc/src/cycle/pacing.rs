@@ -152,7 +152,7 @@ impl Pacing {
         if !self.refresh(shared) {
             return;
         }
-        self.adopt_share(shared);
+        self.look_at_budget(shared);
         if self.pass() || self.pacer.settings().memory_limit.is_some() {
             let memory = memory(shared);
             let targets = self.pacer.targets(&memory);
@@ -342,7 +342,6 @@ impl Pacing {
         let Targets { trigger, .. } = outputs.targets;
         self.limiting.found_room(self.pacer.has_room(tables(shared, &stats)));
         self.aim(shared, &outputs.targets, &memory);
-        self.report_to_budget(shared, live);
         self.tell_of_thrashing(shared);
         let unswept = shared.alloc.unswept_pages() as u64;
         pace.set_sweep_ratio(SweepPace::new(trigger, live, unswept, 0).pages_per_byte());
@@ -394,6 +393,7 @@ impl Pacing {
     /// 7. Every span is swept: the cycle is over.
     pub(crate) fn sweep_done(&mut self, shared: &Shared) {
         self.correct_external(shared);
+        self.report_to_budget(shared);
         let now = self.clock.elapsed();
         let cycle = u64::from(shared.published.cycle());
         let freed = self.start.heap_end.saturating_sub(shared.pace.last_live.load(Relaxed));

@@ -2,9 +2,10 @@
 //!
 //! Heaps report at the end of each cycle what is alive, how fast they allocate and how fast they are marked; each report splits
 //! the budget anew (`pacer/budget`), and every heap takes over its share when its collector next looks, some 10 ms later at most
-//! once it has collected. A heap that is dropped leaves at once.
+//! once it has collected, or with its next run. What a heap still holds beyond its share the others get when it is given back. A heap
+//! that is dropped leaves at once.
 
-use crate::pacer::budget::{Claim, split};
+use crate::pacer::budget::{Claim, grants, split};
 use greyset_sync::atomic::{AtomicU64, Ordering::Relaxed};
 use greyset_sync::{Mutex, Rank};
 use std::fmt;
@@ -37,12 +38,28 @@ struct Members {
     seats: Vec<Arc<Seat>>,
     /// One a seat.
     claims: Vec<Claim>,
+    /// As last split, one a seat.
+    shares: Vec<u64>,
 }
 
+/// A heap is not told of a change smaller than this part of what it has: what others hold changes all the time.
+const TOLD: u64 = 64;
+
 impl Members {
-    fn rebalance(&self) {
-        for (seat, share) in self.seats.iter().zip(split(self.total, &self.claims)) {
-            seat.share.store(share, Relaxed);
+    fn rebalance(&mut self) {
+        self.shares = split(self.total, &self.claims);
+        for (seat, grant) in self.seats.iter().zip(grants(&self.shares, &self.claims)) {
+            seat.share.store(grant, Relaxed);
+        }
+    }
+
+    /// Somebody holds more or less than before.
+    fn regrant(&self) {
+        for (seat, grant) in self.seats.iter().zip(grants(&self.shares, &self.claims)) {
+            let told = seat.share.load(Relaxed);
+            if told.abs_diff(grant) > told / TOLD {
+                seat.share.store(grant, Relaxed);
+            }
         }
     }
 
@@ -61,7 +78,7 @@ struct Seat {
 impl Budget {
     /// A budget of `bytes` for all of its heaps together.
     pub fn new(bytes: u64) -> Budget {
-        let members = Members { total: bytes, seats: Vec::new(), claims: Vec::new() };
+        let members = Members { total: bytes, seats: Vec::new(), claims: Vec::new(), shares: Vec::new() };
         Budget { members: Arc::new(Mutex::new(Rank::Leaf, members)) }
     }
 
@@ -122,6 +139,8 @@ impl BudgetMember {
         let ceiling = most.unwrap_or(u64::MAX).min(self.ceiling);
         let claim = Claim {
             live: 0,
+            least: 0,
+            held: 0,
             allocated: 0.0,
             marked: 0.0,
             priority: self.priority,
@@ -148,6 +167,16 @@ impl PartialEq for BudgetMember {
 
 impl Eq for BudgetMember {}
 
+/// What a cycle has shown of a heap: bytes as in [`Claim`], and rates in bytes a second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown {
+    pub(crate) live: u64,
+    pub(crate) least: u64,
+    pub(crate) held: u64,
+    pub(crate) allocated: f64,
+    pub(crate) marked: f64,
+}
+
 /// A heap's place in its budget.
 pub(crate) struct Membership {
     budget: Budget,
@@ -160,15 +189,23 @@ impl Membership {
         self.seat.share.load(Relaxed)
     }
 
-    /// A cycle has shown: that many bytes alive, allocated in a second and marked in a second of processor time. The rates are
-    /// averaged with those before.
-    pub(crate) fn report(&self, live: u64, allocated: f64, marked: f64) {
+    /// What a cycle has shown. The rates are averaged with those before.
+    pub(crate) fn report(&self, shown: &Shown) {
         let mean = |old: f64, new: f64| if old > 0.0 { old.midpoint(new) } else { new };
         self.change(|claim| {
-            claim.live = live;
-            claim.allocated = mean(claim.allocated, allocated);
-            claim.marked = mean(claim.marked, marked);
+            (claim.live, claim.least, claim.held) = (shown.live, shown.least, shown.held);
+            claim.allocated = mean(claim.allocated, shown.allocated);
+            claim.marked = mean(claim.marked, shown.marked);
         });
+    }
+
+    /// The heap holds so many bytes now.
+    pub(crate) fn holds(&self, bytes: u64) {
+        let mut members = self.budget.members.lock();
+        if let Some(claim) = members.claim_of(&self.seat) {
+            claim.held = bytes;
+            members.regrant();
+        }
     }
 
     /// The heap gets no more than this.
@@ -204,11 +241,12 @@ mod tests {
         let budget = Budget::new(1 << 30);
         let (busy, calm) = (budget.member().join(None), budget.member().join(None));
         let room = |membership: &Membership| membership.share() - (100 << 20);
+        let shown = |allocated| Shown { live: 100 << 20, least: 0, held: 0, allocated, marked: 1e9 };
         for membership in [&busy, &calm] {
-            membership.report(100 << 20, 1e7, 1e9);
+            membership.report(&shown(1e7));
         }
         assert_eq!(busy.share(), calm.share());
-        busy.report(100 << 20, 1e9, 1e9);
+        busy.report(&shown(1e9));
         // (10 MB/s + 1 GB/s)/2 is 50.5 times what the other allocates.
         let ratio = room(&busy) as f64 / room(&calm) as f64;
         assert!((ratio - 50.5f64.sqrt()).abs() < 1e-3, "{ratio}");
@@ -219,5 +257,18 @@ mod tests {
         busy.leave();
         assert_eq!(budget.shares(), [calm.share()]);
         assert!(calm.share().abs_diff(1 << 30) <= 1);
+    }
+
+    #[test]
+    fn what_another_still_holds_is_not_given_yet() {
+        let budget = Budget::new(200 << 20);
+        let (first, second) = (budget.member().join(None), budget.member().join(None));
+        first.holds(150 << 20);
+        assert_eq!([first.share() >> 20, second.share() >> 20], [100, 50]);
+        // Less than a 64th: nobody is told.
+        first.holds((150 << 20) + (500 << 10));
+        assert_eq!(second.share() >> 20, 50);
+        first.holds(100 << 20);
+        assert_eq!(second.share() >> 20, 100);
     }
 }

@@ -1,6 +1,6 @@
 //! `Heap`: making one, its statistics, its end.
 
-mod budget;
+pub(crate) mod budget;
 mod counters;
 mod external;
 mod owner;

@@ -94,6 +94,13 @@ impl Mutator {
         if live >= shared.pace.trigger.load(Ordering::Relaxed) {
             self.look_at_trigger();
         }
+        if let Some(membership) = &shared.membership
+            && membership.share() != shared.pace.memory_limit.load(Ordering::Relaxed)
+            && let Some(mut collector) = shared.collector.try_lock()
+        {
+            // A heap that has never collected has no thread that looks.
+            collector.pacing().adopt_share(shared);
+        }
         Ok(taken.ptr)
     }
 

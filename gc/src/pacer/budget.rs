@@ -10,6 +10,9 @@
 //! with one c for all: the square-root rule of MemBalancer (Kirisame, Shenoy, Panchekha: Optimal Heap Limits for Reducing
 //! Browser Memory Use, 2022), which weighs heaps without comparing them. Here c follows from the sum, floors and ceilings hold
 //! before it, and a priority p multiplies a heap's `√`: at 2 it gets the memory of one that allocates four times as fast.
+//!
+//! A heap that moves nothing cannot give back a page with anything alive on it, however little: it gets that much at least. What a
+//! heap loses to another it must first give back ([`grants`]).
 
 /// Live bytes that a heap is taken to have at least: a new one must be able to grow.
 const LEAST_LIVE: f64 = 1048576.0;
@@ -23,6 +26,10 @@ const STEPS: u32 = 100;
 pub struct Claim {
     /// Bytes its last cycle found alive, with tables and whatever else counts against a limit.
     pub live: u64,
+    /// Bytes that collecting does not free: pages with anything alive on them, and what `live` counts beside.
+    pub least: u64,
+    /// Bytes it holds now.
+    pub held: u64,
     /// Bytes it allocates in a second.
     pub allocated: f64,
     /// Bytes that are marked in a second of processor time.
@@ -47,7 +54,7 @@ impl Claim {
     /// The share at a certain c, in bytes.
     fn share(&self, c: f64) -> u64 {
         let share = self.live as f64 + c * self.weight();
-        (share as u64).max(self.floor).min(self.ceiling.max(self.floor))
+        (share as u64).max(self.least).max(self.floor).min(self.ceiling.max(self.floor))
     }
 }
 
@@ -73,6 +80,25 @@ pub fn split(total: u64, claims: &[Claim]) -> Vec<u64> {
     claims.iter().map(|claim| claim.share(low)).collect()
 }
 
+/// What each heap may hold now of the shares of [`split`]: whoever holds more than its share has not given it back yet, and those
+/// that hold less wait for it, each with the same part of what it has left to grow.
+///
+/// ```text
+/// over = Σ max(held − share, 0),  room = Σ max(share − held, 0)
+/// grant = share − max(share − held, 0)·min(over/room, 1)
+/// ```
+pub fn grants(shares: &[u64], claims: &[Claim]) -> Vec<u64> {
+    let sum = |of: fn(u64, u64) -> u64| -> f64 {
+        shares.iter().zip(claims).map(|(&share, claim)| of(share, claim.held) as f64).sum()
+    };
+    let (over, room) =
+        (sum(|share, held| held.saturating_sub(share)), sum(|share, held| share.saturating_sub(held)));
+    let part = if room > 0.0 { (over / room).min(1.0) } else { 0.0 };
+    let grant =
+        |(&share, claim): (&u64, &Claim)| share - (share.saturating_sub(claim.held) as f64 * part) as u64;
+    shares.iter().zip(claims).map(grant).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,7 +107,28 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn claim(live: u64, allocated: f64) -> Claim {
-        Claim { live: live * MIB, allocated, marked: 1e9, priority: 1.0, floor: 0, ceiling: u64::MAX }
+        let live = live * MIB;
+        Claim { live, least: 0, held: 0, allocated, marked: 1e9, priority: 1.0, floor: 0, ceiling: u64::MAX }
+    }
+
+    #[test]
+    fn pages_that_cannot_be_given_back_come_before_room() {
+        let holey = Claim { least: 90 * MIB, ..claim(10, 1e6) };
+        let shares = split(240 * MIB, &[holey, claim(10, 1e9)]);
+        assert_eq!(shares[0], 90 * MIB);
+        assert!(shares[1].abs_diff(150 * MIB) <= 1, "{shares:?}");
+    }
+
+    #[test]
+    fn what_is_taken_from_one_heap_is_given_when_it_is_free() {
+        let holds = |mib: u64| Claim { held: mib * MIB, ..claim(0, 0.0) };
+        let shares = [100 * MIB, 100 * MIB, 40 * MIB];
+        assert_eq!(grants(&shares, &[holds(100), holds(60), holds(0)]), shares);
+        // 40 MiB too much in one; the others have 40 and 40 left to grow.
+        assert_eq!(grants(&shares, &[holds(140), holds(60), holds(0)]), [100 * MIB, 80 * MIB, 20 * MIB]);
+        // More than the others have to grow.
+        assert_eq!(grants(&shares, &[holds(300), holds(60), holds(0)]), [100 * MIB, 60 * MIB, 0]);
+        assert_eq!(grants(&[7], &[holds(300)]), [7]);
     }
 
     #[test]
@@ -144,16 +191,18 @@ mod tests {
             heaps in prop::collection::vec((0u64..1 << 42, 0.0f64..1e12, 0.0f64..1e12, 0.1f64..10.0, 0u64..1 << 36, 0u64..1 << 44), 1..9)
         ) {
             let claims: Vec<Claim> = heaps.into_iter().map(|(live, allocated, marked, priority, floor, ceiling)| {
-                Claim { live, allocated, marked, priority, floor, ceiling }
+                Claim { live, least: live / 2 * 3, held: live, allocated, marked, priority, floor, ceiling }
             }).collect();
             let shares = split(total, &claims);
             prop_assert!(shares.iter().map(|&share| u128::from(share)).sum::<u128>() <= total.into());
             let least: u128 = claims.iter().map(|claim| u128::from(claim.share(0.0))).sum();
             if least <= total.into() {
-                for (claim, share) in claims.iter().zip(shares) {
+                for (claim, &share) in claims.iter().zip(&shares) {
                     prop_assert!(share >= claim.floor && share <= claim.ceiling.max(claim.floor));
                 }
             }
+            let grants = grants(&shares, &claims);
+            prop_assert!(grants.iter().zip(&shares).all(|(grant, share)| grant <= share));
         }
     }
 }

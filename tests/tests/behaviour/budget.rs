@@ -1,6 +1,6 @@
 //! One budget for several heaps: split, rebalanced by what cycles show, and given back by heaps that are dropped.
 
-use greyset::{Budget, Driver, Heap, HeapBuilder};
+use greyset::{Budget, Driver, Heap, HeapBuilder, Slot};
 use greyset_tests::common::finish;
 
 const MIB: u64 = 1 << 20;
@@ -58,4 +58,44 @@ fn floors_ceilings_and_priorities() {
     let shares = budget.shares();
     assert!(shares[0].abs_diff(75 * MIB) <= 1 && shares[1].abs_diff(25 * MIB) <= 1, "{shares:?}");
     drop(heaps);
+}
+
+#[test]
+fn a_heap_that_has_never_collected_takes_its_new_share_with_its_next_run() {
+    let budget = Budget::new(256 * MIB);
+    let first = stepping().budget(budget.member()).build().expect("a heap");
+    let _second = stepping().budget(budget.member()).build().expect("a heap");
+    let limit = || first.stats().memory_limit;
+    assert_eq!(limit(), Some(256 * MIB));
+    first.mutator().enter(|m| _ = m.alloc(0u64));
+    assert_eq!(limit(), Some(128 * MIB));
+}
+
+#[test]
+fn pages_with_holes_count_as_what_a_heap_must_have() {
+    let budget = Budget::new(256 * MIB);
+    let heap = stepping().budget(budget.member()).build().expect("a heap");
+    // It could use all.
+    let _other = stepping().budget(budget.member().priority(100.0)).build().expect("a heap");
+    // One object of eight stays, on every page.
+    let kept = heap.mutator().enter(|m| {
+        let kept = m.alloc_array(100_000, |_| Slot::<[u64; 8]>::empty()).root(m);
+        for i in 0..800_000 {
+            let object = m.alloc([i as u64; 8]);
+            if i % 8 == 0 {
+                kept.get(m)[i / 8].store(m, Some(object));
+            }
+        }
+        kept
+    });
+    let mut stepper = heap.stepper();
+    finish(&mut stepper);
+    let stats = heap.stats();
+    assert!(stats.live_bytes < 10 * MIB && stats.mapped_bytes > 48 * MIB, "{stats}");
+    let shares = budget.shares();
+    assert!(shares[0] > 48 * MIB && shares.iter().sum::<u64>() <= 256 * MIB, "{shares:?}");
+    // What has become empty counts no more.
+    drop(kept);
+    finish(&mut stepper);
+    assert!(budget.shares()[0] < 48 * MIB, "{:?}", budget.shares());
 }
