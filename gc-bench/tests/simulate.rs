@@ -93,6 +93,20 @@ fn both_pacers_side_by_side() {
 }
 
 #[test]
+fn both_pacers_in_runs_of_a_workload() {
+    let compare = |workload: &str| {
+        let args = ["pacers", "--pairs", "1", "--run", workload];
+        Command::new(env!("CARGO_BIN_EXE_gc-bench")).args(args).output().expect("gc-bench starts")
+    };
+    let text = String::from_utf8(compare("churn --live 1MiB --ops 20000").stdout).expect("text");
+    let rows = text.lines().skip(2).map(|line| line.split('|').nth(2).unwrap_or_default().trim());
+    assert_eq!(rows.collect::<Vec<_>>(), ["reference", "greyset", "ratio"], "{text}");
+    let wrong = compare("chorn");
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("chorn, reference: "), "{wrong:?}");
+}
+
+#[test]
 fn a_plot_is_drawn() {
     let folder = Folder::new("plot");
     let plot = folder.file("out.svg");

@@ -6,6 +6,7 @@ mod demand;
 mod marking;
 mod model;
 mod objective;
+mod pacer_runs;
 pub mod pacers;
 mod plot;
 pub mod record;

@@ -1,9 +1,11 @@
-//! `gc-bench pacers`: the two pacers on the same scenarios, side by side.
+//! `gc-bench pacers`: the two pacers on the same scenarios, or in runs of the same workloads, side by side.
 
+use super::pacer_runs::compare_runs;
 use super::scenario;
 use super::simulate::{Kind, run};
 use crate::cli::emit;
 use crate::failure::Failure;
+use crate::options::count;
 use crate::report::align_figures;
 use crate::units;
 use comfy_table::{Table, presets};
@@ -15,8 +17,14 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Pacers {
     /// The scenarios, in TOML (gc-bench/scenarios has some).
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "runs")]
     files: Vec<PathBuf>,
+    /// A workload to run with both, such as "churn --live 64MiB"; may be given several times.
+    #[arg(long = "run", value_name = "WORKLOAD")]
+    runs: Vec<String>,
+    /// Pairs of runs of each workload; the table shows medians.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = count(1, 1000))]
+    pairs: usize,
 }
 
 /// What a run of a scenario comes to.
@@ -57,8 +65,18 @@ impl Pacers {
     /// Reads, runs, prints the table.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for a scenario that cannot be run.
+    /// [`Failure::Usage`] for a scenario that cannot be run; [`Failure::Run`] for a workload that fails.
     pub fn carry_out(&self) -> Result<(), Failure> {
+        if !self.files.is_empty() {
+            emit(&format!("{}\n", self.simulated()?));
+        }
+        if !self.runs.is_empty() {
+            emit(&format!("{}\n", compare_runs(&self.runs, self.pairs)?));
+        }
+        Ok(())
+    }
+
+    fn simulated(&self) -> Result<Table, Failure> {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN).set_header([
             "scenario",
@@ -88,8 +106,7 @@ impl Pacers {
             }
         }
         align_figures(&mut table, 2);
-        emit(&format!("{table}\n"));
-        Ok(())
+        Ok(table)
     }
 }
 
