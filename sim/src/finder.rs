@@ -11,9 +11,13 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Seeds tried for a fault that does no harm.
 const HARMLESS: u64 = 2000;
+
+/// A process that takes longer is ended.
+const LONGEST: Duration = Duration::from_secs(1200);
 
 /// What a process says of its fault, a line each; the last one counts.
 const FOUND: &str = "found";
@@ -65,20 +69,26 @@ fn row(command: &mut Command) -> Result<(String, bool), String> {
     })
 }
 
-/// Looks for one fault, prints what [`find_all`] reads: as soon as it is found, and again when it is shrunk.
+/// Looks for one fault, prints what [`find_all`] reads: as soon as it is found, and again when it is shrunk. Ends the process if
+/// that takes longer than [`LONGEST`]: what has lost its tables may go round in them for ever.
 pub fn find(fault: Fault, seeds: u64) {
+    std::thread::spawn(|| {
+        std::thread::sleep(LONGEST);
+        eprintln!("gc-sim: not done after {} s", LONGEST.as_secs());
+        std::process::exit(1);
+    });
     let seeds = if fault.harmless().is_some() { seeds.min(HARMLESS) } else { seeds };
     let campaign = Campaign { from: 0, seeds, mutators: 0, strategy: None, fault: Some(fault), jobs: 1 };
     let result = on_a_thread(|| campaign::run(&campaign));
     match (result.found, fault.harmless()) {
         (Some(found), _) => {
             let (kind, seed) = (story::kind(&found.failure), found.record.seed + 1);
+            println!("{FOUND} {seed} | – | {kind}");
             let healthy = Record { fault: None, ..found.record.clone() };
             if healthy.repeat(false).failure.is_some() {
                 println!("{MISSED} {seed} | | **fails without the fault, too**: {kind}");
                 return;
             }
-            println!("{FOUND} {seed} | – | {kind}");
             if let Some(small) = shrink::shrink(&found.record) {
                 println!("{FOUND} {seed} | {} | {kind}", story::length(&small.replay()));
             }

@@ -28,6 +28,9 @@ use greyset_sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::io;
 use std::ops::Range;
 
+/// Addresses of a heap on x86-64 Linux, which gives no others to who does not ask for them, are below this: a client may keep
+/// them in 47 bits.
+const ADDRESSES: usize = 1 << 47;
 /// The heap's base is aligned to this, so that huge pages fit.
 const BASE_ALIGN: usize = 2 << 20;
 /// Longest colour table: what fits above the fraction of a product ([`Magic`]). Enough for 128 GiB of the smallest slots.
@@ -57,6 +60,11 @@ impl Space {
         debug_assert!(len.is_power_of_two());
         let heap = os.reserve(len + BASE_ALIGN)?;
         let base = heap.start().addr().get().next_multiple_of(BASE_ALIGN);
+        if cfg!(all(target_arch = "x86_64", target_os = "linux")) && base + len > ADDRESSES {
+            return Err(io::Error::other(format!(
+                "the system gave addresses above {ADDRESSES:#x} for the heap"
+            )));
+        }
         let pages = len >> PAGE_SHIFT;
         let mut space = Space {
             base,

@@ -6,6 +6,7 @@
 use super::Space;
 use super::page::{PageEntry, PageRef};
 use super::table::Table;
+use crate::size_class::Located;
 use crate::unit::PAGE_SHIFT;
 use greyset_sync::atomic::AtomicU8;
 use std::ptr::NonNull;
@@ -40,7 +41,7 @@ impl<T> Rows<T> {
 /// What finding an object's colour takes of a [`Space`], by value.
 ///
 /// # Invariant
-/// `page_of_zero` is as far before `pages.first` as the page of `base` is behind that of address 0.
+/// `page_of_zero` is as far before `pages.first` as the page of `base`, a multiple of the page size, is behind that of address 0.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     base: usize,
@@ -99,7 +100,12 @@ impl<'a> View<'a> {
         let colour = unsafe { self.colours.first.add(located.colour) };
         // SAFETY: as in `Rows::at`.
         let colour = unsafe { colour.as_ref() };
-        (page, colour, if located.is_first { addr } else { self.space.base_of(page, addr) })
+        (page, colour, self.first_of(located, page, addr))
+    }
+
+    #[inline(always)]
+    fn first_of(self, located: Located, page: PageRef, addr: usize) -> usize {
+        if located.is_first { addr } else { self.space.base_of(page, addr) }
     }
 
     /// Colour byte and first address of the object that contains `addr`, of which `page` is the page. One multiplication for
@@ -108,6 +114,6 @@ impl<'a> View<'a> {
     pub fn locate(self, page: PageRef, addr: usize) -> (&'a AtomicU8, usize) {
         let located = page.locate(addr);
         let colour = self.colours.at(located.colour);
-        (colour, if located.is_first { addr } else { self.space.base_of(page, addr) })
+        (colour, self.first_of(located, page, addr))
     }
 }

@@ -77,6 +77,8 @@ pub enum Point {
     EphemeronTrace,
     /// Drop glue of a dead object is about to run.
     DropGlue,
+    /// A thread is about to sleep for a moment, for nobody in particular.
+    Rest,
 }
 
 #[cfg(not(feature = "sim"))]

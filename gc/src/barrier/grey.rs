@@ -16,7 +16,7 @@ use greyset_alloc::{PageRef, SpanClassId, View};
 #[repr(transparent)]
 pub(crate) struct Grey(u64);
 
-/// Bits of an offset: heaps have at most 2^44 bytes, and programs on x86-64 addresses below 2^47 if they do not ask for others.
+/// Bits of an offset: heaps have at most 2^44 bytes, and on x86-64 Linux no addresses from 2^47 on (checked when one is reserved).
 const OFFSET: u64 = (1 << PageRef::TAG_SHIFT) - 1;
 /// The offset is that of the rest of an array.
 const REST: u64 = 1;

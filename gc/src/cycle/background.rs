@@ -149,6 +149,7 @@ fn collector_thread(shared: &Shared) {
                 shared.driver.doze(DOZES[0]);
                 continue;
             };
+            let _at_work = shared.driver.at_work();
             let step = collector.step(shared);
             let progress = match step {
                 Step::AwaitMarkers => collector.mark_some(shared, shared.zeal.slice(tiny(BUDGET, 3))),

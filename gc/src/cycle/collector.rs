@@ -91,8 +91,11 @@ fn free_few(shared: &Shared) -> bool {
     if !any() {
         return true;
     }
-    // Somebody else frees them just now.
+    // Who has the lock may be freeing them.
     let Some(_cycle) = shared.cycle_lock.try_lock() else { return false };
+    if shared.published.phase() != Phase::Idle {
+        return false;
+    }
     if !fault(Fault::RootsFreedAtT2) {
         shared.roots.free_some(tiny(FEW, 1));
     }
@@ -143,10 +146,9 @@ impl Collector {
     pub(crate) fn advance(&mut self, shared: &Shared) -> Step {
         let short = match &self.state {
             State::Both(_) | State::Deletion(_) | State::Round { .. } | State::Off(_) => true,
-            State::Idle => match free_few(shared) {
-                true => true,
-                false => return Step::Worked,
-            },
+            State::Idle if !shared.driver.is_wanted() => return Step::Idle,
+            State::Idle if !free_few(shared) => return Step::Worked,
+            State::Idle => true,
             // At a glance only: the step itself looks closely.
             State::Mark => {
                 nothing_grey(shared) && shared.ephemerons.is_empty() && !shared.queue.has_deferred()

@@ -29,12 +29,23 @@ pub(crate) struct DriverControl {
     abandoned: AtomicBool,
     /// The collector thread looks by itself soon.
     dozing: AtomicBool,
+    /// The collector thread takes a step.
+    at_work: AtomicBool,
     /// How many wait for `done`.
     waiting: Mutex<usize>,
     done: Condvar,
     threads: OnceLock<background::Threads>,
     /// The thread of the heap on which the last handle was dropped.
     tears_down: OnceLock<thread::ThreadId>,
+}
+
+/// See [`DriverControl::at_work`].
+pub(crate) struct AtWork<'a>(&'a DriverControl);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.at_work.store(false, Ordering::Relaxed);
+    }
 }
 
 /// A cause as it stands in `wanted`.
@@ -55,6 +66,7 @@ impl DriverControl {
             fallback: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             dozing: AtomicBool::new(false),
+            at_work: AtomicBool::new(false),
             waiting: Mutex::new(Rank::Driver, 0),
             done: Condvar::new(),
             threads: OnceLock::new(),
@@ -70,6 +82,17 @@ impl DriverControl {
     /// Whether the collector has a thread of its own.
     pub(crate) fn has_threads(&self) -> bool {
         self.threads.get().is_some()
+    }
+
+    /// The collector thread takes a step as long as this lives.
+    pub(crate) fn at_work(&self) -> AtWork<'_> {
+        self.at_work.store(true, Ordering::Relaxed);
+        AtWork(self)
+    }
+
+    /// Whether the collector thread takes a step.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.at_work.load(Ordering::Relaxed)
     }
 
     /// Whether a test decides every step.

@@ -68,7 +68,8 @@ impl Marker {
             }
             let found = self.scan(shared, view, now.objects(), &mut children);
             self.follow(view, &met, &none, &mut leaves);
-            meet(view, &children[..found], &mut met);
+            // SAFETY: `scan` has loaded them from reference words of live objects, and left out nulls.
+            unsafe { meet(view, &children[..found], &mut met) };
             std::mem::swap(&mut now, &mut next);
             if shared.queue.anyone_hungry() {
                 self.share(shared);
@@ -259,12 +260,15 @@ impl Marker {
 }
 
 /// Finds the colour bytes of the objects met and has them fetched.
+///
+/// # Safety
+/// Each of `children` is the address of an object, or inside of one, that is not freed while this runs.
 #[inline(never)]
-fn meet<'a>(view: View<'a>, children: &[usize], met: &mut Met<'a>) {
+unsafe fn meet<'a>(view: View<'a>, children: &[usize], met: &mut Met<'a>) {
     met.len = children.len();
     let mut all = Grey::NONE;
     for ((&addr, object), colour) in children.iter().zip(&mut met.objects).zip(&mut met.colours) {
-        // SAFETY: a reference word of a live object, not null: it leads to an object, and none is freed while marking runs.
+        // SAFETY: the caller's promise.
         let (page, byte, base) = unsafe { view.find(addr) };
         prefetch(std::ptr::from_ref(byte).addr());
         *object = Grey::new(view, page, base);

@@ -6,7 +6,7 @@
 //! buffer; having had anything in its hands, it makes the running round not clean, even when its buffer ends up empty. One that found
 //! nothing has touched nothing: counted as work, it kept rounds from ever being clean while mutators owed.
 //!
-//! A mutator that owes and finds nothing grey, or tracing closed, goes on; far above the goal it rests first (`brake`).
+//! A mutator that owes and finds nothing grey, or tracing closed, goes on; far above the goal it rests for a moment first (`brake`).
 
 use crate::cycle::Phase;
 use crate::mark::Marker;
@@ -15,6 +15,7 @@ use crate::stats::cpu::thread_cpu_time;
 use crate::zeal::{Asks, count};
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{Fault, fault, thread, tiny};
+use std::time::Duration;
 
 /// Least scan work an assist does once it does any, in bytes (Go: gcOverAssistWork).
 const BATCH: i64 = 64 << 10;
@@ -22,6 +23,8 @@ const BATCH: i64 = 64 << 10;
 const BYTES_PER_NS: u64 = 2;
 /// Bytes allocated between two rests at least: runs may be as short as a slot.
 const BRAKED_BYTES: usize = 8192;
+/// A rest above the ceiling at most.
+const REST: Duration = Duration::from_micros(50);
 
 impl Mutator {
     /// Pays for a run of `bytes` bytes.
@@ -51,12 +54,13 @@ impl Mutator {
         }
     }
 
-    /// Rests for `assist_max`, once a run and at most once for [`BRAKED_BYTES`], if the heap is far above its goal and it is the
-    /// background threads' turn: they have everything grey, a phase to change or a span to sweep, and perhaps no processor. Without
-    /// this a heap grew by what a mutator allocates while a thread is held up (0.15 GB in a tenth of a second).
+    /// Rests for a moment ([`REST`], or `assist_max` if that is less), once a run and at most once for [`BRAKED_BYTES`], if the heap is far
+    /// above its goal and nothing that this mutator could do would help: a thread of the collector has everything grey, a phase to change
+    /// or a span to sweep, and perhaps no processor. Without this a heap grew by what a mutator allocates meanwhile (0.15 GB in a tenth of
+    /// a second).
     ///
-    /// This is no wait for anybody: it ends by itself. Nor does a mutator ever rest because of another one: while answers are missing
-    /// nobody does, and none that has something to answer or to step.
+    /// This is no wait: it ends by itself, whatever others do. While answers are missing nobody rests, and none that has something to
+    /// answer or to step. (Another mutator that has lost its processor with a span half swept is not told from the sweeper.)
     pub(super) fn brake(&self, bytes: usize) {
         let shared = self.shared();
         if shared.pace.live.load(Ordering::Relaxed) > shared.pace.ceiling.load(Ordering::Relaxed) {
@@ -67,23 +71,22 @@ impl Mutator {
     #[cold]
     fn brake_above_ceiling(&self, bytes: usize) {
         let shared = self.shared();
-        if self.record.word.is_asked() || shared.pending.load(Ordering::Relaxed) != 0 {
+        if !shared.driver.has_threads() {
             return;
         }
-        // If nobody holds it, this mutator takes the step that is due at its next safepoint.
-        let is_held = shared.collector.try_lock().is_none();
+        let (most, unbraked) = (tiny(BRAKED_BYTES, 1), self.unbraked.get() + bytes);
+        self.unbraked.set(unbraked % most);
+        if unbraked < most || self.record.word.is_asked() || shared.pending.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        // Unless the collector's thread is at a step, this mutator takes the one that is due at its next safepoint.
         let can_step = shared.published.phase() == Phase::Idle || self.record.word.poll();
-        if !is_held && can_step || !shared.driver.has_threads() {
-            return;
-        }
-        let unbraked = self.unbraked.get() + bytes;
-        self.unbraked.set(unbraked % BRAKED_BYTES);
-        if unbraked < BRAKED_BYTES {
+        if can_step && !shared.driver.is_at_work() {
             return;
         }
         shared.stats.brakes.fetch_add(1, Ordering::Relaxed);
         shared.driver.wake();
-        thread::sleep(shared.config.assist_max);
+        thread::sleep(shared.config.assist_max.min(REST));
     }
 
     /// Scans grey objects for at least `owed` bytes, within the bound for one allocation. False if there was not so much.
@@ -124,47 +127,52 @@ impl Mutator {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use crate::{Heap, Mutator};
+    use crate::{Driver, Heap, Mutator};
     use greyset_sync::atomic::Ordering;
 
-    fn allocate(m: &Mutator, bytes: usize) {
-        (0..bytes / 16).for_each(|i| _ = m.alloc([i; 2]));
-    }
+    const MIB: usize = 1 << 20;
 
-    /// Rests while `bytes` are allocated with this ceiling.
-    fn brakes(m: &Mutator, ceiling: u64, bytes: usize) -> u64 {
+    /// Rests while 1 MiB is allocated with this ceiling.
+    fn brakes(m: &Mutator, ceiling: u64) -> u64 {
         let before = m.heap().stats().brakes;
         m.shared().pace.ceiling.store(ceiling, Ordering::Relaxed);
-        allocate(m, bytes);
+        (0..MIB / 16).for_each(|i| _ = m.alloc([i; 2]));
         m.heap().stats().brakes - before
     }
 
-    #[test]
-    fn an_allocation_above_the_ceiling_rests_while_the_collector_is_somebody_elses() {
-        // No cycle begins by itself that would set another ceiling.
-        let heap = Heap::builder().min_heap(1 << 30).build().expect("a heap");
+    /// Of a heap that begins no cycle by itself, which would set another ceiling.
+    fn with_a_heap(driver: Driver, test: impl FnOnce(&mut Mutator)) {
+        let heap = Heap::builder().min_heap(1 << 30).driver(driver).build().expect("a heap");
         heap.mutator().enter(|m| {
-            // Its threads start.
+            // Its threads start, if it has any.
             m.collect();
-            let held = m.shared().collector.lock();
-            let megabyte = 1 << 20;
-            let rests = brakes(m, 0, megabyte);
+            test(m);
+        });
+    }
+
+    #[test]
+    fn an_allocation_above_the_ceiling_rests_while_the_collector_is_at_work() {
+        with_a_heap(Driver::Background, |m| {
+            // Its thread cannot take a step now, and so says nothing else of itself.
+            let _held = m.shared().collector.lock();
+            let at_work = m.shared().driver.at_work();
+            let rests = brakes(m, 0);
             assert!((32..=128).contains(&rests), "{rests}: once a run, at most once for 8 KiB");
-            assert_eq!(brakes(m, u64::MAX, megabyte), 0);
+            assert_eq!(brakes(m, u64::MAX), 0);
             // While answers are missing nobody rests: they may be another mutator's.
             m.shared().pending.fetch_add(1, Ordering::Relaxed);
-            assert_eq!(brakes(m, 0, megabyte), 0);
+            assert_eq!(brakes(m, 0), 0);
             m.shared().pending.fetch_sub(1, Ordering::Relaxed);
-            drop(held);
+            drop(at_work);
+            assert_eq!(brakes(m, 0), 0, "a cycle can begin at the next safepoint");
         });
     }
 
     #[test]
     fn nobody_rests_without_threads() {
-        let heap = Heap::builder().driver(crate::Driver::Inline).build().expect("a heap");
-        heap.mutator().enter(|m| {
-            let _held = m.shared().collector.lock();
-            assert_eq!(brakes(m, 0, 1 << 20), 0);
+        with_a_heap(Driver::Inline, |m| {
+            let _at_work = m.shared().driver.at_work();
+            assert_eq!(brakes(m, 0), 0);
         });
     }
 }

@@ -6,8 +6,8 @@
 //!   allocation does when a run is used up, `assist` how it pays for allocation during marking; `watched` is for the simulator.
 //!
 //! A mutator never waits for another mutator, nor for the collector: it answers handshakes by itself, and where the
-//! collector has taken its allocation cache to answer in its stead it goes on with a new one. An allocation far above the goal, while the
-//! collector's threads are held up, rests for `assist_max` and goes on (`assist`).
+//! collector has taken its allocation cache to answer in its stead it goes on with a new one. An allocation far above the goal
+//! rests for a moment while the collector's threads have something to finish, and goes on (`assist`).
 
 mod answer;
 mod assist;
@@ -79,7 +79,7 @@ pub struct Mutator {
 }
 
 impl Mutator {
-    /// Allocates `value`. Never a safepoint; never waits for the collector (far above the goal it may rest for `assist_max`).
+    /// Allocates `value`. Never a safepoint; never waits for the collector (far above the goal it may rest for 50 µs).
     ///
     /// Cost: a bump of a pointer in the current run of the type; every few hundred objects a new run is taken, which may
     /// sweep a span and pay for marking that is under way.

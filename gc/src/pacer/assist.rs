@@ -92,8 +92,8 @@ pub struct Assist {
 /// Room above a goal before mutators brake, at least, in bytes.
 const MIN_BRAKING_ROOM: u64 = 1 << 20;
 
-/// The heap beyond which a mutator rests when it owes marking and finds nothing to mark: a tenth above the goal, 1 MiB at least;
-/// only that if the memory limit decides the goal.
+/// The heap beyond which a mutator rests when nothing that it could do brings the cycle on: a tenth above the goal, 1 MiB at
+/// least; only that if the memory limit decides the goal.
 ///
 /// Assists bound the heap only while there is grey to be had. When the collector's thread has it all, or a phase is to change, and
 /// the thread is not given a processor, nothing else does.

@@ -7,8 +7,8 @@
 //!
 //! # Invariants
 //! 1. A chunk, once made, stays where it is until the table is dropped.
-//! 2. An entry's `next` is written only by the thread that lists it and read only under the lock of the free ones, once it is taken
-//!    from the list.
+//! 2. An entry's `next` is written only by the thread that lists it and read only by the thread that has taken the list, or what was left
+//!    of it (`Free::taken`).
 //! 3. The handle that owns an entry is dropped at most once, so an entry is listed at most once before it is freed.
 
 use greyset_sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
@@ -92,6 +92,15 @@ struct Free {
 // SAFETY: what `taken` leads to are entries, which may be shared (see `EntryRef`), of the table that owns this.
 unsafe impl Send for Free {}
 
+/// Clears an entry that was taken from a list; the next one in it.
+fn clear(entry: NonNull<Entry>) -> *mut Entry {
+    let entry = EntryRef(entry);
+    told(|| format!("frees an entry that holds {:#x}", entry.get().load()));
+    let next = entry.get().next.load(Ordering::Relaxed);
+    entry.get().store(0);
+    next
+}
+
 /// Chunks of entries, those that are free, and the list of dropped ones.
 pub(crate) struct EntryTable {
     chunks: Mutex<Vec<Chunk>>,
@@ -172,7 +181,7 @@ impl EntryTable {
         loop {
             entry.get().next.store(head, Ordering::Relaxed);
             point(Point::RootDrop);
-            // ORDERING: release pairs with the acquire in `free_listed`: `next` is visible to who takes the list.
+            // ORDERING: release pairs with the acquire in `free_listed` and `free_some`: `next` is visible to who takes the list.
             let swap = self.dropped.compare_exchange_weak(
                 head,
                 entry.0.as_ptr(),
@@ -191,13 +200,31 @@ impl EntryTable {
         !self.dropped.load(Ordering::Relaxed).is_null() || self.left.load(Ordering::Relaxed)
     }
 
-    /// Frees all listed entries; returns how many. The caller keeps the rule of the table about when.
+    /// Frees all listed entries; returns how many. The caller keeps the rule of the table about when. Who takes entries meanwhile
+    /// does not wait for the walk over them.
     pub(crate) fn free_listed(&self) -> usize {
-        // What was taken before and not freed, and what has been listed since.
-        self.free_some(usize::MAX) + if self.any_listed() { self.free_some(usize::MAX) } else { 0 }
+        point(Point::RootFree);
+        let left = {
+            let mut free = self.free.lock();
+            self.left.store(false, Ordering::Relaxed);
+            std::mem::replace(&mut free.taken, ptr::null_mut())
+        };
+        // ORDERING: acquire pairs with the release in `list`.
+        let listed = self.dropped.swap(ptr::null_mut(), Ordering::Acquire);
+        let mut freed = Vec::new();
+        for mut head in [left, listed] {
+            while let Some(entry) = NonNull::new(head) {
+                head = clear(entry);
+                freed.push(EntryRef(entry));
+            }
+        }
+        let count = freed.len();
+        self.in_use.fetch_sub(count, Ordering::Relaxed);
+        self.free.lock().entries.append(&mut freed);
+        count
     }
 
-    /// Frees at most `limit` entries of those that were listed when the last such call had freed all; returns how many. The caller
+    /// Frees at most `limit` entries, a few, of those that were listed when the last such call had freed all; returns how many. The caller
     /// keeps the rule of the table about when.
     pub(crate) fn free_some(&self, limit: usize) -> usize {
         point(Point::RootFree);
@@ -210,11 +237,8 @@ impl EntryTable {
         while count < limit
             && let Some(entry) = NonNull::new(free.taken)
         {
-            let entry = EntryRef(entry);
-            free.taken = entry.get().next.load(Ordering::Relaxed);
-            told(|| format!("frees an entry that holds {:#x}", entry.get().load()));
-            entry.get().store(0);
-            free.entries.push(entry);
+            free.taken = clear(entry);
+            free.entries.push(EntryRef(entry));
             count += 1;
         }
         self.left.store(!free.taken.is_null(), Ordering::Relaxed);

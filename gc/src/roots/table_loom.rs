@@ -75,6 +75,24 @@ fn loom_table_every_listed_entry_is_freed_once_and_stays_filled_until_then() {
 }
 
 #[test]
+fn loom_table_what_a_few_at_a_time_leave_is_freed_once_by_somebody() {
+    loom::model(|| {
+        let model = Model::new();
+        model.drop_handle(0);
+        let other = Arc::clone(&model);
+        let dropper = thread::spawn(move || other.drop_handle(1));
+        let other = Arc::clone(&model);
+        let freer = thread::spawn(move || other.table.free_some(1));
+        let mine = model.table.free_listed();
+        dropper.join().expect("no panic");
+        let theirs = freer.join().expect("no panic");
+        assert_eq!(mine + theirs + model.table.free_listed(), 2);
+        assert!(!model.table.any_listed());
+        assert_eq!(model.table.in_use(), CHUNK - 2);
+    });
+}
+
+#[test]
 fn loom_table_a_freed_entry_has_a_new_owner_who_sees_what_the_old_one_did() {
     loom::model(|| {
         let model = Model::new();

@@ -57,7 +57,7 @@ pub struct Stats {
     pub mutators: usize,
     /// Allocations refused under the hard limit.
     pub limit_failures: u64,
-    /// Times an allocation rested for `assist_max`, since the heap was far above its goal and the collector's thread was held up.
+    /// Times an allocation far above the goal rested for a moment, since the collector's threads had something to finish first.
     pub brakes: u64,
     /// Times the program was found to thrash ([`Event::Thrash`](crate::Event::Thrash)).
     pub thrashes: u64,

@@ -1,5 +1,6 @@
 //! Threads that may be tasks of a scheduler.
 
+use crate::Point;
 use crate::sim::hooks;
 use std::io;
 use std::panic::Location;
@@ -95,10 +96,9 @@ pub fn park_timeout(time: Duration) {
 }
 
 /// Sleeps that long; a task, for as long as the scheduler likes.
-#[track_caller]
 pub fn sleep(time: Duration) {
     match hooks() {
-        Some(hooks) => (hooks.blocked)(Location::caller()),
+        Some(hooks) => (hooks.point)(Point::Rest),
         None => std::thread::sleep(time),
     }
 }
