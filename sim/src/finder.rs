@@ -70,7 +70,7 @@ fn row(command: &mut Command) -> Result<(String, bool), String> {
 }
 
 /// Looks for one fault, prints what [`find_all`] reads: as soon as it is found, and again when it is shrunk. Ends the process if
-/// that takes longer than [`LONGEST`]: what has lost its tables may go round in them for ever.
+/// that takes longer than twenty minutes: what has lost its tables may go round in them for ever.
 pub fn find(fault: Fault, seeds: u64) {
     std::thread::spawn(|| {
         std::thread::sleep(LONGEST);
