@@ -141,12 +141,14 @@ impl Collector {
     }
 
     /// A step at a mutator's safepoint, if the next one is short whatever the heap holds: handshakes and what follows from
-    /// their answers. So a cycle need not wait for a thread to wake up between two handshakes. Nothing is marked or
-    /// swept here: a safepoint is to cost microseconds, always.
+    /// their answers. So a cycle need not wait for a thread to wake up between two handshakes. Where it begins and ends, the two longest
+    /// of these steps, it does wait, as long as it is not late. Nothing is marked or swept here: a safepoint is to cost microseconds,
+    /// always.
     pub(crate) fn advance(&mut self, shared: &Shared) -> Step {
         let short = match &self.state {
             State::Both(_) | State::Deletion(_) | State::Round { .. } | State::Off(_) => true,
             State::Idle if !shared.driver.is_wanted() => return Step::Idle,
+            State::Idle | State::Sweep if !shared.pace.is_late() => false,
             State::Idle if !free_few(shared) => return Step::Worked,
             State::Idle => true,
             // At a glance only: the step itself looks closely.
@@ -443,6 +445,11 @@ mod tests {
         let before = shared.roots.in_use();
         heap.request_cycle();
         let mut collector = shared.collector.lock();
+        assert_eq!(collector.advance(shared), Step::AwaitMarkers, "the collector's thread has time");
+        assert_eq!((shared.roots.in_use(), shared.published.phase()), (before, Phase::Idle));
+        for word in [&shared.pace.trigger, &shared.pace.goal] {
+            word.store(0, Ordering::Relaxed);
+        }
         for freed in [FEW, 2 * FEW] {
             assert_eq!(collector.advance(shared), Step::Worked);
             assert_eq!((before - shared.roots.in_use(), shared.published.phase()), (freed, Phase::Idle));

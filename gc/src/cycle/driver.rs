@@ -100,8 +100,7 @@ impl DriverControl {
         self.kind == Driver::Stepping
     }
 
-    /// A mutator has reached the trigger. It takes the first step itself, at its next safepoint; the collector thread, which will have
-    /// to mark, is woken now, while there is time.
+    /// A mutator has reached the trigger. The collector thread is woken now, while there is time.
     pub(crate) fn trigger_reached(&self, shared: &Shared) {
         self.request_cycle(shared, Cause::Trigger);
     }

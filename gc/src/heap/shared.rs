@@ -89,6 +89,14 @@ impl Pace {
         }
     }
 
+    /// Whether the heap has come a quarter of the way from the trigger to the goal: if no thread of the collector has begun a cycle by
+    /// then, a mutator does.
+    pub(crate) fn is_late(&self) -> bool {
+        let [live, trigger, goal] =
+            [&*self.live, &self.trigger, &self.goal].map(|word| word.load(Ordering::Relaxed));
+        live >= trigger.saturating_add(goal.saturating_sub(trigger) / 4)
+    }
+
     /// Scan work owed for a byte.
     pub(crate) fn ratio(&self) -> f64 {
         f64::from_bits(self.ratio.load(Ordering::Relaxed))

@@ -67,7 +67,7 @@ impl Mutator {
         }
         if phase == Phase::Sweep {
             self.sweep_share(bytes);
-            if shared.alloc.unswept_pages() == 0 {
+            if shared.alloc.unswept_pages() == 0 && shared.pace.is_late() {
                 // The cycle is over; said at the next safepoint, rather than by a thread that has to wake up for it. Until
                 // it is, no other can begin.
                 self.record.word.set_step();
@@ -104,7 +104,7 @@ impl Mutator {
         Ok(taken.ptr)
     }
 
-    /// Asks for a cycle and takes its first step soon, if the trigger is reached and no cycle runs.
+    /// Asks for a cycle if the trigger is reached and no cycle runs; takes its first step soon if no thread has by then.
     #[cold]
     pub(super) fn look_at_trigger(&self) {
         let shared = self.shared();
@@ -116,7 +116,9 @@ impl Mutator {
             && pace.live.load(Ordering::Relaxed) >= pace.trigger.load(Ordering::Relaxed)
         {
             shared.driver.trigger_reached(shared);
-            self.record.word.set_step();
+            if pace.is_late() || shared.driver.is_inline() {
+                self.record.word.set_step();
+            }
         }
     }
 
