@@ -235,17 +235,17 @@ impl Model {
         self.close([from], Entries::None)
     }
 
-    /// How many objects a finalizer queue has ready after a whole cycle, at least and at most. What an object reaches that
-    /// was delivered before the cycle is not delivered in it.
-    pub fn deliverable(&self, strong: &BTreeSet<Id>) -> (usize, usize) {
-        let dead: Vec<Id> = self.finalizable.keys().copied().filter(|id| !strong.contains(id)).collect();
-        let held: BTreeSet<Id> = dead
-            .iter()
-            .flat_map(|&id| self.plain(id).into_iter().filter(move |&other| other != id))
-            .collect();
-        let least = dead.iter().filter(|id| !held.contains(id)).count();
+    /// How many objects a finalizer queue has ready after a whole cycle, at least and at most; `ready`: whether it had any
+    /// before. What is dead is delivered, unless something keeps it: an entry of a `WeakMap` that may be gone, or an object that
+    /// was ready, by edges or, since its tables keep their entries, by ephemerons.
+    pub fn deliverable(&self, strong: &BTreeSet<Id>, ready: bool) -> (usize, usize) {
+        let dead: BTreeSet<Id> = self.finalizable.keys().copied().filter(|id| !strong.contains(id)).collect();
+        let kept = |id: &&Id| {
+            let others = dead.iter().filter(|other| ready && other != id);
+            self.close(strong.iter().chain(others).copied(), Entries::All).contains(id)
+        };
         let maybe = self.finalizable.iter().filter(|(id, maybe)| **maybe && strong.contains(id)).count();
-        (least, dead.len() + maybe)
+        (dead.len() - dead.iter().filter(kept).count(), dead.len() + maybe)
     }
 
     /// Takes notes of the collector into account.

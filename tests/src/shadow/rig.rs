@@ -132,13 +132,13 @@ impl Rig {
         self.finish()?;
         self.safepoints()?;
         self.world().absorb()?;
-        let (strong, may) = {
+        let (strong, may, ready) = {
             let world = self.world();
-            (world.strong(), world.model.may(world.anchors()))
+            (world.strong(), world.model.may(world.anchors()), world.queue.len() > 0)
         };
         self.stepper.request();
         self.finish()?;
-        self.world().settle(&strong, &may)?;
+        self.world().settle(&strong, &may, ready)?;
         self.verify()?;
         self.actors[0].tell(Act::Walk)
     }

@@ -106,9 +106,9 @@ impl World {
         Ok(())
     }
 
-    /// A whole cycle has run that began when `strong` was reachable and at most `may` was alive; nothing has happened
-    /// since but safepoints. Everything else is gone.
-    pub fn settle(&mut self, strong: &BTreeSet<Id>, may: &BTreeSet<Id>) -> Checked {
+    /// A whole cycle has run that began when `strong` was reachable, at most `may` was alive and the finalizer queue had some
+    /// `ready`, or none; nothing has happened since but safepoints. Everything else is gone.
+    pub fn settle(&mut self, strong: &BTreeSet<Id>, may: &BTreeSet<Id>, ready: bool) -> Checked {
         self.absorb()?;
         for (&id, shadow) in self.model.objects.iter().filter(|(id, _)| !may.contains(id)) {
             if shadow.dropped.len() != shadow.kind.parts() as usize {
@@ -132,7 +132,7 @@ impl World {
                 *target = None;
             }
         }
-        let (least, most) = self.model.deliverable(strong);
+        let (least, most) = self.model.deliverable(strong, ready);
         if !(least..=most).contains(&self.queue.len()) {
             return Err(format!("{} objects are delivered, should be {least} to {most}", self.queue.len()));
         }

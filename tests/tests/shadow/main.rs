@@ -61,3 +61,26 @@ fn a_guard_is_held_while_a_whole_cycle_begins() {
     ];
     assert_eq!(Rig::new().run(&ops).map(|cycles| cycles > 1), Ok(true));
 }
+
+/// A table that maps itself to a node, both finalizable: it is delivered in one cycle and keeps the node in the next. The model
+/// knew only of edges.
+#[test]
+fn a_delivered_table_keeps_what_it_maps_to() {
+    use greyset_tests::shadow::model::Kind;
+    use greyset_tests::shadow::ops::Act::{Alloc, Finalize, Interior, MapInsert};
+    use greyset_tests::shadow::ops::Op::{Act, DropInterior, Step};
+    use greyset_tests::shadow::ops::Pick::Nil;
+
+    let edges = [Nil, Nil, Nil];
+    let ops = [
+        Act(2, Alloc { kind: Kind::Node, edges }),
+        Act(2, Interior { held: 0 }),
+        Act(2, Finalize { held: 0 }),
+        Step(2),
+        Act(2, Alloc { kind: Kind::Table, edges }),
+        Act(2, MapInsert { table: 0, key: 1, value: 0 }),
+        Act(2, Finalize { held: 1 }),
+        DropInterior(0),
+    ];
+    assert_eq!(Rig::new().run(&ops), Ok(2));
+}
