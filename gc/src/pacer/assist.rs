@@ -10,6 +10,8 @@ use crate::config::Gogc;
 const MIN_WORK_LEFT: u64 = 1000;
 /// How far the goal moves when it has been passed.
 const OVERSHOOT: f64 = 1.1;
+/// Where a goal is put that signed bytes of 64 bits cannot hold: next to nothing is owed until then.
+const OUT_OF_REACH: u64 = 1 << 63;
 /// Work of one assist at least, in bytes: what exceeds the debt is credit for later allocations.
 const MIN_ASSIST: u64 = 64 << 10;
 
@@ -54,21 +56,17 @@ pub struct AssistRatio {
 /// 3. ratio = max(E − done, 1000) / max(goal − live, 1)
 /// ```
 /// E is the expected and X the worst work. (1) More work than expected: the goal moves out in proportion, with a bound.
-/// (2) Beyond the goal: be quick, but not at any price. An expected work of 0 moves the goal to its bound.
+/// (2) Beyond the goal: be quick, but not at any price. A goal of 2⁶³ bytes or more is out of reach in both; an expected work
+/// of 0 moves it there.
 pub fn ratio(gogc: Gogc, at: &Standing) -> AssistRatio {
     let (mut goal, mut expected) = (at.goal, at.expected);
     if at.done > expected {
-        // Signed: a goal from the memory limit may lie below the trigger, and then moves towards 0.
-        let distance = at.goal as f64 - at.triggered as f64;
-        let moved =
-            ((distance / expected as f64 * at.worst as f64) as i128).saturating_add(at.triggered.into());
-        let moved = u64::try_from(moved.max(0)).unwrap_or(u64::MAX);
-        goal = moved.min(hard_goal(gogc, at.goal));
+        goal = moved_goal(gogc, at);
         expected = at.worst;
     }
     let aimed = goal;
     if at.live > goal {
-        goal = trunc(goal as f64 * OVERSHOOT);
+        goal = trunc(goal as f64 * OVERSHOOT).min(OUT_OF_REACH);
         expected = at.worst;
     }
     let work = expected.saturating_sub(at.done).max(MIN_WORK_LEFT);
@@ -78,6 +76,24 @@ pub fn ratio(gogc: Gogc, at: &Standing) -> AssistRatio {
         bytes_per_work: room as f64 / work as f64,
         goal: aimed,
     }
+}
+
+/// The goal by rule 1 of [`ratio`], in bytes.
+///
+/// The published pacer computes in signed numbers of 64 bits. Where they overflow, in the distance or in its bound (GOGC off
+/// and no limit), the goal is so far beyond all memory that no allocation owes anything, and it is the same here.
+fn moved_goal(gogc: Gogc, at: &Standing) -> u64 {
+    // Signed: a goal from the memory limit may lie below the trigger, and then moves towards 0.
+    let distance = i128::from(at.goal) - i128::from(at.triggered);
+    let further = distance as f64 / at.expected as f64 * at.worst as f64;
+    let bound = hard_goal(gogc, at.goal);
+    // An expected work of 0 makes it infinite or no number.
+    let held = further.abs() < OUT_OF_REACH as f64 && bound < OUT_OF_REACH;
+    if !held {
+        return OUT_OF_REACH;
+    }
+    let moved = i128::from(at.triggered) + further as i128;
+    u64::try_from(moved.max(0)).unwrap_or(u64::MAX).min(bound)
 }
 
 /// An assist to be done.
@@ -127,6 +143,7 @@ impl AssistRatio {
 
 #[cfg(test)]
 mod tests {
+    use super::super::memory_limit::{MemoryUse, limit_goal};
     use super::*;
     use proptest::prelude::*;
 
@@ -165,9 +182,29 @@ mod tests {
         assert_eq!(work_per_byte(far), (4_000_000 - 500_001) as f64 / 3_000_000.0);
         let off = ratio(Gogc::Off, &far).work_per_byte;
         assert_eq!(off, (4_000_000 - 500_001) as f64 / 8_000_000.0);
-        // Nothing was expected: to the bound, no division by zero.
+    }
+
+    #[test]
+    fn a_goal_that_cannot_be_held_is_out_of_reach() {
+        let far = |work: u64, live: u64| work as f64 / (OUT_OF_REACH - live) as f64;
+        // Nothing was expected: no division by zero.
         let none = Standing { expected: 0, done: 1, ..START };
-        assert_eq!(work_per_byte(none), (4_000_000 - 1) as f64 / 3_000_000.0);
+        assert_eq!(ratio(Gogc::Percent(100), &none).goal, OUT_OF_REACH);
+        assert_eq!(work_per_byte(none), far(4_000_000 - 1, 1_000_000));
+        assert_eq!(work_per_byte(Standing { goal: 1_000_000, worst: 0, ..none }), far(1000, 1_000_000));
+        // GOGC off and no limit: the heap begins to collect 4 MiB before the end of the numbers.
+        let goal = limit_goal(i64::MAX as u64, &MemoryUse::default(), 0);
+        let triggered = goal - (4 << 20);
+        let all = Standing { triggered, goal, live: triggered, done: 600_000, ..START };
+        let off = |at| ratio(Gogc::Off, &at).work_per_byte;
+        assert_eq!(off(all), far(4_000_000 - 600_000, triggered));
+        assert_eq!(off(Standing { worst: goal, ..all }), far(goal - 600_000, triggered));
+        // Beyond it, a tenth more is too much, too.
+        assert_eq!(off(Standing { live: goal + 1, done: 0, ..all }), far(4_000_000, goal + 1));
+        // Large numbers are not rounded before they are subtracted.
+        let held = Standing { triggered: (1 << 60) + 1, goal: (1 << 60) + 101, live: 1 << 60, ..START };
+        let at = Standing { worst: 1_000_000, done: 500_001, ..held };
+        assert_eq!(ratio(Gogc::Percent(100), &at).goal, (1 << 60) + 201);
     }
 
     #[test]

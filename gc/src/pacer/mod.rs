@@ -400,7 +400,8 @@ impl Pacer {
             done: now.done,
             expected: match self.settings.kind {
                 PacerKind::Reference => self.last_work(),
-                PacerKind::Greyset => self.survival.expected(),
+                // At least a byte: from nothing, the goal would move out of reach.
+                PacerKind::Greyset => self.survival.expected().max(1),
             },
             worst: now.scannable.saturating_add(now.mutator_roots).saturating_add(self.heap_roots),
         };
