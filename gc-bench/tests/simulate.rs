@@ -125,8 +125,9 @@ fn a_wrong_scenario_gets_file_line_and_what_was_expected() {
         ("cycles = 50", "cycles = 50\ncolor = 1", ":6: unknown field `color`, expected one of"),
         ("cycles = 50", "cycles = \"50\"", ":5: invalid type: string \"50\", expected"),
         ("growth = [", "growht = [", "unknown field `growht`"),
-        ("{ const = 1024.0 },", "{ const = -5.0 },", "raise signal scan_rate"),
-        ("globals = 32768", "globals = 1000000000000000", "cycle 1 does not end in time: "),
+        ("{ const = 1024.0 },", "{ const = -5.0 },", ":11: nothing is scanned in a step of cycle 1: raise"),
+        ("globals = 32768", "globals = 1000000000000000", ":11: cycle 1 does not end in time: "),
+        ("{ const = 33.0 },", "{ const = 1e308 }, { const = 1e308 },", ":8: signal alloc_rate has no finite"),
         ("[signals]", "[signals", ":7: "),
     ] {
         std::fs::write(&file, good.replacen(from, to, 1)).expect("written");
@@ -137,6 +138,13 @@ fn a_wrong_scenario_gets_file_line_and_what_was_expected() {
         assert_eq!(error.lines().count(), 1, "{from}: {error}");
         assert!(output.stdout.is_empty(), "{from}");
     }
+    std::fs::write(&file, b"# good\nname = \"\xff\"").expect("written");
+    let output = simulate(&[&file]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        (error.as_ref(), output.status.code()),
+        (&*format!("gc-bench: {file}:2: expected text in UTF-8\n"), Some(2))
+    );
     for args in [&["/nowhere.toml"][..], &[], &[&file, "--pacer", "go"], &[&file, "--json", "--tsv"]] {
         assert_eq!(simulate(args).status.code(), Some(2), "{args:?}");
     }

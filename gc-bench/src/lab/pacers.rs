@@ -89,12 +89,12 @@ impl Pacers {
             "growth, mean",
         ]);
         for file in &self.files {
-            let scenario = scenario::read(file)?;
+            let source = scenario::read(file)?;
             for kind in [Kind::Reference, Kind::Greyset] {
-                let rows = run(file, &scenario, kind)?;
+                let rows = run(&source, kind)?;
                 let Summary { assists, worst, overshoots, overshoot, peak, growth } = Summary::of(&rows);
                 table.add_row([
-                    scenario.name.clone(),
+                    source.scenario.name.clone(),
                     PacerKind::from(kind).to_string(),
                     format!("{assists:.1} %"),
                     format!("{worst:.1} %"),

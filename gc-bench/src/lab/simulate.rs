@@ -1,14 +1,14 @@
 //! `gc-bench simulate`: a scenario through the pacer's production code.
 
 use super::plot::{self, Panel, Series};
-use super::scenario;
+use super::scenario::{self, Source};
 use crate::cli::emit;
 use crate::failure::Failure;
-use greyset::pacer::harness::{Row, Scenario};
+use greyset::pacer::harness::Row;
 use greyset::pacer::reached::HALF_LIFE;
 use greyset::pacer::{PacerKind, Settings};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Options of `simulate`.
 #[derive(clap::Args)]
@@ -80,8 +80,9 @@ impl Simulate {
     /// # Errors
     /// [`Failure::Usage`] for a scenario that cannot be run, [`Failure::Run`] for a plot that cannot be written.
     pub fn carry_out(&self) -> Result<(), Failure> {
-        let scenario = scenario::read(&self.file)?;
-        let rows = run(&self.file, &scenario, self.pacer)?;
+        let source = scenario::read(&self.file)?;
+        let rows = run(&source, self.pacer)?;
+        let scenario = &source.scenario;
         if let Some(path) = &self.plot {
             plot::write(path, &panels(&scenario.name, &rows))?;
         }
@@ -97,10 +98,10 @@ impl Simulate {
     }
 }
 
-/// The cycles under a pacer of the scenario that was read from `file`.
-pub(super) fn run(file: &Path, scenario: &Scenario, kind: Kind) -> Result<Vec<Row>, Failure> {
-    let settings = Settings { kind: kind.into(), retain: HALF_LIFE, ..scenario.settings() };
-    scenario.run_with(settings).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
+/// The cycles of a scenario under a pacer.
+pub(super) fn run(source: &Source, kind: Kind) -> Result<Vec<Row>, Failure> {
+    let settings = Settings { kind: kind.into(), retain: HALF_LIFE, ..source.scenario.settings() };
+    source.scenario.run_with(settings).map_err(|error| source.failure(&error))
 }
 
 fn tsv(rows: &[Row]) -> String {
@@ -129,6 +130,7 @@ fn panels(name: &str, rows: &[Row]) -> [Panel; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn the_recorded_cycles_to_the_last_digit() {
@@ -136,14 +138,15 @@ mod tests {
         let (mut scenarios, mut cycles) = (0, 0);
         for entry in std::fs::read_dir(here.join("scenarios")).expect("the scenarios") {
             let file = entry.expect("a directory entry").path();
-            let scenario = scenario::read(&file).expect("a scenario");
-            let golden = here.join("tests/pacer/golden").join(format!("{}.tsv", scenario.name));
+            let source = scenario::read(&file).expect("a scenario");
+            let name = &source.scenario.name;
+            let golden = here.join("tests/pacer/golden").join(format!("{name}.tsv"));
             let recorded = std::fs::read_to_string(golden).expect("the recording of the scenario");
-            let rows = run(&file, &scenario, Kind::Reference).expect("it runs");
+            let rows = run(&source, Kind::Reference).expect("it runs");
             for (line, recorded) in tsv(&rows).lines().zip(recorded.lines()) {
-                assert_eq!(line, recorded, "{}", scenario.name);
+                assert_eq!(line, recorded, "{name}");
             }
-            assert_eq!(tsv(&rows), recorded, "{}", scenario.name);
+            assert_eq!(tsv(&rows), recorded, "{name}");
             scenarios += 1;
             cycles += rows.len();
         }
