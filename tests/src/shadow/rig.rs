@@ -134,7 +134,7 @@ impl Rig {
         self.world().absorb()?;
         let (strong, may, ready) = {
             let world = self.world();
-            (world.strong(), world.model.may(world.anchors()), world.queue.len() > 0)
+            (world.strong(), world.model.may(world.anchors()), !world.queue.is_empty())
         };
         self.stepper.request();
         self.finish()?;
