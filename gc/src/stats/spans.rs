@@ -2,12 +2,14 @@
 //!
 //! A cycle is a span `cycle`; each phase and each handshake is a span below it, with its numbers recorded when it ends. No
 //! span is ever *entered*: the collector's work moves between threads, and mutators must not appear to run inside a cycle.
-//! Without a subscriber every call is a load and a branch.
+//! Without a subscriber every call is two loads and a branch.
 
 use super::events::{CycleReport, Event, EventSink};
+use greyset_sync::atomic::{AtomicUsize, Ordering};
 use greyset_sync::{Mutex, Rank};
 use std::collections::BTreeMap;
 use tracing::field::Empty;
+use tracing::level_filters::LevelFilter;
 use tracing::{Span, debug_span, error, info, info_span, warn};
 
 const TARGET: &str = "greyset";
@@ -30,6 +32,8 @@ impl Open {
 #[derive(Debug)]
 pub struct TracingSink {
     open: Mutex<BTreeMap<String, Open>>,
+    /// How many are open: with none, and no subscriber, there is nothing to do.
+    count: AtomicUsize,
 }
 
 impl Default for TracingSink {
@@ -41,23 +45,35 @@ impl Default for TracingSink {
 impl TracingSink {
     /// A sink with no span open.
     pub fn new() -> TracingSink {
-        TracingSink { open: Mutex::new(Rank::Stats, BTreeMap::new()) }
+        TracingSink { open: Mutex::new(Rank::Stats, BTreeMap::new()), count: AtomicUsize::new(0) }
     }
 
     /// Runs `update` on the heap's open spans without holding the lock: opening and closing a span calls the program's
     /// subscriber. Only the collector's one stepper sends the events that get here, so nobody misses what is taken out.
     fn with_open(&self, heap: &str, update: impl FnOnce(&mut Open)) {
         let taken = self.open.lock().remove(heap);
+        if taken.is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
         let mut open = taken.unwrap_or_else(Open::none);
         update(&mut open);
         if !open.cycle.is_none() {
+            self.count.fetch_add(1, Ordering::Relaxed);
             self.open.lock().insert(heap.to_owned(), open);
         }
+    }
+
+    /// Whether nobody listens and nothing is open, at a glance.
+    fn is_idle(&self) -> bool {
+        LevelFilter::current() == LevelFilter::OFF && self.count.load(Ordering::Relaxed) == 0
     }
 }
 
 impl EventSink for TracingSink {
     fn event(&self, heap: &str, event: &Event) {
+        if self.is_idle() {
+            return;
+        }
         match event {
             Event::CycleStart { .. }
             | Event::PhaseChange { .. }
