@@ -81,7 +81,7 @@ impl State {
 }
 
 /// Whether the root table has been walked, no marker is busy and the queue is empty.
-fn nothing_grey(shared: &Shared) -> bool {
+pub(crate) fn nothing_grey(shared: &Shared) -> bool {
     shared.root_cursor.is_done() && shared.queue.is_quiet()
 }
 

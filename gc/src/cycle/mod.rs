@@ -23,7 +23,7 @@ mod pacing;
 mod phase;
 mod stepper;
 
-pub(crate) use collector::{Collector, Step};
+pub(crate) use collector::{Collector, Step, nothing_grey};
 pub(crate) use driver::{DriverControl, drive_inline};
 pub(crate) use pacing::{Pacing, cpu, processors, tables};
 pub(crate) use phase::{Phase, Published, Request};

@@ -8,7 +8,7 @@
 //!
 //! A mutator that owes and finds nothing grey, or tracing closed, goes on; far above the goal it rests for a moment first (`brake`).
 
-use crate::cycle::Phase;
+use crate::cycle::{Phase, nothing_grey};
 use crate::mark::Marker;
 use crate::mutator::Mutator;
 use crate::stats::cpu::thread_cpu_time;
@@ -96,6 +96,10 @@ impl Mutator {
         if shared.published.phase() != Phase::Mark {
             return false;
         }
+        if self.buffer.borrow().is_empty() && nothing_grey(shared) {
+            self.see_to_the_end();
+            return false;
+        }
         let bound = (shared.config.assist_max.as_nanos() as u64)
             .saturating_mul(BYTES_PER_NS)
             .max(tiny(4096, 1) as u64);
@@ -113,15 +117,19 @@ impl Mutator {
         self.debt.set(self.debt.get().saturating_sub(i64::try_from(done.bytes).unwrap_or(i64::MAX)));
         let enough = done.bytes >= want.unsigned_abs();
         if !enough && shared.queue.is_quiet() {
-            // Nothing grey anywhere: perhaps marking can end, and this mutator's next safepoint may see to it. While a marker
-            // is busy there is nothing to see to, and the collector's thread is awake.
-            self.record.word.set_step();
+            self.see_to_the_end();
         }
         let spent = thread_cpu_time().saturating_sub(timer);
         let spent = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
         shared.pace.assist_ns.fetch_add(spent, Ordering::Relaxed);
         shared.stats.assists.record(spent);
         enough
+    }
+
+    /// Nothing is grey anywhere: perhaps marking can end, and this mutator's next safepoint may see to it. While a marker is busy
+    /// there is nothing to see to, and the collector's thread is awake.
+    fn see_to_the_end(&self) {
+        self.record.word.set_step();
     }
 }
 
