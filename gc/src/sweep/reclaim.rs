@@ -12,6 +12,9 @@ use std::time::Duration;
 
 /// Pages given back in one call at most: half a MiB, some 50 µs of system time.
 const RELEASE_PAGES: usize = 64;
+/// Bytes beyond what is to be kept for which nothing is given back: a heap that breathes by less would have them back at once, at
+/// a fault a page and an interruption of every processor a call.
+const SLACK: u64 = 1 << 20;
 
 /// What became of a call of [`SweepState::give_back`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +65,7 @@ impl SweepState {
             total: shared.pace.keep_total.load(Ordering::Relaxed),
         };
         let stats = shared.alloc.stats();
-        let excess = keep.excess(stats.committed, stats.in_use) / PAGE_SIZE as u64;
+        let excess = keep.excess(stats.committed.saturating_sub(SLACK), stats.in_use) / PAGE_SIZE as u64;
         let over = shared.memory_limit().is_some_and(|limit| stats.in_use > limit);
         if shared.config.release_cpu == 0 && !over {
             return GaveBack::Nothing;
