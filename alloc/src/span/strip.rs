@@ -4,13 +4,13 @@
 //! [`Colour::GUARD`], so no search needs to know how many slots there are. Everything here goes over 64 slots at a time as
 //! bit masks. Nothing here knows spans or owners: *who may* do this to a strip is the span's business.
 
-use super::chunk::{self, CHUNK, Chunk};
+use super::chunk::{self, BLOCK, CHUNK, Chunk};
 use crate::colour::Colour;
 use greyset_sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::ops::Range;
 
 /// Slots that one mask covers.
-const WORD: usize = 64;
+const WORD: usize = BLOCK;
 
 /// For each colour, a mask of the slots of word `word` that have it. Slots behind the strip's end have none.
 #[inline(always)]
@@ -126,7 +126,11 @@ impl Finder {
 
 /// Stores `byte` into every byte of `strip`.
 pub(crate) fn fill(strip: &[AtomicU8], byte: u8) {
-    let (chunks, rest) = strip.as_chunks::<CHUNK>();
+    let (blocks, rest) = strip.as_chunks::<BLOCK>();
+    for bytes in blocks {
+        chunk::store_block(bytes, byte);
+    }
+    let (chunks, rest) = rest.as_chunks::<CHUNK>();
     for bytes in chunks {
         chunk::store(bytes, byte);
     }
@@ -159,7 +163,8 @@ pub(crate) struct Swept {
 /// meanwhile is not lost. Where no slot stays and `reused` is false, the colours may stay as they are: nobody will look.
 pub(crate) fn sweep(strip: &[AtomicU8], white: Colour, reused: bool) -> Swept {
     // Most spans of most programs are dead from the first slot on; as long as that goes on nothing has to be told apart.
-    let dead_words = (0..words(strip)).take_while(|&word| mask(strip, word, white) == u64::MAX).count();
+    let (blocks, _) = strip.as_chunks::<BLOCK>();
+    let dead_words = blocks.iter().take_while(|block| chunk::all_have(block, white)).count();
     let dead = dead_words * WORD;
     let mut swept = Swept { freed: dead, ..Swept::default() };
     for word in dead_words..words(strip) {
