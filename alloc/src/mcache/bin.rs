@@ -136,6 +136,23 @@ pub(super) fn forget(bin: &Bin) -> &Bin {
     bin
 }
 
+/// How far ahead of an allocation memory is fetched, in bytes.
+const AHEAD: usize = 1024;
+
+/// Has the cache line [`AHEAD`] of `next` fetched, for an allocation to come: stores wait for their lines one after the other, and
+/// the processor's own guesses end at each page. As HotSpot does for its allocation buffers.
+#[inline(always)]
+fn fetch_ahead(next: *mut u8) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch has no effect on memory and faults on no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(AHEAD).cast()) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = next;
+}
+
 impl Bin {
     pub(crate) const fn new(key: Key) -> Bin {
         Bin {
@@ -156,6 +173,7 @@ impl Bin {
         if next.wrapping_add(step) > self.limit.get() {
             return None;
         }
+        fetch_ahead(next);
         let next_again = &forget(self).next;
         next_again.set(next_again.get().wrapping_add(step));
         asan::unpoison(next, step);
