@@ -24,7 +24,7 @@ use crate::span::strip;
 use crate::type_info::{TINY, TypeInfo};
 use crate::unit::{SpanClassId, pages_for};
 use bin::{Bin, Key, Request};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
@@ -45,6 +45,8 @@ pub const BINS: usize = 128;
 pub struct Cache {
     bins: [Bin; BINS],
     shelf: RefCell<HashMap<Key, Bin, MixKeys>>,
+    /// Pages that refills have swept and [`Cache::take_swept`] has not told yet.
+    swept: Cell<u32>,
     /// The heap it was made for.
     heap: Arc<()>,
 }
@@ -95,6 +97,7 @@ impl Cache {
         Cache {
             bins: [const { Bin::new(Key::NONE) }; BINS],
             shelf: RefCell::default(),
+            swept: Cell::new(0),
             heap: Arc::clone(heap.identity()),
         }
     }
@@ -203,7 +206,9 @@ impl Cache {
             }
             bin.retire(heap);
             let class = self.class(bin, heap, &request)?;
-            bin.adopt(heap, heap.hand_out(class, sweep)?);
+            let span = heap.hand_out(class, sweep)?;
+            self.swept.set(self.swept.get().saturating_add(span.swept));
+            bin.adopt(heap, span);
         }
     }
 
@@ -240,6 +245,11 @@ impl Cache {
         asan::unpoison(ptr.as_ptr(), bytes);
         heap.put_full(span);
         Ok(Refilled { ptr, bytes, objects: 1 })
+    }
+
+    /// Pages that refills have swept since this was last asked: they count towards what the mutator owes the sweep.
+    pub fn take_swept(&self) -> u32 {
+        self.swept.take()
     }
 
     /// Handshake 2: colours what is left of every run. The slots in use keep their colour.

@@ -162,10 +162,27 @@ fn a_refill_sweeps_its_own_class() {
     assert!(addrs.contains(&again) && colour(&heap, again) == B);
     assert!(heap.unswept_pages() < unswept);
     assert_eq!(heap.stats().spans, spans, "no fresh span while unswept ones have room");
+    let swept = unswept - heap.unswept_pages();
+    assert_eq!((cache.take_swept() as usize, cache.take_swept()), (swept, 0));
     cache.flush(&heap);
     while heap.sweep_some(Role::Mutator, 1, &Counting::default()).left != SweepLeft::Nothing {}
     let report = heap.verify().expect("sound");
     assert_eq!(report.coloured, [0, 2501]);
+}
+
+#[test]
+fn at_the_limit_a_refill_sweeps_other_classes() {
+    let (heap, _) =
+        heap_of(Config { reserve: Config::MIN_RESERVE, limit: Some(4 << 20), ..Config::default() });
+    let cache = Cache::new(&heap);
+    while try_alloc(&heap, &cache, &NODE64, 64, A).is_ok() {}
+    cache.flush(&heap);
+    heap.begin_sweep(A);
+    assert!(try_alloc(&heap, &cache, &NODE16, 16, B).is_err(), "the sweep is not open");
+    heap.open_sweep();
+    alloc(&heap, &cache, &NODE16, B);
+    cache.flush(&heap);
+    heap.verify().expect("sound");
 }
 
 #[test]

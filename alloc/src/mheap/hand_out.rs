@@ -5,10 +5,10 @@
 //! 1. a span with Free slots that is swept already,
 //! 2. else, once the sweep is open and the type has no drop glue, the first span with Free slots (or none live at all) that
 //!    sweeping a few of the class's own spans yields,
-//! 3. else a new span of fresh pages, longer the more the class has.
+//! 3. else a new span of fresh pages, longer the more the class has; if there are none, of what sweeping other classes frees.
 
 use super::MHeap;
-use super::sweep::{Reclaim, parity};
+use super::sweep::{Reclaim, Role, parity};
 use crate::error::OutOfMemory;
 use crate::span::{Place, Span};
 use crate::type_info::SpanFlags;
@@ -18,6 +18,8 @@ use greyset_sync::{Fault, Point, fault, point};
 
 /// Spans without a Free slot that a refill sweeps before it takes fresh pages: bounds what one allocation can cost.
 const SWEEP_TRIES: usize = 16;
+/// Pages that an allocation sweeps at a time when there is no other way to get any.
+const SWEEP_PAGES: usize = 256;
 /// Up to the first number of spans a class gets the shortest ones, up to the second the middle ones.
 const STAGE_ENDS: [u32; 2] = [4, 12];
 
@@ -27,6 +29,8 @@ pub(crate) struct HandedOut {
     pub(crate) id: SpanId,
     /// Whether all of its slots are Free.
     pub(crate) is_empty: bool,
+    /// Pages swept to find it.
+    pub(crate) swept: u32,
 }
 
 impl MHeap {
@@ -42,19 +46,30 @@ impl MHeap {
             && let Some(id) = central.partial[self.sweeping.state().old_parity()].pop(&self.space)
         {
             self.span(id).set_place(Place::Cached);
-            return Ok(HandedOut { id, is_empty: false });
+            return Ok(HandedOut { id, is_empty: false, swept: 0 });
         }
         let partial = central.partial[self.sweeping.state().parity()].pop(&self.space);
-        let found = partial.map(|id| HandedOut { id, is_empty: false }).or_else(|| {
+        let mut swept = 0;
+        let found = partial.map(|id| HandedOut { id, is_empty: false, swept }).or_else(|| {
             let barred = self.space.class_info(class).flags().contains(SpanFlags::DROP);
-            if barred { None } else { self.sweep_for(class, SWEEP_TRIES, reclaim) }
+            if barred { None } else { self.sweep_for(class, SWEEP_TRIES, reclaim, &mut swept) }
         });
         match found {
             Some(found) => {
                 self.span(found.id).set_place(Place::Cached);
                 Ok(found)
             }
-            None => self.grow(class).map(|id| HandedOut { id, is_empty: true }),
+            None => self.grow_or_sweep(class, reclaim).map(|id| HandedOut { id, is_empty: true, swept }),
+        }
+    }
+
+    /// A new span of `class`. Where no pages can be had, spans of other classes are swept until there are some.
+    fn grow_or_sweep(&self, class: SpanClassId, reclaim: &dyn Reclaim) -> Result<SpanId, OutOfMemory> {
+        loop {
+            match self.grow(class) {
+                Err(_) if self.sweep_some(Role::Mutator, SWEEP_PAGES, reclaim).pages > 0 => {}
+                result => return result,
+            }
         }
     }
 

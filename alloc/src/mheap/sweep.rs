@@ -325,7 +325,7 @@ impl<'a> Claim<'a> {
         let (swept, id) = (claim.sweep(true), claim.span.id());
         let has_room = swept.live + swept.held < claim.span.slots();
         claim.settle(swept, has_room);
-        has_room.then_some(HandedOut { id, is_empty: swept.live + swept.held == 0 })
+        has_room.then_some(HandedOut { id, is_empty: swept.live + swept.held == 0, swept: 0 })
     }
 }
 
@@ -428,13 +428,14 @@ impl MHeap {
         None
     }
 
-    /// Claims and sweeps unswept spans of this class until one has Free slots, at most `tries` of them. For types without
-    /// drop glue.
+    /// Claims and sweeps unswept spans of this class until one has Free slots, at most `tries` of them; adds their pages to
+    /// `swept`. For types without drop glue.
     pub(super) fn sweep_for(
         &self,
         class: SpanClassId,
         tries: usize,
         reclaim: &dyn Reclaim,
+        swept: &mut u32,
     ) -> Option<HandedOut> {
         let state = self.sweeping.state();
         for _ in 0..tries {
@@ -443,8 +444,9 @@ impl MHeap {
             }
             let claim = self.claim_of(class, state)?;
             claim.show(reclaim);
+            *swept += claim.span.pages();
             if let Some(kept) = claim.keep() {
-                return Some(kept);
+                return Some(HandedOut { swept: *swept, ..kept });
             }
         }
         None

@@ -31,6 +31,10 @@ const YIELD_NAP: Duration = Duration::from_micros(50);
 /// answer, and a mutator would pay for it.
 const DOZES: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(1)];
 
+/// So long the sweeper lets those who allocate sweep what they need themselves: they take what was used last, which is still in their
+/// caches, and a span need not become pages and a span again.
+const SWEEP_NAP: Duration = Duration::from_millis(1);
+
 /// So often the collector's thread dozes after a cycle before it sleeps until it is woken. Where the next cycle comes before
 /// that, the mutator that reaches the trigger has nobody to wake.
 const REST: u32 = 8;
@@ -141,7 +145,7 @@ impl Threads {
 fn collector_thread(shared: &Shared) {
     shared.queue.register(shared.collector.lock().marker().stealer());
     let mut before = thread_cpu_time();
-    let (mut vain, mut doze, mut rested) = (0, DOZES[0], REST);
+    let (mut vain, mut doze, mut rested, mut left_to_mutators) = (0, DOZES[0], REST, false);
     while !shared.driver.should_stop() {
         let (step, progress) = {
             // A mutator that holds it takes a short step. To wait for it would make that mutator wake this thread.
@@ -172,6 +176,10 @@ fn collector_thread(shared: &Shared) {
                 shared.driver.doze(doze);
                 doze = (2 * doze).min(DOZES[1]);
             }
+            Step::AwaitSweep if !left_to_mutators && shared.sweep_can_wait() => {
+                left_to_mutators = true;
+                thread::park_timeout(SWEEP_NAP);
+            }
             Step::AwaitSweep => {
                 shared.driver.wake_sweeper();
                 thread::park_timeout(DOZES[1]);
@@ -185,6 +193,7 @@ fn collector_thread(shared: &Shared) {
         if step != Step::Idle {
             rested = 0;
         }
+        left_to_mutators &= step == Step::AwaitSweep;
     }
 }
 

@@ -177,6 +177,11 @@ impl DriverControl {
             || self.asked.load(Ordering::Relaxed) > self.started.load(Ordering::SeqCst)
     }
 
+    /// Whether somebody waits for the running cycle, or the next one.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) > self.completed()
+    }
+
     /// Collector: a cycle starts. Returns why.
     pub(crate) fn cycle_starts(&self) -> Cause {
         let wanted = self.wanted.swap(0, Ordering::Relaxed);

@@ -56,3 +56,20 @@ fn while_collection_holds_back_allocations_owe_nothing() {
     clocks(&heap, 1_000_000, 900_000, 900_000);
     assert_eq!(ratio_when_marking(), 0.0);
 }
+
+#[test]
+fn sweeping_waits_for_nobody_who_waits_and_under_no_limit() {
+    let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+    let shared = heap.owner().shared();
+    assert!(shared.sweep_can_wait());
+    heap.set_memory_limit(Some(1 << 30)).expect("a limit");
+    assert!(!shared.sweep_can_wait());
+    heap.set_memory_limit(None).expect("no limit");
+    assert!(shared.sweep_can_wait());
+    shared.driver.request_full(shared);
+    assert!(!shared.sweep_can_wait());
+    run(&mut heap.stepper());
+    assert!(shared.sweep_can_wait());
+    let limited = Heap::builder().driver(Driver::Stepping).hard_limit(1 << 30).build().expect("a heap");
+    assert!(!limited.owner().shared().sweep_can_wait());
+}

@@ -159,6 +159,11 @@ impl Shared {
         self.alloc.space()
     }
 
+    /// Whether sweeping may begin a little later: nobody waits for it, and no memory that it would find is missed.
+    pub(crate) fn sweep_can_wait(&self) -> bool {
+        self.alloc.limit().is_none() && self.memory_limit().is_none() && !self.driver.is_awaited()
+    }
+
     /// Tells every sink.
     pub(crate) fn emit(&self, event: &crate::stats::Event) {
         self.sinks.emit(self.config.name.as_deref().unwrap_or("heap"), event);

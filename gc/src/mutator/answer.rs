@@ -168,6 +168,7 @@ impl Mutator {
         if mode == Mode::Both {
             // What one cycle left unpaid is no concern of the next.
             self.debt.set(0);
+            self.sweep_debt.set(0);
         }
         self.shade.set(Shade::new(published.white()));
         self.colour.set(match mode {

@@ -81,6 +81,7 @@ impl Mutator {
         } else {
             cache.refill(&shared.alloc, &shared.sweep.reclaimer(shared), &ty.base, bytes, colour)
         };
+        self.sweep_debt.set(self.sweep_debt.get().saturating_sub(1024 * i64::from(cache.take_swept())));
         let taken = match taken {
             Ok(taken) => taken,
             Err(error) => return Err(self.out_of_memory(error)),
@@ -132,7 +133,8 @@ impl Mutator {
         OutOfMemory { requested: error.requested as u64, limit, in_use: error.in_use }
     }
 
-    /// Sweeps the pages that an allocation of `bytes` owes, so that all is swept before the next cycle is due.
+    /// Sweeps the pages that an allocation of `bytes` owes, so that all is swept before the next cycle is due. What refills have
+    /// swept is paid already.
     fn sweep_share(&self, bytes: usize) {
         let shared = self.shared();
         let run = bytes.max(4096) as f64;
