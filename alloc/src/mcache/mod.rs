@@ -45,6 +45,8 @@ pub const BINS: usize = 128;
 pub struct Cache {
     bins: [Bin; BINS],
     shelf: RefCell<HashMap<Key, Bin, MixKeys>>,
+    /// Whether runs are long ones.
+    long_runs: Cell<bool>,
     /// Pages that refills have swept and [`Cache::take_swept`] has not told yet.
     swept: Cell<u32>,
     /// The heap it was made for.
@@ -97,6 +99,7 @@ impl Cache {
         Cache {
             bins: [const { Bin::new(Key::NONE) }; BINS],
             shelf: RefCell::default(),
+            long_runs: Cell::new(false),
             swept: Cell::new(0),
             heap: Arc::clone(heap.identity()),
         }
@@ -173,7 +176,7 @@ impl Cache {
         self.check(heap);
         let bin = &self.bins[info.bin()];
         if bin.key.get() == Key::fixed(info)
-            && let Some(taken) = bin.take(heap, colour)
+            && let Some(taken) = bin.take(heap, colour, self.long_runs.get())
         {
             return Ok(taken); // the common case, without looking further
         }
@@ -201,7 +204,7 @@ impl Cache {
             self.take_place(bin, request.key);
         }
         loop {
-            if let Some(taken) = bin.take_for(heap, colour, &request) {
+            if let Some(taken) = bin.take_for(heap, colour, &request, self.long_runs.get()) {
                 return Ok(taken);
             }
             bin.retire(heap);
@@ -245,6 +248,12 @@ impl Cache {
         asan::unpoison(ptr.as_ptr(), bytes);
         heap.put_full(span);
         Ok(Refilled { ptr, bytes, objects: 1 })
+    }
+
+    /// Whether refills from now on take runs of up to 64 KiB, or of up to 16 KiB as in the beginning. A run is what its owner
+    /// takes, colours and accounts for at once.
+    pub fn take_long_runs(&self, long: bool) {
+        self.long_runs.set(long);
     }
 
     /// Pages that refills have swept since this was last asked: they count towards what the mutator owes the sweep.

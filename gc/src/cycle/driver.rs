@@ -206,7 +206,7 @@ impl DriverControl {
             count(&shared.zeal.done.cycles_asked);
             self.want(Cause::Asked);
         }
-        if shared.pace.live.load(Ordering::Relaxed) >= shared.pace.trigger.load(Ordering::Relaxed) {
+        if shared.pace.is_triggered() {
             self.want(Cause::Trigger);
         } else {
             // Forgets who reached the last trigger just when this cycle had begun: a second cycle at once would begin far

@@ -89,6 +89,16 @@ impl Pace {
         }
     }
 
+    /// Whether the trigger is reached.
+    pub(crate) fn is_triggered(&self) -> bool {
+        self.live.load(Ordering::Relaxed) >= self.trigger.load(Ordering::Relaxed)
+    }
+
+    /// Whether the heap is so far above its goal that mutators brake.
+    pub(crate) fn is_above_ceiling(&self) -> bool {
+        self.live.load(Ordering::Relaxed) > self.ceiling.load(Ordering::Relaxed)
+    }
+
     /// Whether the heap has come a quarter of the way from the trigger to the goal: if no thread of the collector has begun a cycle by
     /// then, a mutator does.
     pub(crate) fn is_late(&self) -> bool {
@@ -238,14 +248,13 @@ impl Shared {
     }
 
     /// Accounts for a run taken.
-    pub(crate) fn account_taken(&self, bytes: usize, objects: usize) -> u64 {
+    pub(crate) fn account_taken(&self, bytes: usize, objects: usize) {
         self.pace.allocated.fetch_add(bytes as u64, Ordering::Relaxed);
         self.pace.objects.fetch_add(objects as u64, Ordering::Relaxed);
         let live = self.pace.live.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
         if live > self.pace.peak.load(Ordering::Relaxed) {
             self.pace.peak.fetch_max(live, Ordering::Relaxed);
         }
-        live
     }
 
     /// Accounts for what a flush gave back.

@@ -62,8 +62,7 @@ impl Mutator {
     /// This is no wait: it ends by itself, whatever others do. While answers are missing nobody rests, and none that has something to
     /// answer or to step. (Another mutator that has lost its processor with a span half swept is not told from the sweeper.)
     pub(super) fn brake(&self, bytes: usize) {
-        let shared = self.shared();
-        if shared.pace.live.load(Ordering::Relaxed) > shared.pace.ceiling.load(Ordering::Relaxed) {
+        if self.shared().pace.is_above_ceiling() {
             self.brake_above_ceiling(bytes);
         }
     }

@@ -7,6 +7,7 @@
 //!
 //! Never a safepoint, never a wait for a phase: over the hard limit it returns an error.
 
+use crate::barrier::Mode;
 use crate::cycle::Phase;
 use crate::error::{AllocError, OutOfMemory};
 use crate::handle::Gc;
@@ -76,6 +77,9 @@ impl Mutator {
         // SAFETY: invariant 1 of `Mutator`; a window is open.
         let cache = unsafe { self.cache.get().as_ref() };
         let colour = self.colour.get();
+        // While a cycle runs, or should, allocation pays and rests by the run.
+        let pays = shared.pace.is_triggered() || shared.pace.is_above_ceiling();
+        cache.take_long_runs(self.mode.get() == Mode::Off && !pays);
         let taken = if bytes > greyset_alloc::MAX_SMALL {
             cache.large(&shared.alloc, &ty.base, bytes, colour)
         } else {
@@ -86,13 +90,13 @@ impl Mutator {
             Ok(taken) => taken,
             Err(error) => return Err(self.out_of_memory(error)),
         };
-        let live = shared.account_taken(taken.bytes, taken.objects);
-        if self.mode.get() != crate::barrier::Mode::Off {
+        shared.account_taken(taken.bytes, taken.objects);
+        if self.mode.get() != Mode::Off {
             self.pay(taken.bytes);
         } else {
             self.brake(taken.bytes);
         }
-        if live >= shared.pace.trigger.load(Ordering::Relaxed) {
+        if shared.pace.is_triggered() {
             self.look_at_trigger();
         }
         if let Some(membership) = &shared.membership
@@ -113,9 +117,7 @@ impl Mutator {
         // Looked at again when the phase is known: a cycle may have ended since `place` did, and this one been set aside
         // meanwhile. A cycle that begins far below its trigger runs without assists, and ends with all the mutator could
         // allocate in its time counted as live.
-        if shared.published.phase() == Phase::Idle
-            && pace.live.load(Ordering::Relaxed) >= pace.trigger.load(Ordering::Relaxed)
-        {
+        if shared.published.phase() == Phase::Idle && pace.is_triggered() {
             shared.driver.trigger_reached(shared);
             if pace.is_late() || shared.driver.is_inline() {
                 self.record.word.set_step();
