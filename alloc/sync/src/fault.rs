@@ -97,9 +97,11 @@ faults! {
     CellNotShadedOnUnlock "cell-not-shaded-on-unlock" "a cell's contents are not shaded on unlock in mode Both";
     CellNotCaptured "cell-not-captured" "a cell's contents are not captured in mode Deletion";
     CellCapturedLate "cell-captured-late" "a cell's contents are captured on unlock instead of on lock in mode Deletion";
+    CapturedTableUnregistered "captured-table-unregistered" "shading a cell's contents does not register the tables of ephemerons among them";
     CellCapturedInBoth "cell-captured-in-both" "a cell written in mode Both counts as captured";
     ForgottenGuardIgnored "forgotten-guard-ignored" "a guard forgotten in mode Both does not make the cycle keep everything";
-    DeferredNotRetried "deferred-not-retried" "an object whose lock was taken is never scanned again";
+    DeferredNotRetried "deferred-not-retried" "an object whose lock was taken is never scanned again"
+        harmless "who takes a lock captures what is behind it; there is more to scan only if a trace has panicked in that";
     EphemeronsOnce "ephemerons-once" "ephemerons are traced once and not run to a fixpoint";
     EphemeronsNotCleared "ephemerons-not-cleared" "entries of ephemerons with dead keys stay";
     MapInsertUnshaded "map-insert-unshaded" "inserting into a WeakMap in mode Both does not shade key and value";

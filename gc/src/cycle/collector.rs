@@ -198,6 +198,8 @@ impl Collector {
                 shared.roots.free_listed();
             }
             shared.weaks.free_listed();
+            // What was met in mode Deletion after phase Clear. No mutator meets any now: all are in mode Off.
+            shared.ephemerons.forget();
             shared.published.flip();
             shared.published.publish(Phase::Prepare);
         }

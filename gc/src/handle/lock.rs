@@ -16,22 +16,24 @@
 //! they have made in that mode, and if one is missing when they answer a handshake or park, the cycle is given up
 //! (`Open`). That is sound and costs a cycle; only `mem::forget` and its like can cause it.
 //!
-//! What this module never does: hold a lock of the collector, or make the marker wait.
+//! To shade a `WeakMap` among the contents is to register its table (`weak_table`).
+//!
+//! What this module never does: hold a lock of the collector for longer than a push to a list, or make the marker wait.
 
 use crate::barrier::Mode;
 use crate::handle::lock_state::{Busy, LockState, Stamp};
 use crate::handle::open::Visit;
+use crate::handle::weak_table::WeakTable;
 use crate::mutator::Mutator;
 use crate::trace::{
-    Branded, EdgeSink, EphemeronTable, Invariant, Managed, Outcome, Purpose, Shape, Shaped, Trace, Tracer,
-    hash_site, mix,
+    Branded, EdgeSink, Invariant, Managed, Outcome, Purpose, Shape, Shaped, Trace, Tracer, hash_site, mix,
 };
 use greyset_sync::{Backoff, Fault, Point, fault, point, thread};
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::ptr::NonNull;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Data with references inside that can be changed: a `Vec`, a `HashMap`, an enum.
@@ -213,7 +215,7 @@ impl<'gc, T: Trace<'gc>> Lock<'gc, T> {
             Mode::Off => {}
             Mode::Both => {
                 if !fault(Fault::CellNotShadedOnLock) {
-                    let _ = self.shade_contents(m, Purpose::Shade);
+                    self.shade_contents(m, Purpose::Shade);
                 }
                 if fault(Fault::CellCapturedInBoth) {
                     self.state.set_captured(m.cycle());
@@ -230,22 +232,26 @@ impl<'gc, T: Trace<'gc>> Lock<'gc, T> {
     /// Shades the contents for this cycle, unless that has been done. The caller holds the lock for writing.
     fn capture(&self, m: &Mutator) {
         let cycle = m.cycle();
-        if !self.state.is_captured(cycle)
-            && self.shade_contents(m, Purpose::Capture { cycle }) == Outcome::Complete
-        {
+        if !self.state.is_captured(cycle) {
+            self.shade_contents(m, Purpose::Capture { cycle });
             self.state.set_captured(cycle);
         }
     }
 
-    /// Shades everything the contents refer to. The caller holds the lock for writing.
+    /// Shades everything the contents refer to, tables of ephemerons included. The caller holds the lock for writing.
     #[cold]
-    fn shade_contents(&self, m: &Mutator, purpose: Purpose) -> Outcome {
+    fn shade_contents(&self, m: &Mutator, purpose: Purpose) {
         point(Point::LockCapture);
-        Tracer::run(&mut ShadeSink(m), purpose, |t: &mut Tracer<'gc>| {
+        let outcome = Tracer::run(&mut ShadeSink(m), purpose, |t: &mut Tracer<'gc>| {
             // SAFETY: the lock is held for writing, and no `&mut` to the contents is in use: before the guard is made, or
             // while it is dropped.
             unsafe { &*self.value.get() }.trace(t);
-        })
+        });
+        debug_assert_eq!(
+            outcome,
+            Outcome::Complete,
+            "who has the contents to itself finds no lock inside taken"
+        );
     }
 }
 
@@ -291,8 +297,11 @@ impl EdgeSink for ShadeSink<'_> {
         self.0.stamp_is_live(stamp)
     }
 
-    fn ephemeron_table(&mut self, _: NonNull<dyn EphemeronTable>) {
-        unreachable!("a tracer leaves ephemerons to the marker unless it marks");
+    /// From here on the map may be anywhere, or nowhere: the table is on the list.
+    fn ephemeron_table(&mut self, table: &Arc<WeakTable>) {
+        if !fault(Fault::CapturedTableUnregistered) {
+            self.0.shared().ephemerons.register(table, self.0.cycle());
+        }
     }
 }
 
@@ -301,7 +310,7 @@ impl<'gc, T: Trace<'gc>> Drop for LockGuard<'_, 'gc, T> {
         let _unlock = Unlock(&self.lock.state);
         if self.m.mode() == Mode::Both {
             if !fault(Fault::CellNotShadedOnUnlock) {
-                let _ = self.lock.shade_contents(self.m, Purpose::Shade);
+                self.lock.shade_contents(self.m, Purpose::Shade);
             }
             self.m.open().guard_dropped();
         }

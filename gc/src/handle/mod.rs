@@ -32,6 +32,7 @@ mod ret;
 mod slot;
 mod tagged;
 mod weak_map;
+mod weak_table;
 mod word;
 
 pub use array::Array;
@@ -49,4 +50,5 @@ pub use ret::Ret;
 pub use slot::Slot;
 pub use tagged::{Tagged, TaggedView};
 pub use weak_map::WeakMap;
+pub(crate) use weak_table::WeakTable;
 pub use word::{Word, WordKey, WordSlot};

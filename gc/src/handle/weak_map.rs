@@ -1,7 +1,8 @@
 //! `WeakMap`: a table of ephemerons. An entry's value counts as referred to only while its key is reachable otherwise.
 //!
-//! The barrier works entry by entry, not by capture of the whole table: shading all contents on the first change of a cycle
-//! would keep every entry alive. With the table's lock held, and so atomically for everyone else:
+//! The entries lie in a table of their own (`weak_table`), because a map can be moved. The barrier works entry by entry, not by
+//! capture: shading all contents on the first change of a cycle would keep every entry alive. With the table's lock held, and
+//! so atomically for everyone else:
 //!
 //! | mode | insert | remove |
 //! | --- | --- | --- |
@@ -13,21 +14,14 @@
 //! fixpoint shades the value as long as the entry is there; if the entry goes, the value is shaded by who removes it.
 
 use crate::barrier::Mode;
-use crate::handle::{Busy, Gc, LockState, Stamp};
+use crate::handle::Gc;
+use crate::handle::weak_table::WeakTable;
 use crate::mutator::Mutator;
-use crate::trace::{
-    Branded, EphemeronTable, Invariant, Managed, Shape, Shaped, Trace, Tracer, hash_site, mix,
-};
-use greyset_sync::{Backoff, Fault, Point, fault, point, thread};
-use std::cell::UnsafeCell;
-// Ordered in the simulator, so that a run can be repeated.
-#[cfg(feature = "sim")]
-use std::collections::BTreeMap as Table;
-#[cfg(not(feature = "sim"))]
-use std::collections::HashMap as Table;
+use crate::trace::{Branded, Invariant, Managed, Shape, Shaped, Trace, Tracer, hash_site, mix};
+use greyset_sync::{Fault, fault};
 use std::fmt;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
+use std::sync::{Arc, OnceLock};
 
 /// A map from objects to objects, by identity, that does not keep its keys alive, nor a value whose key is gone: even if the
 /// value refers to the key.
@@ -35,7 +29,8 @@ use std::ptr::NonNull;
 /// Entries of dead keys are removed by the collector. Ephemerons after Hayes (1997). Keys should have a slot of their own:
 /// leaf values of at most 8 bytes share slots, and live as long as their neighbours.
 ///
-/// Cost: each operation takes the map's lock and looks the address up in a hash table; a cycle looks at every entry.
+/// Cost: 16 bytes in the object, and outside the heap a hash table, made with the first entry; each operation takes the map's
+/// lock and looks the address up; a cycle looks at every entry. A map that is dropped while a cycle marks is freed at its end.
 ///
 /// ```
 /// use greyset::{Heap, Trace, WeakMap};
@@ -62,23 +57,26 @@ use std::ptr::NonNull;
 /// ```
 ///
 /// # Invariants
-/// `table` is touched only with `state` held for writing, or as a visitor of `state` without changing it.
+/// 1. The addresses in the table are those of a `Gc<'gc, K>` and a `Gc<'gc, V>` each: hence `K` and `V` are invariant.
+/// 2. No other map has the same table.
 pub struct WeakMap<'gc, K, V> {
-    state: LockState,
-    table: UnsafeCell<Table<usize, usize>>,
-    brand: PhantomData<(Invariant<'gc>, *const K, *const V)>,
+    /// None before the first entry.
+    table: OnceLock<Arc<WeakTable>>,
+    brand: PhantomData<(Invariant<'gc>, *mut K, *mut V)>,
 }
 
 impl<'gc, K: Trace<'gc>, V: Trace<'gc>> WeakMap<'gc, K, V> {
-    /// An empty map.
+    /// An empty map. Allocates nothing before the first entry.
     pub fn new() -> WeakMap<'gc, K, V> {
-        WeakMap { state: LockState::new(), table: UnsafeCell::new(Table::new()), brand: PhantomData }
+        WeakMap { table: OnceLock::new(), brand: PhantomData }
     }
 
     /// Maps `key` to `value`; returns the value it was mapped to before.
     pub fn insert(&self, m: &'gc Mutator, key: Gc<'gc, K>, value: Gc<'gc, V>) -> Option<Gc<'gc, V>> {
-        let old = self.locked(m, |table| {
-            let old = table.insert(key.as_addr(), value.as_addr());
+        // A new table needs no registering in any mode (docs/PROTOCOL.md, "Tables of ephemerons").
+        let table = self.table.get_or_init(|| Arc::new(WeakTable::new()));
+        let old = table.locked(m, |entries| {
+            let old = entries.insert(key.as_addr(), value.as_addr());
             shade_old(m, old);
             if m.mode() == Mode::Both && !fault(Fault::MapInsertUnshaded) {
                 m.shade(key.as_addr());
@@ -91,13 +89,13 @@ impl<'gc, K: Trace<'gc>, V: Trace<'gc>> WeakMap<'gc, K, V> {
 
     /// The value `key` is mapped to.
     pub fn get(&self, m: &'gc Mutator, key: Gc<'gc, K>) -> Option<Gc<'gc, V>> {
-        self.adopt(self.locked(m, |table| table.get(&key.as_addr()).copied()))
+        self.adopt(self.table.get()?.locked(m, |entries| entries.get(&key.as_addr()).copied()))
     }
 
     /// Removes the entry of `key`; returns its value.
     pub fn remove(&self, m: &'gc Mutator, key: Gc<'gc, K>) -> Option<Gc<'gc, V>> {
-        let old = self.locked(m, |table| {
-            let old = table.remove(&key.as_addr());
+        let old = self.table.get()?.locked(m, |entries| {
+            let old = entries.remove(&key.as_addr());
             shade_old(m, old);
             old
         });
@@ -106,8 +104,8 @@ impl<'gc, K: Trace<'gc>, V: Trace<'gc>> WeakMap<'gc, K, V> {
 
     /// A handle for a value of an entry whose key the caller holds.
     fn adopt(&self, value: Option<usize>) -> Option<Gc<'gc, V>> {
-        // SAFETY: the address of a `Gc<'gc, V>` that was put in. The caller holds the map and the key, so the value is
-        // reachable, or was until this operation removed (and shaded) it: it stays for the window.
+        // SAFETY: the address of a `Gc<'gc, V>` that was put in (invariant 1). The caller holds the map and the key, so the
+        // value is reachable, or was until this operation removed (and shaded) it: it stays for the window.
         value.map(|addr| unsafe { Gc::from_addr(addr) })
     }
 
@@ -118,68 +116,18 @@ impl<'gc, K: Trace<'gc>, V: Trace<'gc>> WeakMap<'gc, K, V> {
 
     /// Entries now; those of keys that died since the last cycle are still counted.
     pub fn len(&self, m: &'gc Mutator) -> usize {
-        self.locked(m, |table| table.len())
+        self.table.get().map_or(0, |table| table.locked(m, |entries| entries.len()))
     }
 
     /// Whether there are no entries.
     pub fn is_empty(&self, m: &'gc Mutator) -> bool {
         self.len(m) == 0
     }
-
-    /// Runs `f` with the table locked. No code of the embedder runs inside: keys and values are addresses.
-    fn locked<R>(&self, m: &Mutator, f: impl FnOnce(&mut Table<usize, usize>) -> R) -> R {
-        let backoff = Backoff::new();
-        loop {
-            point(Point::LockAcquire);
-            match self.state.try_write(m.stamp(), |stamp| m.stamp_is_live(stamp)) {
-                Ok(()) => break,
-                Err(Busy::Own) => unreachable!("no code of the embedder runs while the map is locked"),
-                Err(Busy::Other) if backoff.is_completed() => thread::yield_now(),
-                Err(Busy::Other) => backoff.snooze(),
-            }
-        }
-        let _unlock = Unlock(&self.state);
-        // SAFETY: the type's invariant: held for writing until `_unlock` drops, after `f` has returned.
-        f(unsafe { &mut *self.table.get() })
-    }
-}
-
-struct Unlock<'a>(&'a LockState);
-
-impl Drop for Unlock<'_> {
-    fn drop(&mut self) {
-        point(Point::LockRelease);
-        self.0.unlock_write();
-    }
 }
 
 fn shade_old(m: &Mutator, old: Option<usize>) {
     if m.mode().marks() && !fault(Fault::MapOldUnshaded) {
         m.shade(old.unwrap_or(0));
-    }
-}
-
-impl<'gc, K: Trace<'gc>, V: Trace<'gc>> EphemeronTable for WeakMap<'gc, K, V> {
-    fn trace_values(&self, is_marked: &dyn Fn(usize) -> bool, t: &mut Tracer<'static>) {
-        // Never noted as captured: new black keys may turn up in the next pass.
-        let Some(_look) = t.look(&self.state) else { return };
-        // SAFETY: the type's invariant: a visitor until `_look` drops, and only read.
-        let table = unsafe { &*self.table.get() };
-        for (_, &value) in table.iter().filter(|(key, _)| is_marked(**key)) {
-            t.address(value);
-        }
-    }
-
-    fn clear_dead(&self, is_marked: &dyn Fn(usize) -> bool, is_live: &dyn Fn(Stamp) -> bool) -> bool {
-        if self.state.try_write(Stamp::COLLECTOR, is_live).is_err() {
-            return false;
-        }
-        let _unlock = Unlock(&self.state);
-        point(Point::WeakClear);
-        // SAFETY: the type's invariant: held for writing until `_unlock` drops.
-        let table = unsafe { &mut *self.table.get() };
-        table.retain(|key, _| is_marked(*key));
-        true
     }
 }
 
@@ -195,18 +143,13 @@ impl<K, V> fmt::Debug for WeakMap<'_, K, V> {
     }
 }
 
-// SAFETY: it reports itself as a table of ephemerons, through which the collector gets at every value with a black key; keys
-// are weak. Other threads see the table under its lock only; its drop glue frees the table and looks at no entry.
+// SAFETY: it reports its table, through which the collector gets at every value with a black key; keys are weak. Other threads
+// see the entries under the table's lock only; its drop glue lets go of the table and looks at no entry.
 unsafe impl<'gc, K: Trace<'gc>, V: Trace<'gc>> Trace<'gc> for WeakMap<'gc, K, V> {
     fn trace(&self, t: &mut Tracer<'gc>) {
-        let table: &dyn EphemeronTable = self;
-        let table = NonNull::from(table);
-        // SAFETY: only the lifetime bound of the `dyn` type changes; the sink keeps the pointer no longer than the object is
-        // sure to stay (`Ephemerons`).
-        let table = unsafe {
-            std::mem::transmute::<NonNull<dyn EphemeronTable + '_>, NonNull<dyn EphemeronTable>>(table)
-        };
-        t.ephemerons(table);
+        if let Some(table) = self.table.get() {
+            t.ephemerons(table);
+        }
     }
 }
 

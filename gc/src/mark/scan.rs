@@ -5,15 +5,16 @@
 //! in the frame of the loop and are empty outside of it (the two-stage prefetch of MMTk's and OCaml 5's markers).
 
 use crate::barrier::{Grey, Shade, Shaded, size_of_object};
+use crate::handle::WeakTable;
 use crate::heap::Shared;
 use crate::mark::Marker;
 use crate::mark::kernel::{Kernel, for_each_word, load_word, prefetch, type_of};
-use crate::trace::{EdgeSink, EphemeronTable, GcType, Outcome, Purpose, Rows, Shape, Tracer, Words};
+use crate::trace::{EdgeSink, GcType, Outcome, Purpose, Rows, Shape, Tracer, Words};
 use greyset_alloc::View;
 use greyset_sync::atomic::{AtomicU8, Ordering};
 use greyset_sync::{Point, point, tiny, told};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// Objects taken from the stack in one turn of the loop.
 const BATCH: usize = 32;
@@ -312,15 +313,8 @@ fn darken_all<const LEAVES: bool>(
     (grey, leaf)
 }
 
-impl Marker {
-    /// A sink that marks, for tables of ephemerons.
-    pub(crate) fn sink<'a>(&'a mut self, shared: &'a Shared) -> MarkSink<'a> {
-        MarkSink { marker: self, shared }
-    }
-}
-
 /// Where `trace` calls of a marker report to.
-pub(crate) struct MarkSink<'a> {
+struct MarkSink<'a> {
     marker: &'a mut Marker,
     shared: &'a Shared,
 }
@@ -337,7 +331,7 @@ impl EdgeSink for MarkSink<'_> {
         self.shared.mutators.stamp_is_live(stamp)
     }
 
-    fn ephemeron_table(&mut self, table: NonNull<dyn EphemeronTable>) {
-        self.shared.ephemerons.register(table);
+    fn ephemeron_table(&mut self, table: &Arc<WeakTable>) {
+        self.shared.ephemerons.register(table, self.marker.cycle);
     }
 }

@@ -3,7 +3,7 @@
 //! - `clear` is phase Clear: ephemerons, weak slots, finalizable objects, cleanups, in this order.
 //! - `registry` knows which objects have cleanups or want to be handed to a queue when nobody reaches them any more.
 //! - `reclaim` is what the allocator calls for dead slots: drop glue, caught panics.
-//! - `ephemeron` is the list of `WeakMap`s met in this cycle.
+//! - `ephemeron` is the list of the tables of `WeakMap`s met in this cycle.
 //!
 //! User code (drop glue, cleanups) runs on the background sweeper, or at a safepoint under the inline driver, never while a
 //! lock of the collector is held.

@@ -21,7 +21,7 @@ pub use hash::{hash_site, mix};
 pub(crate) use impls::{assert_leaf, leaves};
 pub use shape::{Rows, Shape, Words};
 pub use tracer::Tracer;
-pub(crate) use tracer::{EdgeSink, EphemeronTable, Outcome, Purpose};
+pub(crate) use tracer::{EdgeSink, Outcome, Purpose};
 
 use std::ops::Range;
 

@@ -6,10 +6,11 @@
 //! What it never does: look at what an address points to, or wait.
 
 use super::Invariant;
-use crate::handle::{Gc, LockState, Stamp};
+use crate::handle::{Gc, LockState, Stamp, WeakTable};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// Addresses gathered before the sink is called.
 const BUFFER: usize = 64;
@@ -36,17 +37,8 @@ pub(crate) trait EdgeSink {
     /// Could a guard of this window still exist? An answer of `false` must acquire what the window's owner did in it.
     fn stamp_is_live(&self, stamp: Stamp) -> bool;
 
-    /// A table whose values count only while their keys are marked.
-    fn ephemeron_table(&mut self, table: NonNull<dyn EphemeronTable>);
-}
-
-/// A table of ephemerons (Hayes 1997): each value counts as referred to only while its key is marked.
-pub(crate) trait EphemeronTable {
-    /// Reports the values of all marked keys to `t`. Run until nothing new is marked.
-    fn trace_values(&self, is_marked: &dyn Fn(usize) -> bool, t: &mut Tracer<'static>);
-
-    /// Removes the entries of all keys that are not marked; false if the table is locked: call again.
-    fn clear_dead(&self, is_marked: &dyn Fn(usize) -> bool, is_live: &dyn Fn(Stamp) -> bool) -> bool;
+    /// A table of ephemerons (Hayes 1997): each value counts as referred to only while its key is marked.
+    fn ephemeron_table(&mut self, table: &Arc<WeakTable>);
 }
 
 /// Why values are traced.
@@ -92,7 +84,7 @@ impl Purpose {
 pub(crate) enum Outcome {
     /// Every reference has been reported.
     Complete,
-    /// Something has to be traced again, as a whole: a lock was taken, or a table of ephemerons was left to the marker.
+    /// A lock was taken: everything has to be traced again.
     Deferred,
 }
 
@@ -196,14 +188,7 @@ impl<'gc> Tracer<'gc> {
     }
 
     /// Reports a table of ephemerons.
-    ///
-    /// Only marking has use for it. Who captures the contents of a lock leaves the table, and with it the capture, to the
-    /// marker.
-    pub(crate) fn ephemerons(&mut self, table: NonNull<dyn EphemeronTable>) {
-        if self.purpose.is_exclusive() {
-            self.deferred = true;
-            return;
-        }
+    pub(crate) fn ephemerons(&mut self, table: &Arc<WeakTable>) {
         // SAFETY: invariant 2; nothing else uses the sink during the call, since it takes `&mut self`.
         unsafe { self.sink.as_mut() }.ephemeron_table(table);
     }
@@ -243,17 +228,8 @@ mod tests {
         fn stamp_is_live(&self, _: Stamp) -> bool {
             self.live
         }
-        fn ephemeron_table(&mut self, _: NonNull<dyn EphemeronTable>) {
+        fn ephemeron_table(&mut self, _: &Arc<WeakTable>) {
             self.tables += 1;
-        }
-    }
-
-    struct Table;
-
-    impl EphemeronTable for Table {
-        fn trace_values(&self, _: &dyn Fn(usize) -> bool, _: &mut Tracer<'static>) {}
-        fn clear_dead(&self, _: &dyn Fn(usize) -> bool, _: &dyn Fn(Stamp) -> bool) -> bool {
-            true
         }
     }
 
@@ -352,22 +328,18 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_ephemerons_is_for_the_marker() {
-        let state = LockState::new();
-        let run = |purpose| {
+    fn a_table_of_ephemerons_is_for_everybody() {
+        let table = Arc::new(WeakTable::new());
+        for purpose in [MARK, CAPTURE, Purpose::Shade, Purpose::Verify] {
+            let state = LockState::new();
             let mut sink = Sink::default();
             let outcome = Tracer::run(&mut sink, purpose, |t| {
                 let look = t.look(&state).expect("not captured yet");
-                t.ephemerons(NonNull::from(&Table));
+                t.ephemerons(&table);
                 t.looked(look);
             });
-            (outcome, sink.tables, state.is_captured(3))
-        };
-        assert_eq!(
-            run(CAPTURE),
-            (Outcome::Deferred, 0, false),
-            "and contents with one are not captured by others"
-        );
-        assert_eq!(run(MARK), (Outcome::Complete, 1, true));
+            assert_eq!((outcome, sink.tables), (Outcome::Complete, 1), "{purpose:?}");
+            assert_eq!(state.is_captured(3), purpose.captures().is_some(), "{purpose:?}");
+        }
     }
 }

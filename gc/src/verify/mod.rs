@@ -6,15 +6,16 @@
 
 use crate::barrier::Shade;
 use crate::cycle::Phase;
+use crate::handle::{Stamp, WeakTable};
 use crate::heap::Shared;
 use crate::mark::type_of;
-use crate::trace::{EdgeSink, EphemeronTable, Purpose, Tracer};
+use crate::trace::{EdgeSink, Purpose, Tracer};
 use crate::zeal::{SlotWrite, count, state_of_unused};
 use greyset_sync::atomic::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
+use std::sync::Arc;
 
 mod collectable;
 mod path;
@@ -71,7 +72,7 @@ struct Walk<'a> {
     must_be_black: bool,
     shade: Shade,
     /// Each with the object it is part of.
-    tables: Vec<(Holder, NonNull<dyn EphemeronTable>)>,
+    tables: Vec<(Holder, Arc<WeakTable>)>,
     blame: Option<Blame>,
 }
 
@@ -137,12 +138,12 @@ impl EdgeSink for Walk<'_> {
         }
     }
 
-    fn stamp_is_live(&self, stamp: crate::handle::Stamp) -> bool {
+    fn stamp_is_live(&self, stamp: Stamp) -> bool {
         self.shared.mutators.stamp_is_live(stamp)
     }
 
-    fn ephemeron_table(&mut self, table: NonNull<dyn EphemeronTable>) {
-        self.tables.push((self.holder, table));
+    fn ephemeron_table(&mut self, table: &Arc<WeakTable>) {
+        self.tables.push((self.holder, Arc::clone(table)));
     }
 }
 
@@ -211,13 +212,18 @@ fn ephemerons(walk: &mut Walk<'_>) -> bool {
     // What this pass reaches counts as a key in the next one.
     let reached: HashSet<usize> = walk.from.keys().copied().collect();
     let space = walk.shared.space();
-    for (holder, table) in walk.tables.clone() {
-        walk.holder = holder;
-        // SAFETY: the table lies in an object this walk has reached.
-        let table = unsafe { table.as_ref() };
-        let is_marked = |key: usize| space.object_base(key).is_some_and(|(base, _)| reached.contains(&base));
-        let _ = Tracer::run(walk, Purpose::Verify, |tracer| table.trace_values(&is_marked, tracer));
+    let is_live = |stamp: Stamp| walk.shared.mutators.stamp_is_live(stamp);
+    let tables = std::mem::take(&mut walk.tables);
+    for (holder, table) in &tables {
+        walk.holder = *holder;
+        // One that is locked hides its entries from this walk.
+        let _ = table.for_each(is_live, |key, value| {
+            if space.object_base(key).is_some_and(|(base, _)| reached.contains(&base)) {
+                walk.reach(value);
+            }
+        });
     }
+    walk.tables.extend(tables);
     walk.seen.objects > before
 }
 
