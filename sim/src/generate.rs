@@ -384,7 +384,11 @@ fn tables(rng: &mut Rng, ops: &mut Vec<Op>) {
             ops.push(Op::New { r: 1, a: NONE, b: NONE, leaf: false });
             ops.push(Op::MapInsert { c, r: 0, s: 1, leaf: false });
         }
-        4 => ops.push(Op::NewTable { c }),
+        4 => ops.push(if rng.one_in(3) {
+            Op::NewTable { c }
+        } else {
+            Op::MoveMap { c, d: rng.below(3) as u8 }
+        }),
         _ => {
             descend(rng, ops);
             ops.push(Op::MapGet { c, r: 0, s: 1, leaf: rng.one_in(6), remove: !rng.one_in(3) });

@@ -199,7 +199,9 @@ impl<'gc> Window<'gc> {
             Op::NewCell { .. } | Op::CellSet { .. } | Op::CellGet { .. } | Op::CellTake { .. } => {
                 holders::cells(self, op)
             }
-            Op::NewTable { .. } | Op::MapInsert { .. } | Op::MapGet { .. } => holders::tables(self, op),
+            Op::NewTable { .. } | Op::MapInsert { .. } | Op::MapGet { .. } | Op::MoveMap { .. } => {
+                holders::tables(self, op);
+            }
             Op::NewRow { .. } | Op::RowSet { .. } | Op::RowGet { .. } => holders::rows(self, op),
             Op::RowShift { .. } | Op::RowFill { .. } | Op::RowCopy { .. } => holders::rows_in_bulk(self, op),
             Op::InnerRoot { .. } | Op::FromInner { .. } => self.inner(op),

@@ -119,6 +119,8 @@ pub enum Op {
     MapInsert { c: u8, r: u8, s: u8, leaf: bool },
     /// s := what table c maps r (or its leaf) to; it may be taken out.
     MapGet { c: u8, r: u8, s: u8, leaf: bool, remove: bool },
+    /// The map of nodes is taken out of table c and put into a new one, which becomes table d; there is no such table: dropped.
+    MoveMap { c: u8, d: u8 },
     /// Row c := a new one with r in slot 0.
     NewRow { c: u8, r: u8 },
     /// Slot i of row c := r (or none).
@@ -176,9 +178,8 @@ impl Op {
             Op::Weaken { w, .. } | Op::WeakenLeaf { w, .. } | Op::UpgradeLeaf { w, .. } => w_ok(w),
             Op::Upgrade { r, w } => r_ok(r) && w_ok(w),
             Op::Duplicate { w, v } => w_ok(w) && w_ok(v),
-            Op::NewCell { c, .. } | Op::NewTable { c } | Op::MapInsert { c, .. } | Op::NewRow { c, .. } => {
-                c_ok(c)
-            }
+            Op::NewCell { c, .. } | Op::NewRow { c, .. } => c_ok(c),
+            Op::NewTable { c } | Op::MapInsert { c, .. } | Op::MoveMap { c, .. } => c_ok(c),
             Op::CellSet { c, i, .. } => c_ok(c) && i < 2,
             Op::CellGet { c, i, r } | Op::CellTake { c, i, r } => c_ok(c) && i < 2 && r_ok(r),
             Op::MapGet { c, s, .. } => c_ok(c) && r_ok(s),

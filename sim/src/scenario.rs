@@ -40,6 +40,8 @@ scenarios! {
     Cell,
     /// A table that is met while it is locked, or born black.
     Table,
+    /// A map is taken out of a table that has not been scanned, and put into a new one.
+    MapMoved,
     /// A dead key's address is used again.
     DeadKey,
     /// A leaf that is a key turns black late.
@@ -84,8 +86,8 @@ scenarios! {
 
 use Scenario::{
     Assist, Away, BothCut, BothStore, Bulk, Cell, CellIn, CellOut, DeadKey, DropLate, Dropped, Final,
-    FreeLate, Full, Glue, Gone, InFlight, Inserted, LeafKey, Overwritten, Parked, Queue, Round, Table,
-    Upgrade, WeakCopy, WeakSet,
+    FreeLate, Full, Glue, Gone, InFlight, Inserted, LeafKey, MapMoved, Overwritten, Parked, Queue, Round,
+    Table, Upgrade, WeakCopy, WeakSet,
 };
 
 impl Scenario {
@@ -102,6 +104,7 @@ impl Scenario {
                 | CellOut
                 | CellIn
                 | Inserted
+                | MapMoved
                 | WeakCopy
                 | Gone
                 | Away
@@ -132,7 +135,9 @@ pub fn for_fault(fault: Fault) -> Option<Scenario> {
         Fault::WeakCopied => WeakCopy,
         Fault::CellNotShadedOnLock | Fault::CellNotCaptured | Fault::CellCapturedLate => CellOut,
         Fault::CellNotShadedOnUnlock | Fault::ForgottenGuardIgnored => CellIn,
+        Fault::CellCapturedInBoth => Cell,
         Fault::DeferredNotRetried | Fault::MapInsertUnshaded => Table,
+        Fault::CapturedTableUnregistered => MapMoved,
         Fault::EphemeronsNotCleared => DeadKey,
         Fault::LeafSilent | Fault::PokeLost => LeafKey,
         Fault::ParkForgetsWork => Away,
@@ -155,12 +160,15 @@ struct Maker<'a> {
     rng: &'a mut Rng,
     /// Whether the chain has two nodes more at its head, so that markers come late to the rest.
     deep: bool,
+    /// Whether keys are leaves, in a map that no lock guards.
+    leaf: bool,
 }
 
 /// A program in the shape of a scenario.
 pub fn generate(rng: &mut Rng, scenario: Scenario, mutators: usize) -> Program {
     let deep = rng.one_in(2);
-    let mut maker = Maker { rng, deep };
+    let leaf = scenario == Table && rng.one_in(2);
+    let mut maker = Maker { rng, deep, leaf };
     let setup = maker.setup(scenario);
     let count = if mutators > 0 { mutators } else { 2 + usize::from(maker.rng.one_in(2)) };
     let twists = maker.rng.below(3);
@@ -244,11 +252,12 @@ impl Maker<'_> {
                 ]);
             }
             Cell => ops.extend([node(0, NONE), node(1, 0), Op::NewCell { c: 0, r: 1 }]),
-            Table => ops.extend([
+            Table | MapMoved => ops.extend([
                 Op::NewTable { c: 0 },
                 node(0, NONE),
                 node(1, 0),
-                Op::MapInsert { c: 0, r: 3, s: 1, leaf: false },
+                Op::SetLeaf { r: 3, new: true },
+                Op::MapInsert { c: 0, r: 3, s: 1, leaf: self.leaf },
             ]),
             DeadKey => ops.push(Op::NewTable { c: 0 }),
             // One of each four is in use in the end.
@@ -349,6 +358,7 @@ impl Maker<'_> {
             WeakSet => self.weak_set(role, ops),
             Cell => self.cell(role, ops),
             Table => self.table(role, ops),
+            MapMoved => self.map_moved(even, ops),
             DeadKey => self.dead_key(ops),
             LeafKey if even || self.rng.one_in(2) => self.leaf_key(ops),
             LeafKey => self.wait(ops),

@@ -237,6 +237,21 @@ pub fn write(id: u32, place: Place, value: u32, by: usize) {
     });
 }
 
+/// Mutator `by` is about to move what table `from` maps nodes to, to table `to`, or to let go of it. Nobody else has the lock.
+pub fn move_values(from: u32, to: Option<u32>, by: usize) {
+    with(|w| {
+        let is_node = |key: u32| w.objects[key as usize - 1].kind == Kind::Node;
+        let is_moved = |write: &&Write| matches!(write.place, Place::Value(key) if is_node(key));
+        let moved: Vec<_> = w.objects[from as usize - 1].writes.iter().filter(is_moved).copied().collect();
+        let ((window, mode), turn) = (w.windows[by], w.turns);
+        let gone = moved.iter().map(|write| Write { value: 0, by, window, mode, turn, ..*write });
+        w.objects[from as usize - 1].writes.extend(gone);
+        if let Some(to) = to {
+            w.objects[to as usize - 1].writes.extend(moved);
+        }
+    });
+}
+
 /// The number of an object that was come by in a legal way, which must be of this kind, in its place, and alive.
 pub fn seen(tag: Tag, addr: usize, kind: Kind) -> u32 {
     let Some(id) = tag.id() else {

@@ -1,8 +1,8 @@
 //! Operations on what holds nodes in other ways than slots: cells, tables, rows.
 
 use super::{Window, id_of};
-use crate::program::{Op, REGISTERS};
-use crate::types::{CELL, Cell, ROW, Row, Table, Witness};
+use crate::program::{HOLDERS, Op, REGISTERS};
+use crate::types::{CELL, Cell, Node, ROW, Row, Table, Tag, Witness};
 use crate::world::{self, Kind, Place};
 use greyset::{Gc, Lock, Slot, WeakMap};
 use std::rc::Rc;
@@ -63,13 +63,10 @@ pub(super) fn cells(w: &mut Window<'_>, op: Op) {
 
 /// Operations on tables.
 pub(super) fn tables(w: &mut Window<'_>, op: Op) {
-    if let Op::NewTable { c } = op {
-        let tag = world::create(Kind::Table);
-        let (leaves, nodes, witness) = (WeakMap::new(), Lock::new(WeakMap::new()), Witness(tag));
-        let gc = w.m.alloc(Table { tag, witness, leaves, nodes });
-        world::place(tag.id().unwrap_or(0), gc.as_addr());
-        let root = Rc::new(gc.root(w.m));
-        return drop(world::globals(|all| all.tables[c as usize].replace(root)));
+    match op {
+        Op::NewTable { c } => return new_table(w, c, world::create(Kind::Table), WeakMap::new()),
+        Op::MoveMap { c, d } => return move_map(w, c, d),
+        _ => {}
     }
     let (Op::MapInsert { c, r, leaf, .. } | Op::MapGet { c, r, leaf, .. }) = op else { return };
     let Some(root) = world::globals(|all| all.tables[c as usize].clone()) else { return };
@@ -111,6 +108,32 @@ pub(super) fn tables(w: &mut Window<'_>, op: Op) {
             w.set(s, value);
         }
         _ => {}
+    }
+}
+
+type Nodes<'gc> = WeakMap<'gc, Node<'gc>, Node<'gc>>;
+
+fn new_table<'gc>(w: &Window<'gc>, c: u8, tag: Tag, nodes: Nodes<'gc>) {
+    let table = Table { tag, witness: Witness(tag), leaves: WeakMap::new(), nodes: Lock::new(nodes) };
+    let gc = w.m.alloc(table);
+    world::place(tag.id().unwrap_or(0), gc.as_addr());
+    let root = Rc::new(gc.root(w.m));
+    drop(world::globals(|all| all.tables[c as usize].replace(root)));
+}
+
+fn move_map(w: &Window<'_>, c: u8, d: u8) {
+    let Some(root) = world::globals(|all| all.tables[c as usize].clone()) else { return };
+    let table = root.get(w.m);
+    let id = w.seen(table.tag, table.as_addr(), Kind::Table);
+    world::hold(w.me, REGISTERS, table.as_addr());
+    let Some(mut nodes) = table.get().nodes.try_write(w.m) else { return };
+    let moves = (d as usize) < HOLDERS;
+    let tag = moves.then(|| world::create(Kind::Table));
+    world::move_values(id, tag.and_then(|tag| tag.id()), w.me);
+    let map = std::mem::take(&mut *nodes);
+    drop(nodes);
+    if let Some(tag) = tag {
+        new_table(w, d, tag, map);
     }
 }
 

@@ -3,8 +3,8 @@
 //! What is left to the strategy is the delay in the middle of a step, which is what the broken rule allows.
 
 use super::Scenario::{
-    Assist, Away, CellIn, CellOut, DropLate, FreeLate, Full, Glue, Gone, InFlight, Inserted, Overwritten,
-    Round, Upgrade, WeakCopy,
+    Assist, Away, CellIn, CellOut, DropLate, FreeLate, Full, Glue, Gone, InFlight, Inserted, MapMoved,
+    Overwritten, Round, Upgrade, WeakCopy,
 };
 use super::{A, B, Maker, Scenario, from, load, node, root};
 use crate::program::{HoldAt, NONE, Op, When};
@@ -41,7 +41,7 @@ pub(super) fn holds(scenario: Scenario, mutator: usize, even: bool) -> Vec<HoldA
     };
     let (whom, at): (usize, &[Point]) = match scenario {
         // It has found the phase to be Mark, and does not count as busy yet.
-        Full | Scenario::Queue => (HoldAt::MARKER, &[Point::MarkerBegin]),
+        Full | MapMoved | Scenario::Queue => (HoldAt::MARKER, &[Point::MarkerBegin]),
         // It has looked at the ephemerons, and the phase is still Mark.
         Gone | Away => (HoldAt::COLLECTOR, &[Point::PhasePublish]),
         Glue => (HoldAt::SWEEPER, &[Point::SpanSweep, Point::DropGlue]),
@@ -249,6 +249,21 @@ impl Maker<'_> {
         self.head(ops);
         ops.extend([load(1, 0), Op::Linger { phase: When::Mark }, self.pause(), from(0, 1)]);
         ops.push(self.store(0, A, 1));
+    }
+
+    /// One moves the map, in one mode or the other, perhaps more than once; the other, in mode Deletion, captures the cells, or reads.
+    pub(super) fn map_moved(&mut self, even: bool, ops: &mut Vec<Op>) {
+        let (c, d) = (0, self.rng.below(2) as u8);
+        let get = |c| Op::MapGet { c, r: 0, s: 1, leaf: false, remove: false };
+        let mode = if even { When::Deletion } else { When::Both };
+        ops.extend([wait(mode, 0), from(0, 1)]);
+        match self.rng.below(4) {
+            0 => ops.push(get(c)),
+            1 => ops.extend([Op::MoveMap { c, d }, Op::MoveMap { c: d, d: 1 - d }]),
+            _ => ops.push(Op::MoveMap { c, d }),
+        }
+        ops.push(wait([When::Terminate, When::Idle][self.rng.below(2)], self.rng.below(2)));
+        ops.extend([from(0, 1), get(0), load(2, 1), get(1), load(2, 1)]);
     }
 
     /// A moment at which a leaf that turns black may be missed.

@@ -50,14 +50,14 @@ impl Maker<'_> {
     pub(super) fn table(&mut self, role: usize, ops: &mut Vec<Op>) {
         match role % 3 {
             0 => {
-                let remove = self.rng.one_in(3);
-                ops.extend([from(0, 1), Op::MapGet { c: 0, r: 0, s: 1, leaf: false, remove }, load(2, 1)]);
+                let (remove, leaf) = (self.rng.one_in(3), self.leaf);
+                ops.extend([from(0, 1), Op::MapGet { c: 0, r: 0, s: 1, leaf, remove }, load(2, 1)]);
             }
             1 => ops.extend([
                 from(0, 0),
                 load(1, 0),
                 from(2, 1),
-                Op::MapInsert { c: 0, r: 2, s: 1, leaf: false },
+                Op::MapInsert { c: 0, r: 2, s: 1, leaf: self.leaf },
             ]),
             _ => {
                 ops.push(from(0, 0));
