@@ -35,6 +35,7 @@ const BATCH: usize = 32;
 pub struct Root<F: Managed> {
     entry: EntryRef,
     owner: Arc<Owner>,
+    /// Covariant: what a root stands for is never changed.
     family: PhantomData<fn() -> F>,
 }
 

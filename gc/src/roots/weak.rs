@@ -41,7 +41,8 @@ pub struct Weak<F: Managed> {
     entry: EntryRef,
     /// The heap, not kept: a handle may lie in an object, and an object must not keep its own heap.
     heap: HeapRef,
-    family: PhantomData<fn() -> F>,
+    /// Invariant: `set` writes through a shared reference, and two `'static` types can be subtypes.
+    family: PhantomData<fn(F) -> F>,
 }
 
 impl<'gc, T: Branded<'gc>> Gc<'gc, T> {

@@ -189,7 +189,8 @@ impl Mutator {
 pub struct FinalizerQueue<F: Managed> {
     inner: Arc<QueueInner>,
     owner: Arc<Owner>,
-    family: PhantomData<fn() -> F>,
+    /// Invariant: `register` writes through a shared reference, and two `'static` types can be subtypes.
+    family: PhantomData<fn(F) -> F>,
 }
 
 impl Heap {
