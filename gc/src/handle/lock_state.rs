@@ -31,9 +31,9 @@ const STAMP_SHIFT: u32 = 12;
 
 /// Identity of a window of a mutator.
 ///
-/// 20 bits of the mutator's number and 32 bits of the window's: two windows far apart can share a stamp. Then a guard that
-/// was forgotten in the one keeps its lock for as long as the other lasts; nothing worse, since a stamp that *could* be
-/// live counts as live.
+/// 20 bits of the mutator's number, its *seat*, and 32 bits of the window's. No two attached mutators have the same seat
+/// (`Mutators::attach`), so two windows that are open at once never share a stamp; all exclusion rests on that. A window can
+/// share its stamp with one that is over: a guard forgotten there then counts as a guard of this one, for as long as it lasts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stamp(u64);
 
@@ -43,22 +43,24 @@ impl Stamp {
     /// The collector itself, which clears entries of `WeakMap`s under their locks. Always live.
     pub(crate) const COLLECTOR: Stamp = Stamp(0);
 
-    /// The number after `mutator` that a stamp can tell from the collector's.
-    pub(crate) fn next_mutator(mutator: u32) -> u32 {
-        let next = mutator.wrapping_add(1);
-        if next & ((1 << Stamp::MUTATOR_BITS) - 1) == 0 { next + 1 } else { next }
+    /// Seats for mutators: seat 0 is the collector's.
+    pub(crate) const SEATS: usize = (1 << Stamp::MUTATOR_BITS) - 1;
+
+    /// What a stamp tells of the mutator with this number.
+    #[inline]
+    pub(crate) const fn seat(mutator: u32) -> u32 {
+        mutator & Stamp::SEATS as u32
     }
 
     /// The stamp of a mutator's window.
     #[inline]
     pub(crate) fn new(mutator: u32, window: u32) -> Stamp {
-        let mutator = u64::from(mutator) & ((1 << Stamp::MUTATOR_BITS) - 1);
-        Stamp(mutator << 32 | u64::from(window))
+        Stamp(u64::from(Stamp::seat(mutator)) << 32 | u64::from(window))
     }
 
     /// Can this be the stamp of a window of the mutator with this number?
     pub(crate) fn could_be_of(self, mutator: u32) -> bool {
-        self.0 >> 32 == Stamp::new(mutator, 0).0 >> 32
+        self.0 >> 32 == u64::from(Stamp::seat(mutator))
     }
 }
 

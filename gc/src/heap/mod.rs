@@ -52,12 +52,18 @@ impl Heap {
     }
 
     /// Attaches a mutator, parked; named after the calling thread in events.
+    ///
+    /// # Panics
+    /// With 2²⁰ - 1 mutators attached, which is the most a heap has at a time.
     pub fn mutator(&self) -> MutatorHandle {
         let thread = std::thread::current();
         MutatorHandle::attach(Arc::clone(&self.owner), thread.name().unwrap_or("unnamed"))
     }
 
     /// Attaches a mutator with a name of its own.
+    ///
+    /// # Panics
+    /// As [`Heap::mutator`].
     pub fn mutator_named(&self, name: &str) -> MutatorHandle {
         MutatorHandle::attach(Arc::clone(&self.owner), name)
     }

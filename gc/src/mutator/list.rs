@@ -9,6 +9,7 @@ use crate::mutator::word::HandshakeWord;
 use greyset_alloc::Cache;
 use greyset_sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 use greyset_sync::{CachePadded, Fault, Mutex, Rank, fault};
+use std::collections::HashSet;
 use std::ptr;
 use std::sync::Arc;
 
@@ -84,8 +85,12 @@ impl Record {
 }
 
 /// Guarded by the list's lock.
+///
+/// # Invariants
+/// `seats` are those of the `records`, no two of which have the same: stamps tell attached mutators apart.
 pub(crate) struct List {
     records: Vec<Arc<Record>>,
+    seats: HashSet<u32>,
     next_id: u32,
     mode: Mode,
 }
@@ -104,6 +109,26 @@ impl List {
     /// Takes a record off the list.
     pub(crate) fn remove(&mut self, id: u32) {
         self.records.retain(|record| record.id != id);
+        self.seats.remove(&Stamp::seat(id));
+    }
+
+    /// The next number whose seat is nobody's: one look, but where numbers have gone round and meet those of mutators that are
+    /// still attached.
+    fn take_id(&mut self) -> u32 {
+        assert!(
+            self.seats.len() < Stamp::SEATS,
+            "a heap has at most {} mutators at a time: drop handles that are not in use, or share heaps among fewer",
+            Stamp::SEATS
+        );
+        loop {
+            let id = self.next_id;
+            self.next_id = id.wrapping_add(1);
+            let seat = Stamp::seat(id);
+            // INVARIANT: of the list. Seat 0 is the collector's.
+            if seat != 0 && self.seats.insert(seat) {
+                return id;
+            }
+        }
     }
 }
 
@@ -116,7 +141,10 @@ impl Mutators {
     /// An empty list.
     pub(crate) fn new() -> Mutators {
         Mutators {
-            list: Mutex::new(Rank::Mutators, List { records: Vec::new(), next_id: 1, mode: Mode::Off }),
+            list: Mutex::new(
+                Rank::Mutators,
+                List { records: Vec::new(), seats: HashSet::new(), next_id: 1, mode: Mode::Off },
+            ),
         }
     }
 
@@ -132,10 +160,12 @@ impl Mutators {
     }
 
     /// Joins the list, parked, in the mode the current phase implies.
+    ///
+    /// # Panics
+    /// With 2²⁰ - 1 mutators attached.
     pub(crate) fn attach(&self, name: &str) -> Arc<Record> {
         let mut list = self.list.lock();
-        let id = list.next_id;
-        list.next_id = Stamp::next_mutator(id);
+        let id = list.take_id();
         let record = Arc::new(Record {
             word: CachePadded::new(HandshakeWord::new()),
             mode: AtomicU8::new(if fault(Fault::AttachInOff) { Mode::Off } else { list.mode }.byte()),
@@ -181,6 +211,36 @@ mod tests {
         assert!(mutators.stamp_is_live(record.stamp()));
         mutators.lock().remove(record.id());
         assert!(!mutators.stamp_is_live(record.stamp()));
+    }
+
+    /// Ids of `count` mutators that attach, the first of them with the number `from` if that is to be had.
+    fn attach_from(mutators: &Mutators, from: u32, count: usize) -> Vec<u32> {
+        mutators.lock().next_id = from;
+        (0..count).map(|_| mutators.attach("n").id()).collect()
+    }
+
+    #[test]
+    fn attached_mutators_never_share_a_stamp() {
+        const ROUND: u32 = 1 << 20;
+        let mutators = Mutators::new();
+        let first = mutators.attach("first");
+        assert_eq!(
+            attach_from(&mutators, ROUND, 2),
+            [ROUND + 2, ROUND + 3],
+            "0 is the collector's, 1 the first's"
+        );
+        assert!(mutators.lock().records().iter().skip(1).all(|record| record.stamp() != first.stamp()));
+        mutators.lock().remove(first.id());
+        assert_eq!(attach_from(&mutators, 2 * ROUND, 3), [2 * ROUND + 1, 2 * ROUND + 4, 2 * ROUND + 5]);
+        assert_eq!(attach_from(&mutators, u32::MAX, 2), [u32::MAX, 6], "the numbers themselves go round");
+    }
+
+    #[test]
+    #[should_panic(expected = "a heap has at most 1048575 mutators at a time")]
+    fn more_mutators_than_stamps_are_refused() {
+        let mutators = Mutators::new();
+        mutators.lock().seats.extend(1..1 << 20);
+        mutators.attach("one too many");
     }
 
     #[test]
