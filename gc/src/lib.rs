@@ -15,6 +15,7 @@ mod mark;
 mod mutator;
 #[doc(hidden)]
 pub mod pacer;
+mod panics;
 mod roots;
 mod stats;
 mod sweep;

@@ -7,6 +7,7 @@ use crate::cycle::{Phase, Step, processors};
 use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
 use crate::pacer::release::ReleasePacer;
+use crate::panics::{discard, must_not_unwind};
 use crate::stats::cpu::thread_cpu_time;
 use crate::sweep::GaveBack;
 use greyset_sync::atomic::Ordering;
@@ -60,8 +61,7 @@ impl Refused {
     pub(crate) fn join(self) {
         for handle in self.handles {
             handle.thread().unpark();
-            // One that has panicked has said so.
-            let _ = handle.join();
+            ended(handle);
         }
     }
 }
@@ -91,7 +91,8 @@ impl Threads {
         let spawn = |name: &str, body: fn(&Shared)| {
             let shared = Arc::clone(shared);
             thread::spawn_named(name, move || {
-                body(&shared);
+                // Without one of its threads the heap would wait for it for ever.
+                must_not_unwind("a thread of the collector", || body(&shared));
                 Shared::leave(shared);
             })
         };
@@ -133,11 +134,19 @@ impl Threads {
         for handle in handles {
             if handle.thread().id() == me {
                 outside = false;
-            } else if handle.join().is_err() {
-                // The thread has panicked, and the panic hook has said so; the heap goes away all the same.
+            } else {
+                ended(handle);
             }
         }
         outside
+    }
+}
+
+/// Waits until a thread has ended. If it has panicked as it let go of the heap (in the drop of a subscriber), the panic hook has
+/// said so, and the heap goes away all the same.
+fn ended(handle: thread::JoinHandle<()>) {
+    if let Err(payload) = handle.join() {
+        discard(payload);
     }
 }
 

@@ -6,6 +6,7 @@ use crate::cycle::pacing::Pacing;
 use crate::cycle::{Phase, Request};
 use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
+use crate::panics::must_not_unwind;
 use crate::stats::Phase as Shown;
 use crate::sweep::{Cleared, Clearing, clear_weak_early, is_trivial};
 use crate::zeal::{Asks, finalize_all};
@@ -126,9 +127,9 @@ impl Collector {
         self.pacing.set_memory_limit(shared, bytes);
     }
 
-    /// Does one bounded piece of work.
+    /// Does one bounded piece of work. It never unwinds: the state is out of its place until it is done.
     pub(crate) fn step(&mut self, shared: &Shared) -> Step {
-        match std::mem::replace(&mut self.state, State::Idle) {
+        must_not_unwind("a step of the collector", || match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle => self.idle(shared),
             State::Both(handshake) => self.both(shared, handshake),
             State::Deletion(handshake) => self.deletion(shared, handshake),
@@ -137,7 +138,7 @@ impl Collector {
             State::Clear(clearing) => self.clear(shared, clearing),
             State::Off(handshake) => self.off(shared, handshake),
             State::Sweep => self.sweep(shared),
-        }
+        })
     }
 
     /// A step at a mutator's safepoint, if the next one is short whatever the heap holds: handshakes and what follows from

@@ -9,11 +9,11 @@ use crate::handle::WeakTable;
 use crate::heap::Shared;
 use crate::mark::Marker;
 use crate::mark::kernel::{Kernel, for_each_word, load_word, prefetch, type_of};
+use crate::panics::caught;
 use crate::trace::{EdgeSink, GcType, Outcome, Purpose, Rows, Shape, Tracer, Words};
 use greyset_alloc::View;
 use greyset_sync::atomic::{AtomicU8, Ordering};
 use greyset_sync::{Point, point, tiny, told};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Objects taken from the stack in one turn of the loop.
@@ -243,19 +243,19 @@ impl Marker {
         let purpose = Purpose::Mark { cycle: self.cycle };
         let base = item.addr(shared.space().view());
         let mut sink = MarkSink { marker: self, shared };
-        let traced = catch_unwind(AssertUnwindSafe(|| {
+        let traced = caught(|| {
             Tracer::run(&mut sink, purpose, |tracer| {
                 let object = std::ptr::with_exposed_provenance::<u8>(base);
                 // SAFETY: `base` is a live object of type `ty` (reached and shaded), in a window of the collector: its slot
                 // is not reused before the next sweep.
                 unsafe { (ty.trace)(object, rows, tracer) }
             })
-        }));
+        });
         match traced {
-            Ok(Outcome::Complete) => {}
-            Ok(Outcome::Deferred) => self.deferred.push(item),
+            Some(Outcome::Complete) => {}
+            Some(Outcome::Deferred) => self.deferred.push(item),
             // ORDERING: none needed: read under the cycle lock after the markers went idle (SeqCst in `GreyQueue`).
-            Err(_) => shared.trace_panicked.store(true, Ordering::Relaxed),
+            None => shared.trace_panicked.store(true, Ordering::Relaxed),
         }
     }
 }

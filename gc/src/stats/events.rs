@@ -11,8 +11,8 @@
 //! N(Clear) N(Sweep) Asked/Done(Off) SweepDone N(Idle) CycleEnd
 //! ```
 
+use crate::panics::caught;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -371,7 +371,7 @@ impl Sinks {
     /// panic hook has already reported it.
     pub(crate) fn emit(&self, heap: &str, event: &Event) {
         for sink in &self.0 {
-            let _ = catch_unwind(AssertUnwindSafe(|| sink.event(heap, event)));
+            let _ = caught(|| sink.event(heap, event));
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::heap::Shared;
 use crate::pacer::release::ReleaseGoal;
+use crate::panics::caught;
 use crate::stats::Event;
 use crate::stats::cpu::thread_cpu_time;
 use greyset_alloc::{DeadSlots, PAGE_SIZE, Reclaim, Role, Span};
 use greyset_sync::atomic::{AtomicU64, Ordering};
 use greyset_sync::{Fault, Point, fault, point};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// Pages given back in one call at most: half a MiB, some 50 µs of system time.
@@ -129,8 +129,8 @@ impl SweepState {
             unsafe { glue(ptr) };
         }
         // SAFETY: handed on from the caller.
-        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { glue(ptr) }));
-        if dropped.is_err() {
+        let dropped = caught(|| unsafe { glue(ptr) });
+        if dropped.is_none() {
             self.panicked(shared, type_name());
         }
     }

@@ -7,6 +7,7 @@
 use crate::handle::Gc;
 use crate::heap::{Heap, Owner, Shared};
 use crate::mutator::Mutator;
+use crate::panics::caught;
 use crate::roots::{EntryRef, Root};
 use crate::trace::{Branded, Managed};
 use greyset_sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,6 @@ use greyset_sync::{Fault, Mutex, Rank, fault};
 use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak as ArcWeak};
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -133,7 +133,7 @@ impl Registry {
     pub(crate) fn run_cleanups(&self, shared: &Shared, most: usize) -> bool {
         for _ in 0..most {
             let Some(job) = self.due.lock().pop_front() else { return false };
-            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+            if caught(job).is_none() {
                 shared.sweep.panicked(shared, "cleanup");
             }
         }

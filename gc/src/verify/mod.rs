@@ -9,12 +9,12 @@ use crate::cycle::Phase;
 use crate::handle::{Stamp, WeakTable};
 use crate::heap::Shared;
 use crate::mark::type_of;
+use crate::panics::caught;
 use crate::trace::{EdgeSink, Purpose, Tracer};
 use crate::zeal::{SlotWrite, count, state_of_unused};
 use greyset_sync::atomic::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 mod collectable;
@@ -118,14 +118,14 @@ impl Walk<'_> {
         let space = self.shared.space();
         let ty = type_of(space.class(space.page(base)));
         self.holder = Holder::Object(base);
-        let traced = catch_unwind(AssertUnwindSafe(|| {
+        let traced = caught(|| {
             Tracer::run(self, Purpose::Verify, |tracer| {
                 let object = std::ptr::with_exposed_provenance::<u8>(base);
                 // SAFETY: `base` is the base of an allocated, non-leaf object of type `ty` (checked in `reach`), reached over
                 // references, so it is initialised and stays while no sweep can free it: callers verify between sweeps.
                 unsafe { ty.trace_all(object, tracer) }
             })
-        }));
+        });
         // A lock that is held hides its contents from this walk, and so does a `trace` that panics: the marker reports that.
         let _ = traced;
     }

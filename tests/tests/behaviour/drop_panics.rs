@@ -2,6 +2,7 @@
 
 use greyset::{Driver, Heap, Static};
 use greyset_tests::common::{Drops, list_length, make_list, panic_of};
+use std::panic::panic_any;
 
 struct Grenade;
 
@@ -106,5 +107,43 @@ fn a_panic_while_an_array_is_filled_drops_what_was_made() {
         });
         drop(heap);
         assert_eq!(drops.count(), 7, "once each");
+    });
+}
+
+/// Panics whenever one is dropped, with another.
+struct Endless;
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        panic_any(Endless);
+    }
+}
+
+#[test]
+fn a_panic_whose_payload_panics_when_it_is_dropped_stops_nobody() {
+    struct Throws;
+    impl Drop for Throws {
+        fn drop(&mut self) {
+            panic_any(Endless);
+        }
+    }
+    each_driver(|heap| {
+        let drops = Drops::default();
+        heap.mutator().enter(|m| {
+            let kept = make_list(m, 10).root(m);
+            for _ in 0..3 {
+                m.alloc(Static(Throws));
+                m.alloc(drops.value());
+                m.add_cleanup(m.alloc_str("an object"), |_| panic_any(Endless), drops.value());
+            }
+            m.collect();
+            while drops.count() < 6 {
+                m.collect();
+            }
+            m.collect();
+            assert_eq!((drops.count(), m.heap().stats().drop_panics), (6, 6));
+            assert_eq!((list_length(m, kept.get(m)), m.heap().census().objects()), (10, 10));
+            m.alloc(Static(Throws));
+        });
     });
 }

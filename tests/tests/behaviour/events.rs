@@ -1,7 +1,8 @@
 //! The events of a cycle, and of a mutator that reaches no safepoint.
 
 use greyset::{Cause, Driver, Event, EventSink, HandshakeKind, Heap, Phase, Static, StepOutcome};
-use greyset_tests::common::{finish, make_list};
+use greyset_tests::common::{finish, list_length, make_list};
+use std::panic::panic_any;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -202,5 +203,45 @@ fn a_sink_may_look_at_the_heap() {
         let told = sink.told.load(Ordering::Relaxed);
         assert!(told > 30, "{told} events");
         assert_eq!(sink.looked.load(Ordering::Relaxed), told, "looking neither panics nor waits for ever");
+    }
+}
+
+/// Panics at every event, with what panics again when it is dropped.
+struct Explosive(AtomicU64);
+
+struct Endless;
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        panic_any(Endless);
+    }
+}
+
+impl EventSink for Explosive {
+    fn event(&self, _: &str, _: &Event) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        panic_any(Endless);
+    }
+}
+
+#[test]
+fn a_sink_whose_panics_panic_again_stops_nobody() {
+    for driver in [Driver::Background, Driver::Inline, Driver::Stepping] {
+        let sink = Arc::new(Explosive(AtomicU64::new(0)));
+        let heap = Heap::builder().driver(driver).sink(sink.clone()).build().expect("a heap");
+        heap.mutator().enter(|m| {
+            let kept = make_list(m, 100).root(m);
+            for cycle in 1..4 {
+                make_list(m, 100);
+                m.collect();
+                assert!(heap.stats().cycles >= cycle, "the cycle goes to its end");
+                assert_eq!((list_length(m, kept.get(m)), heap.census().objects()), (100, 100));
+            }
+        });
+        let told = sink.0.load(Ordering::Relaxed);
+        assert!(told >= 3 * 20, "{told} events");
+        if driver == Driver::Stepping {
+            heap.stepper().verify().expect("a sound heap");
+        }
     }
 }
