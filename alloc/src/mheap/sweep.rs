@@ -212,9 +212,10 @@ impl Sweeping {
 
     /// A span of `pages` pages has no generation of this parity any more.
     pub(crate) fn leave(&self, parity: usize, pages: u32) {
-        self.counts[parity].pages.fetch_sub(pages as usize, Ordering::Relaxed);
-        // ORDERING: pairs with the acquire load in `spans`: who sees no span left sees all of their sweeping.
+        // ORDERING: both pair with the acquire loads in `spans` and `pages`: who sees no span left sees all of their sweeping,
+        // and who sees no page left sees no span left.
         self.counts[parity].spans.fetch_sub(1, Ordering::Release);
+        self.counts[parity].pages.fetch_sub(pages as usize, Ordering::Release);
     }
 
     /// Spans in use whose generation has this parity.
@@ -225,7 +226,8 @@ impl Sweeping {
 
     /// Their pages.
     pub(crate) fn pages(&self, parity: usize) -> usize {
-        self.counts[parity].pages.load(Ordering::Relaxed)
+        // ORDERING: pairs with the release subtraction in `leave`.
+        self.counts[parity].pages.load(Ordering::Acquire)
     }
 }
 

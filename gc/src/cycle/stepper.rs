@@ -68,7 +68,7 @@ impl Stepper {
     /// One step of the collector's state machine.
     pub fn collector(&mut self) -> StepOutcome {
         let shared = self.owner.shared();
-        match shared.collector.lock().step(shared) {
+        match shared.lock_collector().step(shared) {
             Step::Worked => StepOutcome::Worked,
             Step::AwaitMutators => StepOutcome::AwaitMutators,
             Step::AwaitMarkers => StepOutcome::AwaitMarkers,
@@ -110,8 +110,10 @@ impl Stepper {
         self.owner.shared().published.phase().name()
     }
 
-    /// Checks the heap against an independent re-mark and the allocator's own tables. Meaningful when no mutator is inside a
-    /// window.
+    /// Checks the heap against an independent re-mark and, if no cycle runs, the allocator's own tables.
+    ///
+    /// Other threads may go on meanwhile; a step of the collector waits. What a mutator alone holds in a window is not seen, and
+    /// the tables are not judged if a mutator changes them at the same time.
     ///
     /// # Errors
     /// A description of the first thing found wrong.

@@ -91,7 +91,7 @@ impl Heap {
     pub fn set_gogc(&self, gogc: Gogc) -> Result<(), ConfigError> {
         let gogc = crate::config::check::gogc(gogc)?;
         let shared = self.owner.shared();
-        shared.collector.lock().set_gogc(shared, gogc);
+        shared.lock_collector().set_gogc(shared, gogc);
         Ok(())
     }
 
@@ -113,7 +113,7 @@ impl Heap {
     /// When it is above the hard limit, or out of range.
     pub fn set_memory_limit(&self, bytes: Option<u64>) -> Result<(), ConfigError> {
         let shared = self.owner.shared();
-        let mut collector = shared.collector.lock();
+        let mut collector = shared.lock_collector();
         crate::config::check::limits(bytes, shared.alloc.limit())?;
         match &shared.membership {
             Some(membership) => membership.set_ceiling(bytes),
@@ -128,7 +128,7 @@ impl Heap {
     /// When it is below the soft limit, or out of range.
     pub fn set_hard_limit(&self, bytes: Option<u64>) -> Result<(), ConfigError> {
         let shared = self.owner.shared();
-        let _collector = shared.collector.lock();
+        let _collector = shared.lock_collector();
         crate::config::check::limits(shared.memory_limit(), bytes)?;
         shared.alloc.set_limit(bytes);
         Ok(())
@@ -144,7 +144,7 @@ impl Heap {
     /// Gives free memory back to the system now, and does not keep any for a heap that was larger; returns how many bytes.
     pub fn release_free_memory(&self) -> u64 {
         let shared = self.owner.shared();
-        shared.collector.lock().pacing().forget(shared);
+        shared.lock_collector().pacing().forget(shared);
         shared.sweep.release_all(shared)
     }
 
@@ -212,7 +212,7 @@ impl HeapBuilder {
     #[doc(hidden)]
     pub fn build_on(self, system: Box<dyn Os>) -> Result<Heap, HeapError> {
         let config = self.resolve()?;
-        Ok(Heap { owner: Arc::new(Owner::new(Shared::build(config, system)?)) })
+        Ok(Heap { owner: Owner::new(Shared::build(config, system)?) })
     }
 }
 

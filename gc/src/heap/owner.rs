@@ -14,8 +14,11 @@ pub(crate) struct Owner {
 
 impl Owner {
     /// The owner of a new heap.
-    pub(crate) fn new(shared: Arc<Shared>) -> Owner {
-        Owner { shared }
+    pub(crate) fn new(shared: Arc<Shared>) -> Arc<Owner> {
+        Arc::new_cyclic(|owner| {
+            shared.owned_by(owner);
+            Owner { shared }
+        })
     }
 
     /// The heap.

@@ -50,7 +50,7 @@ impl Recording {
     fn end(&mut self) -> io::Result<u64> {
         let shared = self.heap.owner().shared();
         self.over = true;
-        shared.collector.lock().pacing().finish_recording(shared)
+        shared.lock_collector().pacing().finish_recording(shared)
     }
 }
 
@@ -87,7 +87,7 @@ impl Heap {
     /// When the file cannot be written, or the heap is being recorded already.
     pub fn record(&self, path: impl AsRef<Path>) -> Result<Recording, RecordError> {
         let (path, shared) = (path.as_ref().to_owned(), self.owner().shared());
-        let started = shared.collector.lock().pacing().start_recording(shared, &path);
+        let started = shared.lock_collector().pacing().start_recording(shared, &path);
         match started {
             Ok(()) => Ok(Recording { heap: self.clone(), path, over: false }),
             Err(source) => Err(RecordError { path, source }),

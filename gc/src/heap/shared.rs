@@ -6,9 +6,9 @@
 use crate::config::{Config, HugePages};
 use crate::cycle::{Collector, DriverControl, Pacing, Published};
 use crate::error::HeapError;
-use crate::heap::Counters;
 use crate::heap::budget::Membership;
 use crate::heap::external::ByHand;
+use crate::heap::{Counters, Owner};
 use crate::mark::{GreyQueue, RootCursor};
 use crate::mutator::Mutators;
 use crate::roots::EntryTable;
@@ -18,7 +18,7 @@ use crate::zeal::ZealState;
 use greyset_alloc::{MHeap, Os, ReserveError, Space};
 use greyset_sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{CachePadded, Fault, Mutex, Point, Rank, fault, point};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// What the pacer and the statistics are told, and what the pacer answers, as words everybody may read.
 pub(crate) struct Pace {
@@ -158,6 +158,7 @@ pub(crate) struct Shared {
     pub(crate) zeal: ZealState,
     sinks: Sinks,
     this: Weak<Shared>,
+    owner: OnceLock<Weak<Owner>>,
     /// A `trace` panicked in the running cycle: it must not sweep.
     pub(crate) trace_panicked: AtomicBool,
 }
@@ -182,6 +183,17 @@ impl Shared {
     /// This heap, for a thread that is to hold it.
     pub(crate) fn this(&self) -> Option<Arc<Shared>> {
         self.this.upgrade()
+    }
+
+    /// Says who owns this heap, once.
+    pub(crate) fn owned_by(&self, owner: &Weak<Owner>) {
+        let set = self.owner.set(Weak::clone(owner));
+        debug_assert!(set.is_ok(), "a heap has one owner");
+    }
+
+    /// The owner, if the heap is not being torn down: it is not for as long as the result lives.
+    pub(crate) fn owner(&self) -> Option<Arc<Owner>> {
+        self.owner.get().and_then(Weak::upgrade)
     }
 
     /// This heap, for a handle that does not keep it.
@@ -224,6 +236,7 @@ impl Shared {
             zeal,
             sinks: config.subscribers(),
             this: Weak::clone(this),
+            owner: OnceLock::new(),
             trace_panicked: AtomicBool::new(false),
             config,
         }))
@@ -283,6 +296,12 @@ impl Shared {
     /// The soft limit in bytes.
     pub(crate) fn memory_limit(&self) -> Option<u64> {
         Some(self.pace.memory_limit.load(Ordering::Relaxed)).filter(|&limit| limit != u64::MAX)
+    }
+
+    /// The collector, locked: no step is taken meanwhile. Waits for the one that is.
+    #[cfg_attr(feature = "sim", track_caller)]
+    pub(crate) fn lock_collector(&self) -> greyset_sync::MutexGuard<'_, Collector> {
+        self.collector.lock()
     }
 
     /// The cycle lock, locked.

@@ -7,6 +7,7 @@
 use crate::barrier::{Mode, Segment, Shade};
 use crate::cycle::{Request, Step};
 use crate::heap::{Owner, Shared};
+use crate::mutator::list::List;
 use crate::mutator::word::ParkOutcome;
 use crate::mutator::{Mutator, Record};
 use crate::stats::thread_cpu_time;
@@ -193,6 +194,7 @@ impl Mutator {
     pub(super) fn flush_cache(&mut self) {
         // SAFETY: as in `recolour`.
         let cache = unsafe { self.cache.get().as_ref() };
+        let _changing = self.record.changing();
         flush(self.shared(), cache);
     }
 
@@ -206,7 +208,10 @@ impl Mutator {
             }
             self.close_window();
             let other = self.record.swap_cache(self.cache.get().as_ptr());
-            drop_cache(other);
+            if !other.is_null() {
+                let _changing = self.record.changing();
+                retire_cache(self.shared(), other);
+            }
             match self.record.word.park(self.worked.get() && !fault(Fault::ParkForgetsWork)) {
                 ParkOutcome::Parked => {
                     self.worked.set(false);
@@ -266,26 +271,45 @@ pub(super) fn flush(shared: &Shared, cache: &Cache) {
     shared.account_returned(bytes, objects);
 }
 
-/// Takes the cache out that a mutator left when it parked, lets `look` have it, and puts it back, or flushes and frees it if the
-/// mutator has taken another one meanwhile.
-fn with_parked_cache(shared: &Shared, record: &Record, look: impl FnOnce(&Cache)) {
+/// Takes the cache out that a mutator left when it parked, flushes it and puts it back, or frees it if the mutator has taken
+/// another one meanwhile.
+fn flush_parked(shared: &Shared, record: &Record) {
     let cache = record.swap_cache(ptr::null_mut());
     if !cache.is_null() {
         // SAFETY: swapped out, so it is ours alone (Record, column "collector").
-        look(unsafe { &*cache });
+        flush(shared, unsafe { &*cache });
         if !record.put_back(cache) {
-            // SAFETY: as above.
-            flush(shared, unsafe { &*cache });
             drop_cache(cache);
         }
     }
 }
 
-/// Shows the caches of all parked mutators, to the verifier.
-pub(crate) fn with_parked_caches(shared: &Shared, mut look: impl FnMut(&Record, &Cache)) {
-    let records: Vec<_> = shared.mutators.lock().records().to_vec();
-    for record in records {
-        with_parked_cache(shared, &record, |cache| look(&record, cache));
+/// Shows the caches of all parked mutators, to the verifier, as they are. The caller holds the collector's lock: no handshake is
+/// asked meanwhile, over which a cache must not be left as it is.
+pub(crate) fn with_parked_caches(shared: &Shared, list: &List, mut look: impl FnMut(&Record, &Cache)) {
+    for record in list.records() {
+        let cache = record.swap_cache(ptr::null_mut());
+        if cache.is_null() {
+            continue;
+        }
+        // SAFETY: swapped out, so it is ours alone.
+        look(record, unsafe { &*cache });
+        let back = record.put_back(cache);
+        if back && record.word.is_parked() {
+            // It finds the cache there when it unparks.
+            continue;
+        }
+        // The mutator runs, or has run, with another one. This one it takes when it parks, if we do not before.
+        retire_cache(shared, if back { record.swap_cache(ptr::null_mut()) } else { cache });
+    }
+}
+
+/// Flushes and frees a cache in whose place the mutator has taken another; null is none.
+pub(super) fn retire_cache(shared: &Shared, cache: *mut Cache) {
+    if !cache.is_null() {
+        // SAFETY: as in `drop_cache`; nobody else has it.
+        flush(shared, unsafe { &*cache });
+        drop_cache(cache);
     }
 }
 
@@ -298,7 +322,7 @@ pub(crate) fn answer_for(shared: &Shared, record: &Record, request: Request) {
         Request::Deletion if fault(Fault::ParkedRunsKept) || fault(Fault::ParkedRunsLate) => {}
         // The runs of a parked mutator go back rather than being recoloured: it may stay parked for long.
         Request::Deletion | Request::Off => {
-            with_parked_cache(shared, record, |cache| flush(shared, cache));
+            flush_parked(shared, record);
         }
     }
     let worked = record.word.parked_worked();

@@ -4,7 +4,7 @@ use crate::barrier::{Barrier, Mode, Segment, Shade};
 use crate::handle::Open;
 use crate::heap::{Heap, Owner};
 use crate::mutator::Mutator;
-use crate::mutator::answer::{drop_cache, new_cache};
+use crate::mutator::answer::{drop_cache, new_cache, retire_cache};
 use greyset_sync::{Fault, fault};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -143,6 +143,8 @@ impl Drop for MutatorHandle {
             shared.queue.poke();
         }
         drop_cache(mutator.cache.get().as_ptr());
+        // Whoever looked at the cache while it was parked may have put it back since.
+        retire_cache(shared, mutator.record.swap_cache(std::ptr::null_mut()));
         crate::zeal::after_detach(shared);
     }
 }

@@ -7,7 +7,7 @@ use crate::barrier::Mode;
 use crate::handle::Stamp;
 use crate::mutator::word::HandshakeWord;
 use greyset_alloc::Cache;
-use greyset_sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
+use greyset_sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering, fence};
 use greyset_sync::{CachePadded, Fault, Mutex, Rank, fault};
 use std::collections::HashSet;
 use std::ptr;
@@ -21,12 +21,15 @@ use std::sync::Arc;
 /// | `mode` | writes in its answer | reads on unpark | writes |
 /// | `window` | writes in its answer | writes on park | – |
 /// | `cache` | null | swaps in and out | swaps out, flushes, puts back |
+/// | `changes` | counts | counts | – |
 pub(crate) struct Record {
     /// The handshake word, alone on its cache line.
     pub(crate) word: CachePadded<HandshakeWord>,
     mode: AtomicU8,
     window: AtomicU32,
     cache: AtomicPtr<Cache>,
+    /// Changes of the allocator's tables by this mutator, begun and ended: odd while it is at one.
+    changes: AtomicU32,
     id: u32,
     name: String,
 }
@@ -70,6 +73,30 @@ impl Record {
         self.window.store(next, Ordering::Release);
     }
 
+    /// The mutator changes the allocator's tables for as long as what this returns lives.
+    pub(crate) fn changing(&self) -> Changing<'_> {
+        self.count_change();
+        // ORDERING: pairs with the acquire fence in `changes`: who has seen any of it sees that it has begun.
+        fence(Ordering::Release);
+        Changing(self)
+    }
+
+    /// Only the mutator counts, and it is at one change at a time.
+    fn count_change(&self) {
+        let next = self.changes.load(Ordering::Relaxed).wrapping_add(1);
+        // ORDERING: release pairs with the acquire load in `changes`: who sees that it has ended sees all of it.
+        self.changes.store(next, Ordering::Release);
+    }
+
+    /// How often the mutator has begun and ended to change the allocator's tables, for the verifier: it has changed nothing
+    /// between two looks that give the same even number.
+    pub(crate) fn changes(&self) -> u32 {
+        // ORDERING: pairs with the release fence in `changing`.
+        fence(Ordering::Acquire);
+        // ORDERING: pairs with the release store in `count_change`.
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// Leaves the cache for the collector to flush, or takes back what is there.
     pub(crate) fn swap_cache(&self, cache: *mut Cache) -> *mut Cache {
         // ORDERING: acquire-release, pairs with itself and with `put_back`: contents of the cache travel with the pointer.
@@ -81,6 +108,15 @@ impl Record {
         // ORDERING: release pairs with the acquire in `swap_cache`.
         let swap = self.cache.compare_exchange(ptr::null_mut(), cache, Ordering::Release, Ordering::Relaxed);
         swap.is_ok()
+    }
+}
+
+/// See [`Record::changing`].
+pub(crate) struct Changing<'a>(&'a Record);
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        self.0.count_change();
     }
 }
 
@@ -171,6 +207,7 @@ impl Mutators {
             mode: AtomicU8::new(if fault(Fault::AttachInOff) { Mode::Off } else { list.mode }.byte()),
             window: AtomicU32::new(0),
             cache: AtomicPtr::new(ptr::null_mut()),
+            changes: AtomicU32::new(0),
             id,
             name: name.to_owned(),
         });

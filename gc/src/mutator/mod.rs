@@ -22,7 +22,7 @@ mod word;
 pub(crate) use answer::{answer_for, with_parked_caches};
 pub use handle::MutatorHandle;
 pub(crate) use handle::is_entered;
-pub(crate) use list::{Mutators, Record};
+pub(crate) use list::{List, Mutators, Record};
 pub(crate) use word::Asked;
 
 use crate::barrier::{Barrier, Grey, Mode, SEGMENT_LEN, Segment, Shade, Shaded};

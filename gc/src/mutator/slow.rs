@@ -80,6 +80,7 @@ impl Mutator {
         // While a cycle runs, or should, allocation pays and rests by the run.
         let pays = shared.pace.is_triggered() || shared.pace.is_above_ceiling();
         cache.take_long_runs(self.mode.get() == Mode::Off && !pays);
+        let changing = self.record.changing();
         let taken = if bytes > greyset_alloc::MAX_SMALL {
             cache.large(&shared.alloc, &ty.base, bytes, colour)
         } else {
@@ -88,9 +89,13 @@ impl Mutator {
         self.sweep_debt.set(self.sweep_debt.get().saturating_sub(1024 * i64::from(cache.take_swept())));
         let taken = match taken {
             Ok(taken) => taken,
-            Err(error) => return Err(self.out_of_memory(error)),
+            Err(error) => {
+                drop(changing);
+                return Err(self.out_of_memory(error));
+            }
         };
         shared.account_taken(taken.bytes, taken.objects);
+        drop(changing);
         if self.mode.get() != Mode::Off {
             self.pay(taken.bytes);
         } else {

@@ -140,9 +140,16 @@ impl HandshakeWord {
         }
     }
 
+    /// Verifier: whether the mutator is parked. If so, it sees what was done before this when it unparks.
+    pub(crate) fn is_parked(&self) -> bool {
+        // ORDERING: a change of the word, if not of its value. Release pairs with the acquire in `unpark`, acquire with the
+        // release in `park`.
+        self.0.fetch_or(0, Ordering::AcqRel) & RUNNING == 0
+    }
+
     /// Mutator: opens a window. Never waits.
     pub(crate) fn unpark(&self) -> Unparked {
-        // ORDERING: acquire pairs with the release in `answer_parked` and in `ask`.
+        // ORDERING: acquire pairs with the release in `answer_parked`, in `ask` and in `is_parked`.
         let before = self.0.fetch_or(RUNNING, Ordering::AcqRel);
         Unparked { asked: before & ASKED != 0, worked: before & WORKED != 0 }
     }

@@ -44,24 +44,26 @@ macro_rules! assert_collectable {
 /// `assert_collectable!(weak)`.
 #[track_caller]
 pub fn assert_collectable<F: Managed>(weak: &Weak<F>) {
-    let Some(shared) = weak.heap() else { return };
+    // Held to the end: a heap that is torn down must not be walked.
+    let Some(owner) = weak.heap().and_then(|shared| shared.owner()) else { return };
+    let shared = owner.shared();
     assert!(
         !is_entered(),
         "assert_collectable! with a handle alone waits for all mutators: inside of a heap write assert_collectable!(m, weak)"
     );
-    let target = shared.driver.request_full(&shared);
+    let target = shared.driver.request_full(shared);
     if shared.driver.is_inline() || shared.driver.is_stepping() {
         while shared.driver.completed() < target {
-            if !crate::cycle::drive_inline(&shared, 4096) {
+            if !crate::cycle::drive_inline(shared, 4096) {
                 thread::yield_now();
             }
         }
     } else {
-        shared.driver.wait_for(&shared, target);
+        shared.driver.wait_for(shared, target);
     }
     // No cycle goes on meanwhile, so nothing that a root leads to is freed.
-    let collector = shared.collector.lock();
-    let kept = keeper(&shared, weak);
+    let collector = shared.lock_collector();
+    let kept = keeper(shared, weak);
     drop(collector);
     if let Some(kept) = kept {
         panic!("{kept}");

@@ -122,7 +122,8 @@ impl Walk<'_> {
             Tracer::run(self, Purpose::Verify, |tracer| {
                 let object = std::ptr::with_exposed_provenance::<u8>(base);
                 // SAFETY: `base` is the base of an allocated, non-leaf object of type `ty` (checked in `reach`), reached over
-                // references, so it is initialised and stays while no sweep can free it: callers verify between sweeps.
+                // references, so it is initialised. No sweep frees it: callers hold the collector's lock (see `verify`), or are
+                // in a window, which no sweep begins in, or are the collector.
                 unsafe { ty.trace_all(object, tracer) }
             })
         });
@@ -148,14 +149,18 @@ impl EdgeSink for Walk<'_> {
 }
 
 /// Re-marks from the roots and compares; then checks what can be checked of a heap at rest, if no cycle runs.
+///
+/// No step of the collector is taken meanwhile, so the phase stays what it is, no sweep begins, and nothing is freed that can be
+/// reached now: mutators and other sweepers free what is white since before sweeping began. Nor is what was reached a moment ago and
+/// has been cut off since: it is black, or no sweep is under way.
 pub(crate) fn verify(shared: &Shared) -> Result<Verified, Blame> {
+    let _collector = shared.lock_collector();
     // During Clear, what finalizable objects reach is marked only by and by.
     let marked = matches!(shared.published.phase(), Phase::Sweep | Phase::Idle);
     let mut walk = Walk::new(shared, marked);
     walk.walk_roots()?;
     if shared.published.phase() == Phase::Idle {
-        rest::runs(&mut walk);
-        rest::tables(shared)?;
+        rest::check(&mut walk)?;
     }
     walk.blame.take().map_or(Ok(walk.seen), Err)
 }

@@ -145,7 +145,7 @@ fn a_reference_into_an_unused_run_is_told_with_whose_run_it_is() {
     let mut bench = bench(&[]);
     assert!(bench.stepper.verify().is_ok());
     let mut unused = 0;
-    crate::mutator::with_parked_caches(bench.shared(), |_, cache| {
+    crate::mutator::with_parked_caches(bench.shared(), &bench.shared().mutators.lock(), |_, cache| {
         cache.for_each_reserved(&bench.shared().alloc, |slot| unused = slot);
     });
     assert!(unused > 0, "the run of the list is not used up");

@@ -1,8 +1,9 @@
 //! Threads that never answer, die inside a window, or end with handles in their thread-local variables.
 
-use greyset::{Event, EventSink, Heap, MutatorHandle, Root};
-use greyset_tests::common::{Drops, Node, list_length, make_list, objects};
+use greyset::{Driver, Event, EventSink, Heap, MutatorHandle, Root, StepOutcome};
+use greyset_tests::common::{Drops, Node, finish, list_length, make_list, objects};
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -165,4 +166,48 @@ fn handles_go_with_thread_local_variables() {
     });
     thread.join().expect("no panic");
     assert_eq!(drops.count(), 4, "the heap ended with the thread");
+}
+
+/// One thread verifies all the time, another steps the collector, a third attaches, allocates and detaches: nothing is found wrong,
+/// nothing is read that is freed, and nothing is lost.
+#[test]
+fn a_heap_is_verified_while_others_step_sweep_and_allocate() {
+    const CYCLES: u64 = 400;
+    // No zeal: a verification would take too long.
+    let builder = Heap::builder().ignore_environment().driver(Driver::Stepping).gogc_off();
+    let heap = builder.build().expect("a heap");
+    let (drops, made) = (Drops::default(), AtomicU64::new(0));
+    let done = || heap.stats().cycles >= CYCLES;
+    let mut others = heap.mutator();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let stepper = heap.stepper();
+            while !done() {
+                stepper.verify().unwrap_or_else(|blame| panic!("{blame}"));
+            }
+        });
+        scope.spawn(|| {
+            let mut stepper = heap.stepper();
+            while !done() {
+                let root = heap.mutator().enter(|m| make_list(m, 1000).root(m));
+                heap.request_cycle();
+                while stepper.step_any() != StepOutcome::Idle {}
+                drop(root);
+                heap.release_free_memory();
+            }
+        });
+        while !done() {
+            for handle in [&mut others, &mut heap.mutator()] {
+                handle.enter(|m| {
+                    m.alloc(drops.value());
+                    made.fetch_add(1, Ordering::Relaxed);
+                    assert_eq!(list_length(m, make_list(m, 10)), 10);
+                });
+            }
+        }
+    });
+    drop(others);
+    finish(&mut heap.stepper());
+    finish(&mut heap.stepper());
+    assert_eq!((objects(&heap), drops.count()), (0, made.load(Ordering::Relaxed)));
 }
