@@ -132,7 +132,7 @@ impl DriverControl {
         }
         let Some(shared) = shared.this() else { return };
         let waiting = self.waiting.lock();
-        if self.threads.get().is_some() {
+        if self.threads.get().is_some() || self.fallback.load(Ordering::Relaxed) {
             return;
         }
         match background::Threads::start(&shared) {

@@ -1,6 +1,7 @@
 //! `Heap`: making one, its statistics, its end.
 
 pub(crate) mod budget;
+mod callout;
 mod counters;
 mod external;
 mod owner;
@@ -8,6 +9,7 @@ mod recording;
 mod shared;
 
 pub use budget::{Budget, BudgetMember};
+pub(crate) use callout::Callout;
 pub(crate) use counters::Counters;
 pub(crate) use owner::Owner;
 pub use recording::{RecordError, Recording};
@@ -226,9 +228,14 @@ impl Mutator {
     ///
     /// A safepoint. Under the background driver this mutator is parked meanwhile and other mutators go on; under the others
     /// it does the work itself, and answers handshakes of its own.
+    ///
+    /// # Panics
+    /// In code that the heap itself calls (drop glue, cleanups, event sinks), where it would wait for itself:
+    /// [`Heap::request_cycle`] asks for a cycle and waits for nothing.
     pub fn collect(&mut self) {
         let owner = Arc::clone(self.owner());
         let shared = owner.shared();
+        shared.will_wait();
         let target = shared.driver.request_full(shared);
         if shared.driver.is_inline() || shared.driver.is_stepping() {
             while shared.driver.completed() < target {

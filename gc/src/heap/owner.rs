@@ -4,7 +4,7 @@
 //! threads; then every value is dropped and the memory unmapped. If the last handle goes on a thread of the heap itself
 //! (drop glue of a value held it), that thread does so when it ends.
 
-use crate::heap::Shared;
+use crate::heap::{Callout, Shared};
 use std::sync::Arc;
 
 /// Owns a heap's shared state on behalf of all handles.
@@ -50,6 +50,7 @@ impl Shared {
 
     /// Drops every value and runs what cleanups there are. No handle is left, and no thread but this one.
     fn tear_down(&self) {
+        let _called = self.calls_out(Callout::Reclaim);
         self.alloc.drop_all(|ptr, info| {
             if let Some(glue) = info.drop {
                 // SAFETY: no mutator, root or thread is left, so nobody can reach the value; `drop_all` visits each live one

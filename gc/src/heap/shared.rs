@@ -8,7 +8,7 @@ use crate::cycle::{Collector, DriverControl, Pacing, Published};
 use crate::error::HeapError;
 use crate::heap::budget::Membership;
 use crate::heap::external::ByHand;
-use crate::heap::{Counters, Owner};
+use crate::heap::{Callout, Counters, Owner};
 use crate::mark::{GreyQueue, RootCursor};
 use crate::mutator::Mutators;
 use crate::roots::EntryTable;
@@ -177,6 +177,10 @@ impl Shared {
 
     /// Tells every sink.
     pub(crate) fn emit(&self, event: &crate::stats::Event) {
+        if self.sinks.is_empty() {
+            return;
+        }
+        let _called = self.calls_out(Callout::Sink);
         self.sinks.emit(self.config.name.as_deref().unwrap_or("heap"), event);
     }
 
@@ -299,8 +303,12 @@ impl Shared {
     }
 
     /// The collector, locked: no step is taken meanwhile. Waits for the one that is.
-    #[cfg_attr(feature = "sim", track_caller)]
+    ///
+    /// # Panics
+    /// In an event sink of this heap, which may be called in such a step.
+    #[track_caller]
     pub(crate) fn lock_collector(&self) -> greyset_sync::MutexGuard<'_, Collector> {
+        self.will_lock();
         self.collector.lock()
     }
 

@@ -335,7 +335,9 @@ pub enum Event {
 /// A subscriber to a heap's events.
 ///
 /// Called on collector threads and on mutators, from several at once, with no lock of the heap held but while the collector
-/// waits: be quick. It must not use the heap (`heap.stats()` and the like are fine); a panic in it is caught and dropped.
+/// waits: be quick. It must not use the heap (`heap.stats()` and the like are fine, and so is `heap.request_cycle()`): to collect in
+/// it, or to change settings, is a panic, since it would wait for itself. Nor may it wait for a thread that does so. A panic in it is
+/// caught and dropped.
 pub trait EventSink: Send + Sync {
     /// `event` happened in the heap called `heap`.
     fn event(&self, heap: &str, event: &Event);
@@ -365,6 +367,11 @@ impl Sinks {
     /// Adds all subscribers of `others`.
     pub(crate) fn extend(&mut self, others: &Sinks) {
         self.0.extend(others.0.iter().cloned());
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Hands `event` to every subscriber in turn. A panic in one is caught, so that it cannot stop the collector; the

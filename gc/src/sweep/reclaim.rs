@@ -1,6 +1,6 @@
 //! What happens to dead slots before they become Free: drop glue, with panics caught and counted.
 
-use crate::heap::Shared;
+use crate::heap::{Callout, Shared};
 use crate::pacer::release::ReleaseGoal;
 use crate::panics::caught;
 use crate::stats::Event;
@@ -154,6 +154,7 @@ impl Reclaim for Reclaimer<'_> {
     fn reclaim(&self, span: &Span, dead: DeadSlots<'_>) {
         let info = span.info();
         let Some(glue) = info.drop else { return };
+        let _called = self.shared.calls_out(Callout::Reclaim);
         for slot in dead {
             // SAFETY: the allocator hands out dead slots of a span it has claimed: white after T3, so no handle, slot or root
             // refers to them, and the slots become Free only after this call.

@@ -5,7 +5,7 @@
 //! registered anew. Weak handles on it are cleared first, and cleanups wait until it is really gone.
 
 use crate::handle::Gc;
-use crate::heap::{Heap, Owner, Shared};
+use crate::heap::{Callout, Heap, Owner, Shared};
 use crate::mutator::Mutator;
 use crate::panics::caught;
 use crate::roots::{EntryRef, Root};
@@ -133,6 +133,7 @@ impl Registry {
     pub(crate) fn run_cleanups(&self, shared: &Shared, most: usize) -> bool {
         for _ in 0..most {
             let Some(job) = self.due.lock().pop_front() else { return false };
+            let _called = shared.calls_out(Callout::Reclaim);
             if caught(job).is_none() {
                 shared.sweep.panicked(shared, "cleanup");
             }
@@ -169,7 +170,10 @@ impl Mutator {
     /// Runs `f(argument)` once, some time after `object` is gone, on a thread of the collector (under the inline driver: at
     /// a safepoint of some mutator). At the latest when the heap is torn down.
     ///
-    /// `f` and `argument` are `'static`, so they cannot hold the object itself. A panic in `f` is caught and counted.
+    /// `f` and `argument` are `'static`, so they cannot hold the object itself. `f` may use the heap through a mutator of its own,
+    /// but it must not wait for the collector, which waits for it: to collect in it is a panic. Nor may it wait for a thread that
+    /// does so. A panic in `f` is caught and counted.
+    ///
     /// As Go's `runtime.AddCleanup`.
     pub fn add_cleanup<'gc, T, A, C>(&'gc self, object: Gc<'gc, T>, f: C, argument: A) -> Cleanup
     where

@@ -15,7 +15,8 @@ use greyset_sync::thread;
 /// safepoint. Runs a whole cycle; under [`Driver::Stepping`](crate::Driver::Stepping) it takes all steps itself.
 ///
 /// # Panics
-/// If the object is still there; without a mutator also if the calling thread is inside a heap, where it would wait for itself.
+/// If the object is still there; without a mutator also if the calling thread is inside a heap, where it would wait for itself; and
+/// where [`Mutator::collect`](crate::Mutator::collect) does.
 ///
 /// ```
 /// use greyset::{Heap, assert_collectable};
@@ -51,6 +52,7 @@ pub fn assert_collectable<F: Managed>(weak: &Weak<F>) {
         !is_entered(),
         "assert_collectable! with a handle alone waits for all mutators: inside of a heap write assert_collectable!(m, weak)"
     );
+    shared.will_wait();
     let target = shared.driver.request_full(shared);
     if shared.driver.is_inline() || shared.driver.is_stepping() {
         while shared.driver.completed() < target {

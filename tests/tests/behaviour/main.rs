@@ -1,6 +1,7 @@
 //! Behaviour of whole heaps: many of them, their ends, panics, limits, statistics.
 
 mod budget;
+mod callouts;
 mod drop_panics;
 mod ends;
 mod events;
