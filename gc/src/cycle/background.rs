@@ -237,6 +237,8 @@ fn marker_thread(shared: &Shared) {
             thread::park_timeout(NAP);
         }
     }
+    // Where threads were refused the heap goes on without this one.
+    marker.leave(shared);
     if hungry {
         shared.queue.hungry(false);
     }

@@ -122,6 +122,13 @@ impl Stepper {
     }
 }
 
+impl Drop for Stepper {
+    /// What it has marked in part goes to whoever marks next.
+    fn drop(&mut self) {
+        self.marker.leave(self.owner.shared());
+    }
+}
+
 impl fmt::Debug for Stepper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stepper").field("phase", &self.phase()).finish_non_exhaustive()

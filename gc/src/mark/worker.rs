@@ -203,6 +203,14 @@ impl Marker {
         self.pass_spares_on(shared);
     }
 
+    /// Goes, perhaps in the middle of its work: what it has goes to the others, and it counts as idle.
+    pub(crate) fn leave(&mut self, shared: &Shared) {
+        if self.busy {
+            self.hand_back(shared);
+            let _ = self.stop(shared);
+        }
+    }
+
     /// Whether anything has turned black since the counters were flushed and the stack was empty.
     pub(crate) fn has_found(&self) -> bool {
         self.counters.objects > 0 || self.has_items()

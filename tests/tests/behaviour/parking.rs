@@ -1,7 +1,7 @@
 //! Windows hold the collector up, parked mutators do not.
 
 use greyset::{Driver, Heap, Slot, StepOutcome, Stepper};
-use greyset_tests::common::{Node, finish, list_length, make_list, panic_of};
+use greyset_tests::common::{Node, finish, list_length, make_list, objects, panic_of};
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -159,5 +159,33 @@ fn mutators_attach_and_detach_at_any_step_of_a_cycle() {
     for steps in 0..40 {
         hand_over_after(steps, false);
         hand_over_after(steps, true);
+    }
+}
+
+/// A stepper has marked `marked` objects, and holds what they refer to, when it is dropped: the next one finds the rest.
+#[test]
+fn a_stepper_may_go_in_the_middle_of_marking() {
+    for marked in 1..20 {
+        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let (mut stepper, mut handle) = (heap.stepper(), heap.mutator());
+        let root = handle.enter(|m| m.alloc_array(100, |length| make_list(m, 1 + length as u64)).root(m));
+        handle.enter(|m| _ = make_list(m, 10));
+        stepper.request();
+        while stepper.collector() != StepOutcome::AwaitMarkers {}
+        for objects in 1..=marked {
+            assert!(stepper.mark(objects), "there is more");
+            stepper = heap.stepper();
+        }
+        let mut steps = 0;
+        while stepper.step_any() != StepOutcome::Idle {
+            steps += 1;
+            assert!(steps < 10_000, "the cycle ends");
+        }
+        stepper.verify().expect("a sound heap");
+        handle.enter(|m| {
+            let rows = root.get(m);
+            assert!((0..100).all(|at| list_length(m, rows[at as usize]) == 1 + at));
+        });
+        assert_eq!(objects(&heap), 1 + 5050);
     }
 }
