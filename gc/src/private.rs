@@ -15,12 +15,3 @@ macro_rules! __description {
     };
 }
 pub use crate::__description as description;
-
-/// Implemented for every type with `Drop`, and by the derive for the type it is on: so that the two conflict.
-pub trait MustNotImplDrop {}
-
-#[expect(drop_bounds, reason = "that is the point")]
-impl<T: Drop> MustNotImplDrop for T {}
-
-/// Compiles only for types in which no reference into the heap can hide, and which other threads may see.
-pub const fn skipped_fields_are_static<T: ?Sized + Send + Sync + 'static>() {}

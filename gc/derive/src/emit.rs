@@ -4,7 +4,12 @@
 //!
 //! ```text
 //! unsafe impl<'gc, T> Trace<'gc> for Node<'gc, T> where T: Trace<'gc> {
-//!     fn trace(&self, tracer: &mut Tracer<'gc>) { self.key.trace(tracer); self.next.trace(tracer); }
+//!     fn trace(&self, tracer: &mut Tracer<'gc>) {
+//!         let Self { key, next } = self;                  // no field more or less
+//!         let _: (&u64, &Slot<'gc, T>) = (key, next);     // of the types that were read
+//!         self.key.trace(tracer);
+//!         self.next.trace(tracer);
+//!     }
 //! }
 //! unsafe impl<'gc, T> Shaped<'gc> for Node<'gc, T> where T: Shaped<'gc> {
 //!     const SHAPE: Shape = Shape::Leaf.with(offset_of!(Self, key), u64::SHAPE).with(…);
@@ -13,6 +18,10 @@
 //! unsafe impl<'gc, T> Branded<'gc> for Node<'gc, T> where T: Branded<'gc> { type Static = Node<'static, T::Static>; }
 //! impl<'gc, T> MustNotImplDrop for Node<'gc, T> {}    // conflicts with a blanket implementation for all that have Drop
 //! ```
+//!
+//! What was read may not be what is compiled: an attribute macro below the derive may add a field or give one another type, and
+//! a crate can give another one the name `greyset`. So the patterns name every field, types are compared, and proofs (no
+//! `Drop`, nothing hidden in a skipped field) are written out here instead of asked of a path.
 
 use crate::input::{Body, Heap, Part};
 use proc_macro2::{Ident, TokenStream};
@@ -51,11 +60,16 @@ fn trace(heap: &Heap<'_>) -> TokenStream {
     let bounds = heap.family.branded_bounds(Some(quote!(::greyset::Trace<#brand>)));
     let body = match &heap.body {
         Body::Struct(parts) => {
+            let (pattern, same) = fields(&quote!(Self), parts);
             let values = parts.iter().map(|part| {
                 let member = &part.member;
                 trace_part(part, &quote_spanned!(part.ty.span()=> &self.#member))
             });
-            quote!(#(#values)*)
+            quote! {
+                let #pattern = self;
+                #same
+                #(#values)*
+            }
         }
         Body::Enum(variants) if variants.is_empty() => quote!(match *self {}),
         Body::Enum(variants) => {
@@ -77,20 +91,46 @@ fn trace(heap: &Heap<'_>) -> TokenStream {
 }
 
 fn trace_variant(variant: &Ident, parts: &[Part<'_>]) -> TokenStream {
-    let names: Vec<Ident> = (0..parts.len()).map(|at| format_ident!("__field{at}")).collect();
-    let members = parts.iter().map(|part| &part.member);
-    let values = parts.iter().zip(&names).map(|(part, name)| trace_part(part, &quote!(#name)));
-    quote!(Self::#variant { #(#members: #names),* } => { #(#values)* })
+    let (pattern, same) = fields(&quote!(Self::#variant), parts);
+    let values = parts.iter().zip(names(parts)).map(|(part, name)| trace_part(part, &quote!(#name)));
+    quote! {
+        #pattern => {
+            #same
+            #(#values)*
+        }
+    }
+}
+
+/// A pattern that names every field, and a proof that each is of the type that was read: in a tuple, where nothing is coerced.
+fn fields(of: &TokenStream, parts: &[Part<'_>]) -> (TokenStream, Option<TokenStream>) {
+    let (members, types) = (parts.iter().map(|part| &part.member), parts.iter().map(|part| part.ty));
+    let names: Vec<Ident> = names(parts).collect();
+    let pattern = quote!(#of { #(#members: #names),* });
+    let same = (!parts.is_empty()).then(|| {
+        quote! {
+            let __fields = (#(#names,)*);
+            let _: (#(&#types,)*) = __fields;
+        }
+    });
+    (pattern, same)
+}
+
+/// What [`fields`] calls them.
+fn names(parts: &[Part<'_>]) -> impl Iterator<Item = Ident> {
+    (0..parts.len()).map(|at| format_ident!("__field{at}"))
 }
 
 /// Traces a field, or proves that there is no need to. Errors point at the field's type.
 fn trace_part(part: &Part<'_>, value: &TokenStream) -> TokenStream {
     let ty = part.ty;
     if part.skip {
-        quote_spanned! {ty.span()=>
-            let _ = #value;
-            ::greyset::__private::skipped_fields_are_static::<#ty>();
-        }
+        let proof = quote! {
+            const fn skipped_fields_are_static<
+                T: ?::core::marker::Sized + ::core::marker::Send + ::core::marker::Sync + 'static,
+            >() {}
+        };
+        let call = quote_spanned!(ty.span()=> skipped_fields_are_static::<#ty>(););
+        quote!({ #proof #call })
     } else {
         quote_spanned!(ty.span()=> ::greyset::Trace::trace(#value, __tracer);)
     }
@@ -142,7 +182,16 @@ fn managed(heap: &Heap<'_>) -> TokenStream {
     let (params, bounds) = (family.key_params(), family.key_bounds());
     let key = family.arguments(&quote!('static), |param| quote!(#param));
     let member = family.arguments(&quote!('__at), |param| quote!(<#param as ::greyset::Managed>::At<'__at>));
-    let description = family.is_plain().then(|| quote!(::greyset::__private::description!(#name #key);));
+    let description = family.is_plain().then(|| {
+        // A `static`, so that it has one address wherever it is used.
+        quote! {
+            const DESCRIPTION: &'static ::greyset::__private::GcType = {
+                static DESCRIPTION: ::greyset::__private::GcType =
+                    ::greyset::__private::GcType::of::<#name #key>();
+                &DESCRIPTION
+            };
+        }
+    });
     quote! {
         // SAFETY: the same type but for its lifetime and the families of its parameters.
         unsafe impl<#params> ::greyset::Managed for #name #key #bounds {
@@ -170,8 +219,49 @@ fn branded(heap: &Heap<'_>) -> TokenStream {
 fn no_drop(heap: &Heap<'_>) -> TokenStream {
     let (params, ty, bounds) =
         (heap.family.branded_params(), own_type(heap), heap.family.branded_bounds(None));
-    let name = heap.name;
-    quote_spanned! {name.span()=>
-        impl<#params> ::greyset::__private::MustNotImplDrop for #ty #bounds {}
+    let conflict = quote_spanned!(heap.name.span()=> impl<#params> MustNotImplDrop for #ty #bounds {});
+    quote! {
+        trait MustNotImplDrop {}
+        impl<T: ?::core::marker::Sized + ::core::ops::Drop> MustNotImplDrop for T {}
+        #conflict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    fn written(input: &syn::DeriveInput) -> String {
+        Heap::read(input)
+            .map(|heap| implementations(&heap).to_string())
+            .unwrap_or_else(|error| error.to_string())
+    }
+
+    /// No test can put an attribute macro below the derive that changes what it has read: this is what refuses it.
+    #[test]
+    fn every_field_is_named_and_its_type_compared() {
+        let read = parse_quote! {
+            struct Node<'gc> { key: u64, #[trace(skip)] next: Other }
+        };
+        let text = written(&read);
+        let body = quote! {
+            let Self { key: __field0, next: __field1 } = self;
+            let __fields = (__field0, __field1,);
+            let _: (&u64, &Other,) = __fields;
+        };
+        assert!(text.contains(&body.to_string()), "{text}");
+        let read = parse_quote! {
+            enum Tree<'gc> { Leaf, Node(Gc<'gc, Self>) }
+        };
+        let text = written(&read);
+        let (pattern, same) = (
+            quote!(Self::Node { 0: __field0 }),
+            quote! {
+                let __fields = (__field0,);
+                let _: (&Gc<'gc, Self>,) = __fields;
+            },
+        );
+        assert!(text.contains(&pattern.to_string()) && text.contains(&same.to_string()), "{text}");
     }
 }
