@@ -21,6 +21,20 @@ pub fn heap_min(min_heap: u64, gogc: Gogc) -> u64 {
     }
 }
 
+/// Of the smallest heap goal, what counts where nothing lives: 1.5 MiB, which a second-level cache of today has room for.
+const NOTHING_LIVES: (u64, u64) = (3, 8);
+/// So many times what lives is allocated between two cycles at least, as long as the smallest goal allows.
+const LEAST_GROWTH: u64 = 32;
+
+/// Smallest heap goal in bytes after a cycle that took `basis` bytes to live: `min(heapMin, max(3/8 · heapMin, 32 · basis))`.
+///
+/// `heapMin` keeps a small heap from being marked all the time. Where next to nothing is marked there is nothing to save, and what
+/// is allocated goes round in the less memory the better (decisions/0020). Ours; the reference has `heapMin` always.
+pub fn least_goal(heap_min: u64, basis: u64) -> u64 {
+    let (part, of) = NOTHING_LIVES;
+    heap_min.min((heap_min / of * part).max(basis.saturating_mul(LEAST_GROWTH)))
+}
+
 /// `bytes · percent/100`, multiplied first and without overflow.
 fn scaled(bytes: u64, percent: u32) -> u64 {
     u64::try_from(u128::from(bytes) * u128::from(percent) / 100).unwrap_or(u64::MAX)
@@ -94,6 +108,15 @@ mod tests {
         assert_eq!(goal(Gogc::Off, 10 * MIB), u64::MAX);
         // Multiplied before divided: 1 % of 199 bytes is one byte.
         assert_eq!(growth_goal(Gogc::Percent(1), 0, 199, 199), 200);
+    }
+
+    #[test]
+    fn where_little_lives_the_heap_stays_small() {
+        assert_eq!(least_goal(4 * MIB, 0), 3 * MIB / 2);
+        assert_eq!(least_goal(4 * MIB, 64 << 10), 2 * MIB);
+        assert_eq!(least_goal(4 * MIB, 128 << 10), 4 * MIB);
+        assert_eq!(least_goal(4 * MIB, u64::MAX), 4 * MIB);
+        assert_eq!(least_goal(u64::MAX, 0), u64::MAX / 8 * 3);
     }
 
     #[test]

@@ -280,9 +280,13 @@ impl Pacer {
         let heap_min = goal::heap_min(min_heap, gogc);
         let roots = self.last_mutator_roots.saturating_add(self.heap_roots);
         let basis = self.marked.saturating_sub(self.discount).saturating_add(roots);
-        self.asked_goal = goal::growth_goal(gogc, heap_min, self.marked, basis);
+        let least = match self.settings.kind {
+            PacerKind::Greyset if self.last_goal > 0 => goal::least_goal(heap_min, basis),
+            _ => heap_min,
+        };
+        self.asked_goal = goal::growth_goal(gogc, least, self.marked, basis);
         self.growth_goal = match self.retains() {
-            true => self.reached.grant(self.asked_goal, self.marked, heap_min),
+            true => self.reached.grant(self.asked_goal, self.marked, least),
             false => self.asked_goal,
         };
         self.sweep_min = goal::sweep_min(live, swept);
@@ -293,11 +297,17 @@ impl Pacer {
         };
     }
 
+    /// The size reached, as far as the goal keeps it, in bytes. What any heap may have is no size that one has reached.
+    fn kept_size(&self) -> u64 {
+        let Settings { gogc, min_heap, .. } = self.settings;
+        let size = self.reached.size();
+        if self.retains() && size > goal::heap_min(min_heap, gogc) { size } else { 0 }
+    }
+
     fn heap_goal(&self, memory: &MemoryUse) -> HeapGoal {
         let limit = self.settings.memory_limit.unwrap_or(NO_LIMIT);
         let limit = memory_limit::limit_goal(limit, memory, self.marked);
-        let least = if self.retains() { self.reached.size() } else { 0 };
-        goal::heap_goal(self.growth_goal.max(least), limit, self.sweep_min, self.triggered)
+        goal::heap_goal(self.growth_goal.max(self.kept_size()), limit, self.sweep_min, self.triggered)
     }
 
     /// Goal and trigger as they are now. Under a memory limit they follow the memory held, so ask again when that changes.
@@ -318,7 +328,7 @@ impl Pacer {
 
     /// Whether the goal is a size reached earlier, which wears off as time passes.
     pub fn keeps(&self) -> bool {
-        self.retains() && self.reached.size() > self.growth_goal
+        self.kept_size() > self.growth_goal
     }
 
     /// Time has passed, in nanoseconds. Answers whether goal and trigger may be others now.

@@ -63,7 +63,10 @@ fn our_first_cycle_begins_early() {
     let mut pacer = Pacer::new(ours());
     pacer.start_cycle(&CycleStart { live: 3 * MIB, ..CycleStart::default() });
     let ended = pacer.end_cycle(&CycleInputs { live: 3 * MIB, ..CycleInputs::default() });
-    assert_eq!(ended.targets.trigger, 61 * (4 * MIB / 64));
+    assert_eq!(
+        ended.targets,
+        Targets { trigger: 61 * (3 * MIB / 2 / 64), goal: 3 * MIB / 2, limited: false }
+    );
     let mut pacer = Pacer::new(ours());
     // Measured: next to nothing is allocated while a cycle runs, so the second begins late.
     let ended = cycle(&mut pacer, 1, MIB, |inputs| inputs.heap_work = 2 * MIB);
