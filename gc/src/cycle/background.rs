@@ -38,7 +38,9 @@ const SWEEP_NAP: Duration = Duration::from_millis(1);
 
 /// So often the collector's thread dozes after a cycle before it sleeps until it is woken. Where the next cycle comes before
 /// that, the mutator that reaches the trigger has nobody to wake.
-const REST: u32 = 8;
+const REST: u32 = 2;
+/// For so long each time. The timer of a processor that sleeps is one that works, and interrupts that.
+const REST_NAP: Duration = Duration::from_micros(250);
 
 /// The threads of one heap.
 pub(crate) struct Threads {
@@ -195,7 +197,7 @@ fn collector_thread(shared: &Shared) {
             }
             Step::Idle if rested < REST => {
                 rested += 1;
-                shared.driver.doze(DOZES[0]);
+                shared.driver.doze(REST_NAP);
             }
             Step::Idle => thread::park_timeout(NAP),
         }
