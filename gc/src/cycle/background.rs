@@ -3,6 +3,7 @@
 //! Threads are started with the first cycle, so that a heap that never collects never has any. They hold the heap's shared
 //! state, not its owner: when the last handle goes, the owner tells them to stop and joins them.
 
+use crate::cycle::turns::{Turns, wake_in_time};
 use crate::cycle::{Phase, Step, processors};
 use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 /// Objects scanned between looks at the collector's state.
 const BUDGET: usize = 4096;
+/// The same where processors are short.
+const CROWDED_BUDGET: usize = 512;
 /// Pages swept between looks at the clock.
 const SWEEP_PAGES: usize = 256;
 /// Longest sleep of a thread that waits to be woken; a lost wake-up costs no more than this.
@@ -93,6 +96,7 @@ impl Threads {
         let spawn = |name: &str, body: fn(&Shared)| {
             let shared = Arc::clone(shared);
             thread::spawn_named(name, move || {
+                wake_in_time();
                 // Without one of its threads the heap would wait for it for ever.
                 must_not_unwind("a thread of the collector", || body(&shared));
                 Shared::leave(shared);
@@ -156,6 +160,7 @@ fn ended(handle: thread::JoinHandle<()>) {
 fn collector_thread(shared: &Shared) {
     shared.queue.register(shared.collector.lock().marker().stealer());
     let mut before = thread_cpu_time();
+    let mut turns = Turns::new();
     let (mut vain, mut doze, mut rested, mut left_to_mutators) = (0, DOZES[0], REST, false);
     while !shared.driver.should_stop() {
         let (step, progress) = {
@@ -167,13 +172,14 @@ fn collector_thread(shared: &Shared) {
             let _at_work = shared.driver.at_work();
             let step = collector.step(shared);
             let progress = match step {
-                Step::AwaitMarkers => collector.mark_some(shared, shared.zeal.slice(tiny(BUDGET, 3))),
+                Step::AwaitMarkers => collector.mark_some(shared, portion(shared, &turns)),
                 _ => Progress::Empty,
             };
             (step, progress)
         };
         let now = thread_cpu_time();
-        charge(shared, now.saturating_sub(before));
+        let worked = now.saturating_sub(before);
+        charge(shared, worked);
         before = now;
         vain = if step == Step::AwaitMarkers && progress == Progress::Empty { vain + 1 } else { 0 };
         if step != Step::AwaitMutators {
@@ -181,7 +187,9 @@ fn collector_thread(shared: &Shared) {
         }
         match step {
             Step::Worked => {}
-            Step::AwaitMarkers if progress == Progress::More => {}
+            Step::AwaitMarkers if progress == Progress::More => {
+                turns.worked(shared, worked, |rest| shared.driver.doze(rest));
+            }
             Step::AwaitMarkers => yield_or_nap(vain),
             Step::AwaitMutators => {
                 shared.driver.doze(doze);
@@ -208,6 +216,11 @@ fn collector_thread(shared: &Shared) {
     }
 }
 
+/// Objects to scan at once.
+fn portion(shared: &Shared, turns: &Turns) -> usize {
+    shared.zeal.slice(tiny(if turns.crowded() { CROWDED_BUDGET } else { BUDGET }, 3))
+}
+
 /// What a marker does that has found nothing for the `vain`-th time in a row.
 fn yield_or_nap(vain: u32) {
     if vain < YIELDS { thread::yield_now() } else { thread::park_timeout(YIELD_NAP) }
@@ -218,14 +231,15 @@ fn marker_thread(shared: &Shared) {
     let mut marker = Marker::new();
     shared.queue.register(marker.stealer());
     let mut before = thread_cpu_time();
+    let mut turns = Turns::new();
     let mut hungry = false;
     let mut vain = 0;
     while !shared.driver.should_stop() {
         let open = shared.published.tracing() && shared.published.phase() == Phase::Mark;
-        let progress =
-            if open { marker.run(shared, shared.zeal.slice(tiny(BUDGET, 3))) } else { Progress::Empty };
+        let progress = if open { marker.run(shared, portion(shared, &turns)) } else { Progress::Empty };
         let now = thread_cpu_time();
-        charge(shared, now.saturating_sub(before));
+        let worked = now.saturating_sub(before);
+        charge(shared, worked);
         before = now;
         let looking = open && progress == Progress::Empty;
         if looking != hungry {
@@ -233,7 +247,9 @@ fn marker_thread(shared: &Shared) {
             hungry = looking;
         }
         vain = if looking { vain + 1 } else { 0 };
-        if looking {
+        if progress == Progress::More {
+            turns.worked(shared, worked, thread::park_timeout);
+        } else if looking {
             yield_or_nap(vain);
         } else if progress == Progress::Empty {
             thread::park_timeout(NAP);
@@ -256,12 +272,17 @@ fn charge(shared: &Shared, time: Duration) {
 fn sweeper_thread(shared: &Shared) {
     let mut release = ReleasePacer::new(shared.config.release_cpu, processors());
     let mut slept = 0;
+    let mut turns = Turns::new();
+    let mut before = thread_cpu_time();
     while !shared.driver.should_stop() {
         let more = shared.sweep.background(shared, shared.zeal.slice(tiny(SWEEP_PAGES, 1)));
         if shared.published.phase() == Phase::Sweep && shared.alloc.unswept_pages() == 0 {
             shared.driver.wake();
         }
         if more {
+            let now = thread_cpu_time();
+            turns.worked(shared, now.saturating_sub(before), thread::park_timeout);
+            before = now;
             continue;
         }
         let timer = thread_cpu_time();

@@ -22,6 +22,7 @@ mod limiting;
 mod pacing;
 mod phase;
 mod stepper;
+mod turns;
 
 pub(crate) use collector::{Collector, Step, nothing_grey};
 pub(crate) use driver::{DriverControl, drive_inline};

@@ -227,6 +227,11 @@ impl Mutators {
         })
     }
 
+    /// How many are in a window.
+    pub(crate) fn running(&self) -> usize {
+        self.list.lock().records.iter().filter(|record| record.word.is_running()).count()
+    }
+
     /// How many are attached.
     pub(crate) fn len(&self) -> usize {
         self.list.lock().records.len()

@@ -76,6 +76,11 @@ impl HandshakeWord {
         self.0.load(Ordering::Acquire) & ASKED != 0
     }
 
+    /// Whether the mutator is in a window, or was a moment ago.
+    pub(crate) fn is_running(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & RUNNING != 0
+    }
+
     /// Collector: sets `ASKED`.
     pub(crate) fn ask(&self) -> Asked {
         // ORDERING: release pairs with the acquire in `is_asked` and `unpark` (the request is visible to who answers);

@@ -1,7 +1,8 @@
 //! How many processors mark while a cycle runs.
 //!
 //! The share of all processors (25 % unless set) becomes whole workers that do nothing but mark, and, where that would miss
-//! the share by much, one that marks a fraction of its time.
+//! the share by much, one that marks a fraction of its time. Threads that the system schedules keep to their part by leaving
+//! the processor for the rest of the time.
 
 /// By how much whole workers may miss the share before a fractional one is used.
 const MAX_MISS: f64 = 0.3;
@@ -31,10 +32,42 @@ pub fn split(processors: u32, share: f64) -> Workers {
     Workers { dedicated, fractional, idle: processors.saturating_sub(dedicated) }
 }
 
+/// Least share of its time that a worker is left.
+const LEAST_DUTY: f64 = 0.05;
+
+/// The share of its time that each of `workers` threads may work while `running` threads of the program want `processors` too;
+/// `share` (0 to 1) of these is collection's.
+///
+/// 1 if there is a processor for everybody, else `min(P·U / workers, P / (workers + running))`: the workers' part of the share, and no
+/// more than what falls to one thread of so many. That is what the fractional worker of [`split`] may do, for threads that the
+/// system schedules: they cannot be put on a processor of their own, but they can leave one.
+pub fn duty(processors: u32, share: f64, workers: u32, running: u32) -> f64 {
+    let threads = f64::from(workers) + f64::from(running);
+    let processors = f64::from(processors);
+    if threads <= processors {
+        return 1.0;
+    }
+    let (ours, fair) = (processors * share / f64::from(workers.max(1)), processors / threads);
+    ours.min(fair).clamp(LEAST_DUTY, 1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_worker_leaves_time_where_processors_are_short() {
+        // One mutator and one worker have a processor each; two mutators and one have not.
+        assert_eq!(duty(2, 0.25, 1, 1), 1.0);
+        assert_eq!(duty(2, 0.25, 1, 2), 0.5);
+        assert_eq!(duty(2, 0.5, 1, 2), 2.0 / 3.0, "the fair part of three threads");
+        assert_eq!(duty(1, 0.25, 1, 1), 0.25);
+        assert_eq!(duty(8, 0.25, 2, 6), 1.0);
+        assert_eq!(duty(8, 0.25, 2, 7), 8.0 / 9.0);
+        assert_eq!(duty(8, 0.25, 4, 8), 0.5, "two processors for four");
+        assert_eq!(duty(1, 0.25, 1, 1000), LEAST_DUTY);
+    }
 
     #[test]
     fn a_quarter_of_one_to_sixteen_processors() {
@@ -81,6 +114,12 @@ mod tests {
         #[test]
         fn nonsense_is_harmless(processors: u32, share: f64) {
             let _ = split(processors, share);
+        }
+
+        #[test]
+        fn duty_is_a_share(processors: u32, percent in 1u32..=90, workers in 1u32..=256, running: u32) {
+            let duty = duty(processors, f64::from(percent) / 100.0, workers, running);
+            prop_assert!((LEAST_DUTY..=1.0).contains(&duty), "{duty}");
         }
     }
 }
