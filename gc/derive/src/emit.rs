@@ -12,7 +12,7 @@
 //!     }
 //! }
 //! unsafe impl<'gc, T> Shaped<'gc> for Node<'gc, T> where T: Shaped<'gc> {
-//!     const SHAPE: Shape = Shape::Leaf.with(offset_of!(Self, key), u64::SHAPE).with(…);
+//!     const SHAPE: Shape = Shape::Leaf.with(offset of key, u64::SHAPE).with(…);    // taken in `Self::PLACE`
 //! }
 //! unsafe impl<T> Managed for Node<'static, T> where T: Managed { type At<'gc> = Node<'gc, T::At<'gc>>; }
 //! unsafe impl<'gc, T> Branded<'gc> for Node<'gc, T> where T: Branded<'gc> { type Static = Node<'static, T::Static>; }
@@ -21,7 +21,8 @@
 //!
 //! What was read may not be what is compiled: an attribute macro below the derive may add a field or give one another type, and
 //! a crate can give another one the name `greyset`. So the patterns name every field, types are compared, and proofs (no
-//! `Drop`, nothing hidden in a skipped field) are written out here instead of asked of a path.
+//! `Drop`, nothing hidden in a skipped field) are not asked of a path. Since a crate can call another one `core` as well, they hang on what
+//! only the true traits of the heap have: bounds and a constant of their own, and the rule that a method's bounds follow from its trait's.
 
 use crate::input::{Body, Heap, Part};
 use proc_macro2::{Ident, TokenStream};
@@ -63,7 +64,7 @@ fn trace(heap: &Heap<'_>) -> TokenStream {
             let (pattern, same) = fields(&quote!(Self), parts);
             let values = parts.iter().map(|part| {
                 let member = &part.member;
-                trace_part(part, &quote_spanned!(part.ty.span()=> &self.#member))
+                trace_part(part, brand, &quote_spanned!(part.ty.span()=> &self.#member))
             });
             quote! {
                 let #pattern = self;
@@ -73,7 +74,7 @@ fn trace(heap: &Heap<'_>) -> TokenStream {
         }
         Body::Enum(variants) if variants.is_empty() => quote!(match *self {}),
         Body::Enum(variants) => {
-            let arms = variants.iter().map(|(variant, parts)| trace_variant(variant, parts));
+            let arms = variants.iter().map(|(variant, parts)| trace_variant(variant, brand, parts));
             quote!(match self { #(#arms)* })
         }
     };
@@ -86,13 +87,17 @@ fn trace(heap: &Heap<'_>) -> TokenStream {
                 let _ = &__tracer;
                 #body
             }
+
+            // The trait's own method has the true `Drop` here: with a false one that it does not imply this is an error.
+            #[inline(always)]
+            fn drop_is_drop<D: ?::core::marker::Sized + ::core::ops::Drop>() {}
         }
     }
 }
 
-fn trace_variant(variant: &Ident, parts: &[Part<'_>]) -> TokenStream {
+fn trace_variant(variant: &Ident, brand: &Lifetime, parts: &[Part<'_>]) -> TokenStream {
     let (pattern, same) = fields(&quote!(Self::#variant), parts);
-    let values = parts.iter().zip(names(parts)).map(|(part, name)| trace_part(part, &quote!(#name)));
+    let values = parts.iter().zip(names(parts)).map(|(part, name)| trace_part(part, brand, &quote!(#name)));
     quote! {
         #pattern => {
             #same
@@ -121,16 +126,10 @@ fn names(parts: &[Part<'_>]) -> impl Iterator<Item = Ident> {
 }
 
 /// Traces a field, or proves that there is no need to. Errors point at the field's type.
-fn trace_part(part: &Part<'_>, value: &TokenStream) -> TokenStream {
+fn trace_part(part: &Part<'_>, brand: &Lifetime, value: &TokenStream) -> TokenStream {
     let ty = part.ty;
     if part.skip {
-        let proof = quote! {
-            const fn skipped_fields_are_static<
-                T: ?::core::marker::Sized + ::core::marker::Send + ::core::marker::Sync + 'static,
-            >() {}
-        };
-        let call = quote_spanned!(ty.span()=> skipped_fields_are_static::<#ty>(););
-        quote!({ #proof #call })
+        quote_spanned!(ty.span()=> <Self as ::greyset::Trace<#brand>>::skipped_fields_are_static::<#ty>();)
     } else {
         quote_spanned!(ty.span()=> ::greyset::Trace::trace(#value, __tracer);)
     }
@@ -143,7 +142,15 @@ fn shaped(heap: &Heap<'_>) -> TokenStream {
         Body::Struct(parts) => {
             let fields = parts.iter().filter(|part| !part.skip).map(|part| {
                 let (member, shape) = (&part.member, shape_of(part, brand));
-                quote!(.with(::core::mem::offset_of!(Self, #member), #shape))
+                quote!(.with(
+                    {
+                        let place = <Self as ::greyset::Shaped<#brand>>::PLACE;
+                        let value = place.as_ptr();
+                        // SAFETY: both lie in the place. Nothing is read.
+                        unsafe { (&raw const (*value).#member).byte_offset_from(value) as usize }
+                    },
+                    #shape
+                ))
             });
             quote!(::greyset::Shape::Leaf #(#fields)*)
         }

@@ -23,6 +23,7 @@ pub use shape::{Rows, Shape, Words};
 pub use tracer::Tracer;
 pub(crate) use tracer::{EdgeSink, Outcome, Purpose};
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Makes a type invariant in a lifetime: neither longer nor shorter will do.
@@ -55,6 +56,24 @@ pub(crate) type Invariant<'gc> = std::marker::PhantomData<fn(&'gc ()) -> &'gc ()
 pub unsafe trait Trace<'gc>: 'gc {
     /// Reports every reference of this value to `t`.
     fn trace(&self, t: &mut Tracer<'gc>);
+
+    /// Called by the derive for the type of each skipped field: its bounds are the proof that nothing is hidden there.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn skipped_fields_are_static<F: ?Sized + Send + Sync + 'static>()
+    where
+        Self: Sized,
+    {
+    }
+
+    /// Written out by the derive, with what it takes for `Drop` as the bound: compiles only if the true `Drop` implies that.
+    #[doc(hidden)]
+    #[allow(drop_bounds, reason = "it is about this very trait")]
+    fn drop_is_drop<D: ?Sized + Drop>()
+    where
+        Self: Sized,
+    {
+    }
 }
 
 /// A [`Trace`] type of known size whose references lie where [`SHAPE`](Shaped::SHAPE) says. Derive only.
@@ -80,6 +99,10 @@ pub unsafe trait Shaped<'gc>: Trace<'gc> + Sized {
     /// Growable containers are leaves if their elements are plain. They cannot ask for the elements' `SHAPE`: in
     /// `struct Tree { kids: Vec<Tree> }` that would be defined by itself.
     const PLAIN: bool = false;
+
+    /// A place for a value, with nothing in it: the derive computes offsets of fields from it.
+    #[doc(hidden)]
+    const PLACE: MaybeUninit<Self> = MaybeUninit::uninit();
 
     /// Bytes of an object; 0 for objects of variable length.
     #[doc(hidden)]
