@@ -5,14 +5,16 @@
 
 use crate::cycle::turns::{Turns, wake_in_time};
 use crate::cycle::{Phase, Step, processors};
-use crate::heap::Shared;
+use crate::heap::{Shared, in_sink};
 use crate::mark::{Marker, Progress};
+use crate::mutator::is_entered;
 use crate::pacer::release::ReleasePacer;
 use crate::panics::{discard, must_not_unwind};
 use crate::stats::cpu::thread_cpu_time;
 use crate::sweep::GaveBack;
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{Mutex, Rank, thread, tiny};
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +46,11 @@ const SWEEP_NAP: Duration = Duration::from_millis(1);
 const REST: u32 = 2;
 /// For so long each time. The timer of a processor that sleeps is one that works, and interrupts that.
 const REST_NAP: Duration = Duration::from_micros(250);
+
+thread_local! {
+    /// Whether this is a thread of some heap.
+    static ON_ONE: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The threads of one heap.
 pub(crate) struct Threads {
@@ -94,13 +101,20 @@ impl Threads {
         handles: &mut Vec<thread::JoinHandle<()>>,
     ) -> io::Result<Vec<thread::Thread>> {
         let spawn = |name: &str, body: fn(&Shared)| {
-            let shared = Arc::clone(shared);
-            thread::spawn_named(name, move || {
+            shared.driver.arrives();
+            let its = Arc::clone(shared);
+            let spawned = thread::spawn_named(name, move || {
+                ON_ONE.set(true);
                 wake_in_time();
                 // Without one of its threads the heap would wait for it for ever.
-                must_not_unwind("a thread of the collector", || body(&shared));
-                Shared::leave(shared);
-            })
+                must_not_unwind("a thread of the collector", || body(&its));
+                Shared::leave(its);
+            });
+            if spawned.is_err() {
+                let last = shared.driver.leaves();
+                debug_assert!(!last, "handles cannot go while threads start");
+            }
+            spawned
         };
         handles.push(spawn("greyset-gc", collector_thread)?);
         handles.push(spawn("greyset-sweep", sweeper_thread)?);
@@ -130,22 +144,26 @@ impl Threads {
         self.sweeper.unpark();
     }
 
-    /// Joins every thread but the one with id `me`; false if that is one of them.
-    pub(crate) fn join(&self, me: thread::ThreadId) -> bool {
+    /// Wakes them all.
+    pub(crate) fn wake_all(&self) {
         self.wake_collector();
         self.wake_markers();
         self.wake_sweeper();
-        let handles = std::mem::take(&mut *self.handles.lock());
-        let mut outside = true;
-        for handle in handles {
-            if handle.thread().id() == me {
-                outside = false;
-            } else {
-                ended(handle);
-            }
-        }
-        outside
     }
+
+    /// Waits until they have all ended.
+    pub(crate) fn join(&self) {
+        let handles = std::mem::take(&mut *self.handles.lock());
+        handles.into_iter().for_each(ended);
+    }
+}
+
+/// Whether the caller may wait for a heap's threads. They may be in drop glue that waits for
+/// - a handshake of another heap, and so for the window that the caller is in;
+/// - the threads of another heap, and so for the caller if it is one of those;
+/// - the collector's lock, which whoever calls an event sink may hold.
+pub(crate) fn may_join() -> bool {
+    !ON_ONE.get() && !is_entered() && !in_sink()
 }
 
 /// Waits until a thread has ended. If it has panicked as it let go of the heap (in the drop of a subscriber), the panic hook has

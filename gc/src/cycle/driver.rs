@@ -8,8 +8,8 @@ use crate::cycle::background;
 use crate::heap::Shared;
 use crate::stats::Cause;
 use crate::zeal::{Asks, count};
-use greyset_sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use greyset_sync::{Condvar, Mutex, Rank, thread};
+use greyset_sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use greyset_sync::{Condvar, Mutex, MutexGuard, Rank, thread};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -35,8 +35,11 @@ pub(crate) struct DriverControl {
     waiting: Mutex<usize>,
     done: Condvar,
     threads: OnceLock<background::Threads>,
-    /// The thread of the heap on which the last handle was dropped.
-    tears_down: OnceLock<thread::ThreadId>,
+    /// Who may still come to the heap's values: all handles together, and each thread.
+    ///
+    /// INVARIANT: a thread is counted before it starts, under `waiting` and not after `shutdown`, so that the number never rises again
+    /// once it is 0; whoever takes it there is alone.
+    present: AtomicUsize,
 }
 
 /// See [`DriverControl::at_work`].
@@ -70,7 +73,7 @@ impl DriverControl {
             waiting: Mutex::new(Rank::Driver, 0),
             done: Condvar::new(),
             threads: OnceLock::new(),
-            tears_down: OnceLock::new(),
+            present: AtomicUsize::new(1),
         }
     }
 
@@ -127,14 +130,11 @@ impl DriverControl {
 
     /// Starts the background threads, once. If the system refuses them, mutators step instead, and an event says so.
     fn start_threads(&self, shared: &Shared) {
-        if self.threads.get().is_some() || self.fallback.load(Ordering::Relaxed) {
+        if self.is_decided() {
             return;
         }
         let Some(shared) = shared.this() else { return };
-        let waiting = self.waiting.lock();
-        if self.threads.get().is_some() || self.fallback.load(Ordering::Relaxed) {
-            return;
-        }
+        let Some(waiting) = self.may_start() else { return };
         match background::Threads::start(&shared) {
             Ok(threads) => {
                 let set = self.threads.set(threads);
@@ -150,6 +150,17 @@ impl DriverControl {
                 shared.emit(&crate::stats::Event::ThreadRefused { error });
             }
         }
+    }
+
+    /// Whether there are threads, or there are to be none.
+    fn is_decided(&self) -> bool {
+        self.threads.get().is_some() || self.fallback.load(Ordering::Relaxed) || self.is_shut_down()
+    }
+
+    /// The lock under which threads start, if they are to.
+    fn may_start(&self) -> Option<MutexGuard<'_, usize>> {
+        let waiting = self.waiting.lock();
+        (!self.is_decided()).then_some(waiting)
     }
 
     /// Asks for one whole cycle that begins after now; returns the number of completed cycles to wait for.
@@ -285,26 +296,32 @@ impl DriverControl {
         self.shutdown.load(Ordering::Acquire)
     }
 
-    /// Stops and joins the threads. Returns false if called on one of them: it must go on by itself, and tear down last.
-    pub(crate) fn shut_down(&self) -> bool {
-        // ORDERING: release pairs with the acquire in `is_shut_down`.
-        self.shutdown.store(true, Ordering::Release);
-        match self.threads.get() {
-            None => true,
-            Some(threads) => {
-                let me = thread::current().id();
-                let outside = threads.join(me);
-                if !outside {
-                    let _ = self.tears_down.set(me);
-                }
-                outside
+    /// Stops the threads, and waits until they have ended unless that could take for ever.
+    pub(crate) fn shut_down(&self) {
+        {
+            // No thread starts after this.
+            let _waiting = self.waiting.lock();
+            // ORDERING: release pairs with the acquire in `is_shut_down`.
+            self.shutdown.store(true, Ordering::Release);
+        }
+        if let Some(threads) = self.threads.get() {
+            threads.wake_all();
+            if background::may_join() {
+                threads.join();
             }
         }
     }
 
-    /// Whether the calling thread of the heap has to tear it down when it ends.
-    pub(crate) fn tears_down_here(&self) -> bool {
-        self.tears_down.get() == Some(&thread::current().id())
+    /// A thread is about to start. See `present`.
+    pub(crate) fn arrives(&self) {
+        self.present.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A thread ends, or the last handle is gone. True for the last of all, who has the heap for itself and tears it down.
+    #[must_use]
+    pub(crate) fn leaves(&self) -> bool {
+        // ORDERING: acquire-release, pairs with itself: all that the others did happens before what the last one does.
+        self.present.fetch_sub(1, Ordering::AcqRel) == 1
     }
 }
 
@@ -353,6 +370,16 @@ mod tests {
         assert!(!shared.driver.is_wanted());
     }
 
+    /// What lies outside the heap and counts its bytes may ask for a cycle when the last handle is gone.
+    #[test]
+    fn a_heap_that_goes_starts_no_threads() {
+        let heap = Heap::builder().build().expect("a heap");
+        let shared = heap.owner().shared();
+        shared.driver.shut_down();
+        shared.driver.request_cycle(shared, Cause::Trigger);
+        assert!(!shared.driver.has_threads());
+    }
+
     #[test]
     fn a_request_made_while_a_cycle_runs_starts_another() {
         let (heap, mut stepper) = running();
@@ -362,3 +389,7 @@ mod tests {
         assert_eq!(shared.driver.completed(), 2);
     }
 }
+
+#[cfg(all(test, loom))]
+#[path = "driver_loom.rs"]
+mod loom_tests;

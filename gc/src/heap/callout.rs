@@ -41,6 +41,13 @@ impl Drop for Called {
     }
 }
 
+/// Whether the caller is in an event sink of any heap.
+pub(crate) fn in_sink() -> bool {
+    let me = task();
+    let is_it = |call: &Call| call.0 == me && call.2 == Callout::Sink;
+    CALLS.try_with(|calls| calls.borrow().iter().any(is_it)).unwrap_or(false)
+}
+
 impl Shared {
     /// User code is about to be called.
     pub(crate) fn calls_out(&self, what: Callout) -> Called {

@@ -9,7 +9,7 @@ mod recording;
 mod shared;
 
 pub use budget::{Budget, BudgetMember};
-pub(crate) use callout::Callout;
+pub(crate) use callout::{Callout, in_sink};
 pub(crate) use counters::Counters;
 pub(crate) use owner::Owner;
 pub use recording::{RecordError, Recording};
@@ -28,6 +28,10 @@ use std::sync::Arc;
 /// Memory stays mapped until the last `Heap`, [`MutatorHandle`] and [`Root`](crate::Root) of it is gone; then every value is
 /// dropped. A [`Weak`](crate::Weak) does not keep the heap. A `Root` that lies in an object of its own heap does, until
 /// the object dies.
+///
+/// Who drops the last of them waits for the heap's threads, and has dropped every value when it returns. Inside of
+/// [`enter`](MutatorHandle::enter), in an event sink and on a thread of any heap (drop glue, cleanups) it does not wait, since that
+/// thread may be waiting for it: a thread of the heap drops the values then.
 ///
 /// ```
 /// # fn main() -> Result<(), greyset::HeapError> {

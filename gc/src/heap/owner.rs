@@ -1,8 +1,8 @@
 //! The owner of a heap: what the last handle takes with it.
 //!
 //! Handles hold an `Arc<Owner>`, background threads an `Arc<Shared>`. When the last handle goes, the owner stops the
-//! threads; then every value is dropped and the memory unmapped. If the last handle goes on a thread of the heap itself
-//! (drop glue of a value held it), that thread does so when it ends.
+//! threads and waits for them; then every value is dropped and the memory unmapped. Where waiting could take for ever (on a thread of any
+//! heap, in a window, in an event sink) it does not wait, and the last of the heap's threads does the rest as it ends.
 
 use crate::heap::{Callout, Shared};
 use std::sync::Arc;
@@ -33,17 +33,17 @@ impl Drop for Owner {
         if let Some(membership) = &self.shared.membership {
             membership.leave();
         }
-        // Joining leaves this the only holder, unless the caller is a thread of the heap; that one tears down when it ends.
-        if self.shared.driver.shut_down() {
+        self.shared.driver.shut_down();
+        if self.shared.driver.leaves() {
             self.shared.tear_down();
         }
     }
 }
 
 impl Shared {
-    /// A background thread lets go of the heap; if the owner was dropped on it, it tears down.
+    /// A background thread lets go of the heap.
     pub(crate) fn leave(shared: Arc<Shared>) {
-        if shared.driver.is_shut_down() && shared.driver.tears_down_here() {
+        if shared.driver.leaves() {
             shared.tear_down();
         }
     }

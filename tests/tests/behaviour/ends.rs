@@ -1,9 +1,9 @@
 //! The end of a heap: every value is dropped once, whatever was going on.
 
-use greyset::{Driver, Gc, Heap, Root, Static, Trace};
+use greyset::{Driver, Gc, Heap, MutatorHandle, Root, Static, Trace};
 use greyset_tests::common::{Drops, make_list};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -112,26 +112,93 @@ impl Drop for Herald {
     }
 }
 
+/// Keeps a heap, and lets go of it when told to.
+struct Keeps {
+    told: Arc<Barrier>,
+    _root: Root<Static<Herald>>,
+}
+
+impl Drop for Keeps {
+    fn drop(&mut self) {
+        self.told.wait();
+    }
+}
+
 #[test]
 fn the_last_handle_may_go_on_the_sweeper() {
     let (tell, told) = channel();
-    let drops = Drops::default();
+    let (drops, gone) = (Drops::default(), Arc::new(Barrier::new(2)));
     let heap = Heap::builder().build().expect("a heap");
     heap.mutator().enter(|m| {
-        let herald = || Static(Herald(Mutex::new(tell.clone())));
         // The heap's only handle but for `heap` lies in an object of its own that nobody reaches.
-        let own = m.alloc(herald()).root(m);
-        m.alloc(Static(own));
+        let root = m.alloc(Static(Herald(Mutex::new(tell)))).root(m);
+        m.alloc(Static(Keeps { told: Arc::clone(&gone), _root: root }));
         m.alloc(drops.value());
-        let kept = m.alloc(drops.value()).root(m);
-        m.alloc(Static(kept));
     });
     heap.request_cycle();
     drop(heap);
-    // The collector finds both objects dead, drops the roots in them, and with the last one the heap goes.
+    gone.wait();
+    // The collector has found the object dead and drops the root in it, and with that the heap goes.
     let thread = told.recv_timeout(Duration::from_secs(60)).expect("the heap ends by itself");
     assert_ne!(thread, thread::current().id());
     assert!(told.try_recv().is_err(), "dropped once");
+}
+
+/// Meets another of its kind in its drop, and then lets go of a heap.
+struct LetsGo {
+    heap: Option<Heap>,
+    both: Arc<Barrier>,
+    told: Mutex<Sender<()>>,
+}
+
+impl Drop for LetsGo {
+    fn drop(&mut self) {
+        self.both.wait();
+        drop(self.heap.take());
+        let _ = self.told.lock().unwrap_or_else(PoisonError::into_inner).send(());
+    }
+}
+
+/// The last handle of each lies in the garbage of the other: their sweepers must not wait for each other.
+#[test]
+fn two_heaps_may_take_each_other_with_them() {
+    let heaps = [(); 2].map(|()| Heap::builder().build().expect("a heap"));
+    let (both, (tell, told)) = (Arc::new(Barrier::new(2)), channel());
+    for (heap, other) in [(&heaps[0], &heaps[1]), (&heaps[1], &heaps[0])] {
+        let (heap_of, both, told) = (Some(other.clone()), Arc::clone(&both), Mutex::new(tell.clone()));
+        heap.mutator().enter(|m| _ = m.alloc(Static(LetsGo { heap: heap_of, both, told })));
+    }
+    heaps.iter().for_each(Heap::request_cycle);
+    drop(heaps);
+    for _ in 0..2 {
+        told.recv_timeout(Duration::from_secs(60)).expect("no heap waits for the other");
+    }
+}
+
+/// Drop glue that waits for a window to reach a safepoint, while the window lets go of the heap that runs the glue.
+#[test]
+fn a_heap_may_end_in_a_window_of_another() {
+    struct Collects(Mutex<MutatorHandle>, Arc<Barrier>, Mutex<Sender<()>>);
+    impl Drop for Collects {
+        fn drop(&mut self) {
+            self.1.wait();
+            self.0.get_mut().unwrap_or_else(PoisonError::into_inner).enter(|m| m.collect());
+            let _ = self.2.lock().unwrap_or_else(PoisonError::into_inner).send(());
+        }
+    }
+    let [ends, stays] = [(); 2].map(|()| Heap::builder().build().expect("a heap"));
+    let (both, (tell, told)) = (Arc::new(Barrier::new(2)), channel());
+    let glue = Collects(Mutex::new(stays.mutator()), Arc::clone(&both), Mutex::new(tell));
+    ends.mutator().enter(|m| _ = m.alloc(Static(glue)));
+    ends.request_cycle();
+    stays.mutator().enter(|m| {
+        both.wait();
+        drop(ends);
+        // Until the glue has asked for its cycle and is done: it is answered here.
+        while told.try_recv().is_err() {
+            m.safepoint();
+        }
+    });
 }
 
 #[test]
