@@ -11,6 +11,7 @@ use crate::lab::tune::Tune;
 use crate::latency;
 use crate::machine;
 use crate::options::Common;
+use crate::output::emit;
 use crate::tour::{self, TourOptions};
 use crate::workloads::Workload;
 use clap::error::ErrorKind;
@@ -74,10 +75,7 @@ pub fn main() -> ExitCode {
     quiet_panics();
     let done = match cli.command {
         None => tour::run(&cli.tour),
-        Some(Command::List) => {
-            emit(&list());
-            Ok(())
-        }
+        Some(Command::List) => emit(&list()),
         Some(Command::Run(run)) => run.carry_out(),
         Some(Command::Compare(compare)) => compare.carry_out(),
         Some(Command::Simulate(simulate)) => simulate.carry_out(),
@@ -87,6 +85,11 @@ pub fn main() -> ExitCode {
         Some(Command::Replay(replay)) => replay.carry_out(),
         Some(Command::Tune(tune)) => tune.carry_out(),
     };
+    exit_code(done)
+}
+
+/// The exit code of what was done; a failure is told.
+fn exit_code(done: Result<(), Failure>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -111,18 +114,14 @@ impl Run {
             })?;
             latency::write_buckets(times, path)?;
         }
-        emit(&if self.common.json { report.json() + "\n" } else { report.text(&outcome.notes) });
-        Ok(())
+        emit(&if self.common.json { report.json() + "\n" } else { report.text(&outcome.notes) })
     }
 }
 
 /// Help and version go to standard output; anything else is the first paragraph of clap's error, on one line.
 fn refuse(error: &clap::Error) -> ExitCode {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            emit(&error.render().to_string());
-            ExitCode::SUCCESS
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => exit_code(emit(&error.render().to_string())),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             complain("name a workload: gc-bench list shows them");
             ExitCode::from(2)
@@ -144,11 +143,6 @@ fn one_line(message: &str) -> String {
 pub fn complain(line: &str) {
     // If even standard error is closed there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "gc-bench: {line}");
-}
-
-/// Writes to standard output; a reader that has left is no error.
-pub fn emit(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// The workloads with their parameters, from the same declarations that parse them.

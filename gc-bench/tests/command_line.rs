@@ -1,6 +1,6 @@
 //! The command line from outside: every workload, the fields of the result, and what wrong arguments get.
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn gc_bench(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gc-bench")).args(args).output().expect("gc-bench starts")
@@ -156,6 +156,35 @@ fn wrong_arguments_get_one_line_and_exit_code_2() {
         assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
         assert!(output.stdout.is_empty(), "{args:?}");
     }
+}
+
+/// The exit code and standard error of gc-bench with its standard output in that file.
+fn writes_to(file: &str, args: &[&str]) -> (Option<i32>, String) {
+    let file = std::fs::File::create(file).expect("a device");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gc-bench"));
+    let output = command.args(args).stdout(file).output().expect("gc-bench starts");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn output_that_gets_nowhere_is_a_failure() {
+    let told = "gc-bench: cannot write to standard output: No space left on device (os error 28)\n";
+    for args in [&["list"][..], &["--help"], &["run", "alloc", "--ops", "1", "--json"]] {
+        assert_eq!(writes_to("/dev/full", args), (Some(1), told.to_owned()), "{args:?}");
+        assert_eq!(writes_to("/dev/null", args), (Some(0), String::new()), "{args:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_left_is_no_failure() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gc-bench"));
+    let mut child = command
+        .args(["run", "binary-trees", "--depth", "6"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    assert!(child.wait().expect("it ends").success());
 }
 
 #[test]

@@ -13,10 +13,11 @@ pub mod program;
 pub mod table;
 pub mod toolchain;
 
-use crate::cli::{complain, emit};
+use crate::cli::complain;
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::options::count;
+use crate::output::emit;
 use crate::page::date;
 use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -94,13 +95,13 @@ impl Compare {
             std::env::current_exe().map_err(|e| Failure::Run(format!("cannot find this program: {e}")))?;
         let target = exe.with_file_name("peers");
         let plan = plan::plan(&self.workloads, self.quick);
-        let mut peers = self.prepare(&plan, &target);
+        let mut peers = self.prepare(&plan, &target)?;
         let mut comparisons = Vec::new();
         let mut failed = peers.broken.len();
         for entry in &plan {
             match self.compare(entry, &exe, &target, &mut peers) {
                 Ok(comparison) => {
-                    emit(&table::text(&comparison));
+                    emit(&table::text(&comparison))?;
                     failed += comparison.failures.len();
                     comparisons.push(comparison);
                 }
@@ -110,7 +111,7 @@ impl Compare {
                 }
             }
         }
-        emit(&format!("\n{}\n", table::LEGEND));
+        emit(&format!("\n{}\n", table::LEGEND))?;
         let took = began.elapsed();
         page.write(&page::render(&comparisons, took, &self.facts(&peers), &peers.skipped))?;
         if let Some(output) = markdown {
@@ -130,7 +131,7 @@ impl Compare {
     }
 
     /// Builds the peers of this plan.
-    fn prepare(&self, plan: &[Entry], target: &Path) -> Peers {
+    fn prepare(&self, plan: &[Entry], target: &Path) -> Result<Peers, Failure> {
         let languages = plan.iter().flat_map(|entry| &entry.managers).map(|manager| manager.language());
         let languages: BTreeSet<_> =
             languages.filter(|l| self.only.is_empty() || self.only.contains(l)).collect();
@@ -140,7 +141,7 @@ impl Compare {
             bar.set_message(format!("building the peers in {language}"));
             match Toolchain::prepare(language, target) {
                 Ok(toolchain) => _ = peers.toolchains.insert(language, toolchain),
-                Err(Unavailable::Missing(line)) => peers.skip(format!("skipped: {line}")),
+                Err(Unavailable::Missing(line)) => peers.skip(format!("skipped: {line}"))?,
                 Err(Unavailable::Broken(failure)) => {
                     complain(&failure.to_string());
                     peers.broken.push(failure);
@@ -148,7 +149,7 @@ impl Compare {
             }
             bar.finish_and_clear();
         }
-        peers
+        Ok(peers)
     }
 
     /// One workload beside the peers that are there.
@@ -164,7 +165,7 @@ impl Compare {
         let timed = matches!(entry.workload, "churn" | "queue");
         let probes = if self.quick { 1 } else { 3 };
         let setup = Setup { pairs: self.pairs(), probes, latencies: timed.then_some(latencies.as_path()) };
-        let chosen = peers.of(entry);
+        let chosen = peers.of(entry)?;
         let result = measure::compare(
             entry.title(),
             &|gogc| greyset(exe, entry, gogc),
@@ -232,15 +233,17 @@ fn greyset(exe: &Path, entry: &Entry, gogc: u32) -> Program {
 }
 
 impl Peers {
-    fn skip(&mut self, line: String) {
-        if !self.skipped.contains(&line) {
-            emit(&format!("{line}\n"));
-            self.skipped.push(line);
+    fn skip(&mut self, line: String) -> Result<(), Failure> {
+        if self.skipped.contains(&line) {
+            return Ok(());
         }
+        let told = emit(&format!("{line}\n"));
+        self.skipped.push(line);
+        told
     }
 
     /// The peers of an entry that can be run.
-    fn of(&mut self, entry: &Entry) -> Vec<Peer> {
+    fn of(&mut self, entry: &Entry) -> Result<Vec<Peer>, Failure> {
         let mut found = Vec::new();
         for manager in &entry.managers {
             let Some(toolchain) = self.toolchains.get(&manager.language()) else { continue };
@@ -250,13 +253,13 @@ impl Peers {
                 let version = &toolchain.version;
                 self.skip(format!(
                     "skipped: {version} has no {collector} collector (Debian's OpenJDK has all)"
-                ));
+                ))?;
                 continue;
             }
             let program = manager.program(toolchain, entry.workload, entry.options);
             found.push(Peer { program, matched: manager.is_matched() && entry.grows() });
         }
-        found
+        Ok(found)
     }
 }
 
@@ -270,8 +273,7 @@ impl Output {
     fn write(mut self, text: &str) -> Result<(), Failure> {
         let written = self.file.write_all(text.as_bytes());
         written.map_err(|e| Failure::Run(format!("cannot write {}: {e}", self.path.display())))?;
-        emit(&format!("written: {}\n", self.path.canonicalize().unwrap_or(self.path).display()));
-        Ok(())
+        emit(&format!("written: {}\n", self.path.canonicalize().unwrap_or(self.path).display()))
     }
 }
 

@@ -1,10 +1,10 @@
 //! `gc-bench record`: a workload with a recording of what the pacer saw.
 
 use crate::bench::Bench;
-use crate::cli::emit;
 use crate::failure::Failure;
 use crate::machine;
 use crate::options::Common;
+use crate::output::emit;
 use crate::report::Report;
 use crate::workloads::Workload;
 use std::path::{Path, PathBuf};
@@ -30,12 +30,11 @@ impl Record {
     pub fn carry_out(&self) -> Result<(), Failure> {
         let (report, notes) = run(&self.workload, &self.common, &self.out)?;
         if self.common.json {
-            emit(&(report.json() + "\n"));
+            emit(&(report.json() + "\n"))
         } else {
-            emit(&report.text(&notes));
-            emit(&format!("recording       {}\n", self.out.display()));
+            emit(&report.text(&notes))?;
+            emit(&format!("recording       {}\n", self.out.display()))
         }
-        Ok(())
     }
 }
 

@@ -4,9 +4,9 @@ use super::demand::Demand;
 use super::model::{Changes, Cost, predict};
 use super::recording::Recording;
 use super::simulate::Kind;
-use crate::cli::emit;
 use crate::failure::Failure;
 use crate::options::count;
+use crate::output::emit;
 use crate::report::align_figures;
 use crate::units::{self, parse_size};
 use comfy_table::{Table, presets};
@@ -116,11 +116,10 @@ impl Replay {
         if self.json {
             let replayed = Replayed { name: recording.name, recorded, predicted, error_pct };
             // Strings and numbers: there is nothing serde_json could refuse.
-            emit(&(serde_json::to_string(&replayed).unwrap_or_default() + "\n"));
+            emit(&(serde_json::to_string(&replayed).unwrap_or_default() + "\n"))
         } else {
-            emit(&table(&recorded, &predicted, error_pct.as_ref()));
+            emit(&table(&recorded, &predicted, error_pct.as_ref()))
         }
-        Ok(())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::plot::{self, Panel, Series};
 use super::scenario::{self, Source};
-use crate::cli::emit;
 use crate::failure::Failure;
+use crate::output::emit;
 use greyset::pacer::harness::Row;
 use greyset::pacer::reached::HALF_LIFE;
 use greyset::pacer::{PacerKind, Settings};
@@ -90,9 +90,9 @@ impl Simulate {
             let cycles = rows.iter().map(Cycle::from).collect();
             let simulation = Simulation { name: &scenario.name, pacer: self.pacer, cycles };
             // Strings and numbers: there is nothing serde_json could refuse.
-            emit(&(serde_json::to_string(&simulation).unwrap_or_default() + "\n"));
+            emit(&(serde_json::to_string(&simulation).unwrap_or_default() + "\n"))?;
         } else if self.tsv || self.plot.is_none() {
-            emit(&tsv(&rows));
+            emit(&tsv(&rows))?;
         }
         Ok(())
     }

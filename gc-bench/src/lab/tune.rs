@@ -6,9 +6,9 @@ use super::objective::{Metric, Objective};
 use super::plot::{self, Panel, Series};
 use super::recording::Recording;
 use super::{candidates, record};
-use crate::cli::emit;
 use crate::failure::Failure;
 use crate::options::Common;
+use crate::output::emit;
 use crate::report::align_figures;
 use crate::units;
 use crate::workloads::Workload;
@@ -102,7 +102,7 @@ impl Tune {
         if let Some(path) = &self.plot {
             plot::write(path, &panels(&found))?;
         }
-        emit(&if self.common.json { found.json(objective) } else { found.text(objective) });
+        emit(&if self.common.json { found.json(objective) } else { found.text(objective) })?;
         match &found.misses(objective)[..] {
             [] => Ok(()),
             misses => Err(Failure::Run(misses.join("; "))),
