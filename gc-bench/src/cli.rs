@@ -101,18 +101,12 @@ fn exit_code(done: Result<(), Failure>) -> ExitCode {
 
 impl Run {
     fn carry_out(&self) -> Result<(), Failure> {
+        let latencies = latency::file(&self.workload, &self.common)?;
         let mut bench = Bench::new(&self.common)?;
         machine::reset_peak_rss();
         let (report, outcome) = self.workload.report_on(&mut bench, &self.common)?;
-        if let Some(path) = &self.common.latencies {
-            let times = outcome.op_times.as_ref();
-            let times = times.ok_or_else(|| {
-                Failure::Usage(format!(
-                    "{} does not time single operations: leave out --latencies",
-                    report.workload
-                ))
-            })?;
-            latency::write_buckets(times, path)?;
+        if let (Some(output), Some(times)) = (latencies, &outcome.op_times) {
+            latency::write_buckets(times, output)?;
         }
         emit(&if self.common.json { report.json() + "\n" } else { report.text(&outcome.notes) })
     }

@@ -3,7 +3,7 @@ use crate::bench::{Bench, Outcome};
 use crate::failure::Failure;
 use crate::machine;
 use crate::options::{Common, duration};
-use crate::output::emit;
+use crate::output::{Output, emit};
 use crate::page;
 use crate::report::{Report, align_figures};
 use crate::sampler::{Sample, Sampler};
@@ -64,7 +64,7 @@ fn plan() -> Vec<(Workload, u32)> {
 
 /// Takes the tour. A workload that fails does not end it, but the last such failure is returned at the end.
 pub fn run(options: &TourOptions) -> Result<(), Failure> {
-    let began = Instant::now();
+    let (began, output) = (Instant::now(), Output::open(&options.output, None)?);
     let mut stops = Vec::new();
     let mut failed = None;
     let mut plan = plan();
@@ -81,10 +81,7 @@ pub fn run(options: &TourOptions) -> Result<(), Failure> {
         }
     }
     emit(&table(&stops))?;
-    let html = page::render(&stops, began.elapsed());
-    let written = std::fs::write(&options.output, html);
-    written.map_err(|e| Failure::Run(format!("cannot write {}: {e}", options.output.display())))?;
-    let path = options.output.canonicalize().unwrap_or_else(|_| options.output.clone());
+    let path = output.write(&page::render(&stops, began.elapsed()))?;
     emit(&format!("\nreport: {}\n", path.display()))?;
     failed.map_or(Ok(()), Err)
 }

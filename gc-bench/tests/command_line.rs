@@ -140,14 +140,17 @@ fn wrong_arguments_get_one_line_and_exit_code_2() {
         (&["run", "alloc", "--memory-limit", "2GiB", "--hard-limit", "1GiB"], "hard_limit"),
         (&["run", "alloc", "--seconds", "-1"], "--seconds"),
         (&["run", "alloc", "--ops", "1", "--latencies", "/tmp/x"], "--latencies"),
+        (&["run", "queue", "--latencies", "/nowhere/at/all.tsv"], "/nowhere/at/all.tsv"),
         (&["run", "json", "/nowhere/at/all.json"], "/nowhere/at/all.json"),
         (&["--seconds", "x"], "--seconds"),
+        (&["--output", "/nowhere/at/all.html"], "/nowhere/at/all.html"),
         (&["compare", "juggle"], "juggle"),
         (&["compare", "json"], "json"),
         (&["compare", "--pairs", "0"], "--pairs"),
         (&["compare", "--only", "cobol"], "cobol"),
         (&["compare", "--out", "/nowhere/at/all.html"], "/nowhere/at/all.html"),
         (&["compare", "--out", "/dev/null", "--json", "/nowhere/at/all.json"], "/nowhere/at/all.json"),
+        (&["compare", "--out", "/tmp/x", "--json", "/tmp/x"], "name one file twice"),
     ] {
         let output = gc_bench(args);
         let error = String::from_utf8_lossy(&output.stderr);

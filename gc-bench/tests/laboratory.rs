@@ -6,7 +6,12 @@ use std::process::{Command, Output};
 /// Without zeal: these are about what a run is foretold to cost.
 fn gc_bench(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gc-bench"));
-    command.args(args).env_remove("GREYSET_ZEAL").output().expect("gc-bench starts")
+    command
+        .args(args)
+        .env_remove("GREYSET_ZEAL")
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .expect("gc-bench starts")
 }
 
 fn stdout(args: &[&str]) -> String {
@@ -119,8 +124,37 @@ fn nonsense_gets_file_line_and_what_was_expected() {
     assert!(error(&["replay", "/nowhere.tsv"], 2).contains("cannot be read"));
     assert!(error(&["replay", file.path(), "--memory-limit", "lots"], 2).contains("nor off"));
     assert!(
-        error(&[&["record"], &CHURN[..], &["--out", "/nowhere/x.tsv"]].concat(), 1).contains("cannot record")
+        error(&[&["record"], &CHURN[..], &["--out", "/nowhere/x.tsv"]].concat(), 2).contains("cannot write")
     );
+}
+
+#[test]
+fn what_fails_leaves_the_file_of_an_earlier_run() {
+    let file = File::new("earlier");
+    std::fs::write(&file.0, "[1]").expect("written");
+    for (args, code, says) in [
+        (&["record", "churn", "--live", "100"][..], 2, "--live must be at least"),
+        (&["record", "graph", "--mutators", "2"], 2, "graph runs on one mutator"),
+        (&["record", "json", "/nowhere/at/all.json"], 2, "cannot read"),
+        (&["record", "json", file.path()], 2, "it is what is read"),
+        (&["record", "churn", "--hard-limit", "1MiB"], 1, "no memory"),
+    ] {
+        let error = error(&[args, &["--out", file.path()]].concat(), code);
+        assert!(error.contains(says), "{args:?}: {error}");
+        assert_eq!(std::fs::read_to_string(&file.0).expect("it is there"), "[1]", "{args:?}");
+    }
+}
+
+#[test]
+fn a_recorded_run_writes_its_latencies() {
+    let (file, latencies) = (File::new("timed.tsv"), File::new("latencies.tsv"));
+    let more = ["--out", file.path(), "--latencies", latencies.path()];
+    stdout(&[&["record", "queue", "--window", "10", "--pushes", "1000"][..], &more].concat());
+    let text = std::fs::read_to_string(&latencies.0).expect("written");
+    let counts = text.lines().map(|line| line.split('\t').nth(1).and_then(|n| n.parse::<u64>().ok()));
+    assert_eq!(counts.sum::<Option<u64>>(), Some(1000));
+    let same = ["record", "queue", "--out", file.path(), "--latencies", file.path()];
+    assert!(error(&same, 2).contains("name one file"));
 }
 
 #[test]

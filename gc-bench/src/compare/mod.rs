@@ -17,7 +17,7 @@ use crate::cli::complain;
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::options::count;
-use crate::output::emit;
+use crate::output::{Output, emit};
 use crate::page::date;
 use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -28,8 +28,6 @@ use plan::Entry;
 use program::Program;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -61,12 +59,6 @@ pub struct Compare {
     json: Option<PathBuf>,
 }
 
-/// A result file, opened before anything runs: it would be a pity to find out at the end.
-struct Output {
-    path: PathBuf,
-    file: File,
-}
-
 /// The peers that can be run here, and why others cannot.
 #[derive(Default)]
 struct Peers {
@@ -85,9 +77,7 @@ impl Compare {
     /// nevertheless), or a result cannot be written.
     pub fn carry_out(&self) -> Result<(), Failure> {
         let began = Instant::now();
-        let page = Output::open(&self.out)?;
-        let [markdown, json] = [&self.markdown, &self.json].map(|path| path.as_deref().map(Output::open));
-        let (markdown, json) = (markdown.transpose()?, json.transpose()?);
+        let (page, markdown, json) = self.outputs()?;
         if cfg!(debug_assertions) {
             complain("this is a debug build, whose figures mean little: use cargo run --release");
         }
@@ -113,17 +103,29 @@ impl Compare {
         }
         emit(&format!("\n{}\n", table::LEGEND))?;
         let took = began.elapsed();
-        page.write(&page::render(&comparisons, took, &self.facts(&peers), &peers.skipped))?;
+        write(page, &page::render(&comparisons, took, &self.facts(&peers), &peers.skipped))?;
         if let Some(output) = markdown {
-            output.write(&self.markdown(&comparisons, &peers))?;
+            write(output, &self.markdown(&comparisons, &peers))?;
         }
         if let Some(output) = json {
-            output.write(&format!("{:#}\n", self.json(&comparisons, &peers, took)))?;
+            write(output, &format!("{:#}\n", self.json(&comparisons, &peers, took)))?;
         }
         match failed {
             0 => Ok(()),
             n => Err(Failure::Run(format!("{n} of the comparisons failed, see above"))),
         }
+    }
+
+    /// The page, the tables and the figures, each a file of its own.
+    fn outputs(&self) -> Result<(Output, Option<Output>, Option<Output>), Failure> {
+        let page = Output::open(&self.out, None)?;
+        let open = |path: &Option<PathBuf>| path.as_deref().map(|path| Output::open(path, None)).transpose();
+        let (markdown, json) = (open(&self.markdown)?, open(&self.json)?);
+        let same = |a: &Output, b: &Option<Output>| b.as_ref().is_some_and(|b| a.is(b));
+        if same(&page, &markdown) || same(&page, &json) || markdown.as_ref().is_some_and(|a| same(a, &json)) {
+            return Err(Failure::Usage("--out, --markdown and --json name one file twice".to_owned()));
+        }
+        Ok((page, markdown, json))
     }
 
     fn pairs(&self) -> usize {
@@ -263,18 +265,9 @@ impl Peers {
     }
 }
 
-impl Output {
-    fn open(path: &Path) -> Result<Output, Failure> {
-        let file = File::create(path);
-        let file = file.map_err(|e| Failure::Usage(format!("cannot write {}: {e}", path.display())))?;
-        Ok(Output { path: path.to_owned(), file })
-    }
-
-    fn write(mut self, text: &str) -> Result<(), Failure> {
-        let written = self.file.write_all(text.as_bytes());
-        written.map_err(|e| Failure::Run(format!("cannot write {}: {e}", self.path.display())))?;
-        emit(&format!("written: {}\n", self.path.canonicalize().unwrap_or(self.path).display()))
-    }
+fn write(output: Output, text: &str) -> Result<(), Failure> {
+    let path = output.write(text)?;
+    emit(&format!("written: {}\n", path.display()))
 }
 
 fn comparison_json(comparison: &Comparison) -> Value {

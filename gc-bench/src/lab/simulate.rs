@@ -3,7 +3,7 @@
 use super::plot::{self, Panel, Series};
 use super::scenario::{self, Source};
 use crate::failure::Failure;
-use crate::output::emit;
+use crate::output::{Output, emit};
 use greyset::pacer::harness::Row;
 use greyset::pacer::reached::HALF_LIFE;
 use greyset::pacer::{PacerKind, Settings};
@@ -81,10 +81,11 @@ impl Simulate {
     /// [`Failure::Usage`] for a scenario that cannot be run, [`Failure::Run`] for a plot that cannot be written.
     pub fn carry_out(&self) -> Result<(), Failure> {
         let source = scenario::read(&self.file)?;
+        let plot = self.plot.as_deref().map(|path| Output::open(path, Some(&self.file))).transpose()?;
         let rows = run(&source, self.pacer)?;
         let scenario = &source.scenario;
-        if let Some(path) = &self.plot {
-            plot::write(path, &panels(&scenario.name, &rows))?;
+        if let Some(output) = plot {
+            plot::write(output, &panels(&scenario.name, &rows))?;
         }
         if self.json {
             let cycles = rows.iter().map(Cycle::from).collect();

@@ -8,7 +8,7 @@ use super::recording::Recording;
 use super::{candidates, record};
 use crate::failure::Failure;
 use crate::options::Common;
-use crate::output::emit;
+use crate::output::{Output, emit};
 use crate::report::align_figures;
 use crate::units;
 use crate::workloads::Workload;
@@ -88,6 +88,8 @@ impl Tune {
         let objective = self.objective.as_ref();
         let objective =
             objective.ok_or_else(|| usage("name what to reach: --objective \"rss<=300MiB, cpu<=20%\""))?;
+        let read = self.recording.as_deref().or(self.workload.as_ref().and_then(Workload::input));
+        let plot = self.plot.as_deref().map(|path| Output::open(path, read)).transpose()?;
         let found = match (&self.workload, &self.recording) {
             (Some(workload), None) => self.search_by_runs(workload, objective)?,
             (None, Some(file)) => {
@@ -99,8 +101,8 @@ impl Tune {
                 ));
             }
         };
-        if let Some(path) = &self.plot {
-            plot::write(path, &panels(&found))?;
+        if let Some(output) = plot {
+            plot::write(output, &panels(&found))?;
         }
         emit(&if self.common.json { found.json(objective) } else { found.text(objective) })?;
         match &found.misses(objective)[..] {

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::options::Common;
 use crate::report::Report;
 use serde_json::{Map, Value};
+use std::path::Path;
 
 /// A workload with its parameters.
 #[derive(clap::Subcommand, Clone, Debug)]
@@ -43,6 +44,19 @@ impl Workload {
             Workload::Churn(_) => "churn",
             Workload::Alloc(_) => "alloc",
             Workload::Json(_) => "json",
+        }
+    }
+
+    /// Does it time single operations?
+    pub fn times_operations(&self) -> bool {
+        matches!(self, Workload::Queue(_) | Workload::Churn(_) | Workload::Json(_))
+    }
+
+    /// The file it reads, if it does.
+    pub fn input(&self) -> Option<&Path> {
+        match self {
+            Workload::Json(params) => params.file.as_deref().map(Path::new),
+            _ => None,
         }
     }
 
