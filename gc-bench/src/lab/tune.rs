@@ -352,6 +352,14 @@ mod tests {
     }
 
     #[test]
+    fn to_collect_never_holds_all_that_was_allocated() {
+        // 453.5 MiB of garbage are no way to stay below 8 MiB, although no cycle has seen them.
+        let (found, objective) = found("cpu<=1%, rss<=8MiB");
+        assert!(found.best.cost.held_bytes > 0 && objective.worst(&found.best.cost, 0.0) > 0.0);
+        assert!(found.all.iter().all(|tried| tried.cost.held_bytes >= 1 << 20));
+    }
+
+    #[test]
     fn what_has_been_tried_is_not_tried_again() {
         let (found, objective) = found("cpu<=12%, rss<=24MiB");
         let next = found.next(&objective, &[]).expect("settings");
