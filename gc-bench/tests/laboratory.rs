@@ -123,6 +123,16 @@ fn nonsense_gets_file_line_and_what_was_expected() {
     assert!(error(&["replay", file.path()], 2).contains(":1: not text"));
     assert!(error(&["replay", "/nowhere.tsv"], 2).contains("cannot be read"));
     assert!(error(&["replay", file.path(), "--memory-limit", "lots"], 2).contains("nor off"));
+    for (setting, value) in [
+        ("gogc", "0"),
+        ("gogc", "100001"),
+        ("memory-limit", "1"),
+        ("min-heap", "1KiB"),
+        ("assist-max", "0ns"),
+    ] {
+        let error = error(&["replay", file.path(), &format!("--{setting}"), value], 2);
+        assert!(error.contains(&format!("{} cannot be ", setting.replace('-', "_"))), "{error}");
+    }
     assert!(
         error(&[&["record"], &CHURN[..], &["--out", "/nowhere/x.tsv"]].concat(), 2).contains("cannot write")
     );

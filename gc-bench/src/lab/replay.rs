@@ -10,7 +10,7 @@ use crate::output::emit;
 use crate::report::align_figures;
 use crate::units::{self, parse_size};
 use comfy_table::{Table, presets};
-use greyset::{ByteSize, Gogc, Limit, Period};
+use greyset::{ByteSize, Gogc, Heap, Limit, Period};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -102,11 +102,33 @@ impl Replay {
         }
     }
 
+    /// Settings that no heap takes have no answer: fails in the heap's own words.
+    fn check(&self) -> Result<(), Failure> {
+        let mut builder = Heap::builder();
+        builder = match self.gogc {
+            None => builder,
+            Some(Gogc::Percent(percent)) => builder.gogc(percent),
+            Some(Gogc::Off) => builder.gogc_off(),
+        };
+        if let Some(bytes) = self.memory_limit.and_then(Limit::bytes) {
+            builder = builder.memory_limit(bytes);
+        }
+        if let Some(bytes) = self.min_heap {
+            builder = builder.min_heap(bytes);
+        }
+        if let Some(time) = self.assist_max {
+            builder = builder.assist_max(time.duration());
+        }
+        // The environment is that of another program.
+        builder.check_in([]).map_err(|e| Failure::Usage(e.to_string()))
+    }
+
     /// Reads, predicts, prints.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for a recording that cannot be replayed.
+    /// [`Failure::Usage`] for settings that no heap takes and a recording that cannot be replayed.
     pub fn carry_out(&self) -> Result<(), Failure> {
+        self.check()?;
         let recording = Recording::read(&self.file)?;
         let changes = self.changes();
         let recorded = Cost::recorded(&recording);
