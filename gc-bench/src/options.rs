@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Options of the heap and of the run.
-#[derive(clap::Args, Clone, Debug, Serialize)]
+#[derive(clap::Args, Clone, Debug, PartialEq, Serialize)]
 #[command(next_help_heading = "Options of every workload")]
 pub struct Common {
     /// Heap growth in percent of the live data before the next cycle, or off.

@@ -206,10 +206,24 @@ fn bad_arguments_of_tune_are_bad_arguments() {
         (&["tune", "churn", "--objective", "cpu"], "expected a bound such as"),
         (&["tune", "churn", "--objective", "ram<=1MiB"], "expected one of rss, heap, cpu, wall, assist_p99"),
         (&["tune", "churn", "--objective", "cpu<=20"], "not a percentage"),
+        (&["tune", "churn", "--objective", "cpu<=1e-9%"], "not a percentage from 0.1% to 100%"),
+        (&["tune", "churn", "--objective", "cpu<=20%", "--driver", "inline"], "leave out --driver"),
+        (&["tune", "churn", "--objective", "cpu<=20%", "--latencies", "/tmp/x"], "leave out --latencies"),
+        (&["tune", "/nowhere.tsv", "--objective", "cpu<=20%", "--mutators", "2"], "leave out the options"),
         (&["tune", "/nowhere.tsv", "--objective", "cpu<=20%"], "cannot be read"),
     ] {
         assert!(error(args, 2).contains(says), "{args:?}: {}", error(args, 2));
     }
+}
+
+#[test]
+fn tune_does_not_try_what_the_environment_decides() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gc-bench"));
+    command.args(["tune", "churn", "--objective", "cpu<=20%"]).env("GREYSET_GOGC", "400");
+    let output = command.output().expect("gc-bench starts");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("GREYSET_GOGC would win over the settings that are tried"), "{error}");
 }
 
 #[test]
