@@ -127,6 +127,22 @@ fn refuse(error: &clap::Error) -> ExitCode {
     }
 }
 
+/// Fails unless these words may follow `gc-bench run`.
+pub fn check_run<'w>(words: impl Iterator<Item = &'w str>) -> Result<(), Failure> {
+    let error = match Cli::try_parse_from(["gc-bench", "run"].into_iter().chain(words)) {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    Err(Failure::Usage(match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "name a workload: gc-bench list shows them".to_owned()
+        }
+        _ => one_line(&error.render().to_string()),
+    }))
+}
+
 fn one_line(message: &str) -> String {
     let paragraph = message.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
     let line = paragraph.collect::<Vec<_>>().join(" ");

@@ -155,9 +155,9 @@ impl SharedBudget {
             ]);
         }
         let ratio = |of: fn(&Cost) -> f64| {
-            let ratios =
-                costs[1].iter().zip(&costs[0]).map(|(budget, equal)| of(budget) / of(equal).max(1e-9));
-            format!("{:.2} ×", median(ratios.collect()).unwrap_or_default())
+            let pairs = costs[1].iter().zip(&costs[0]).map(|(budget, equal)| (of(budget), of(equal)));
+            let ratios = pairs.filter(|(_, equal)| *equal > 0.0).map(|(budget, equal)| budget / equal);
+            median(ratios.collect()).map_or("–".to_owned(), |ratio| format!("{ratio:.2} ×"))
         };
         table.add_row([
             "ratio".to_owned(),

@@ -65,7 +65,7 @@ impl Pacers {
     /// Reads, runs, prints the table.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for a scenario that cannot be run; [`Failure::Run`] for a workload that fails.
+    /// [`Failure::Usage`] for a scenario that cannot be run, or what is no workload; [`Failure::Run`] for one that fails.
     pub fn carry_out(&self) -> Result<(), Failure> {
         if !self.files.is_empty() {
             emit(&format!("{}\n", self.simulated()?))?;
