@@ -15,8 +15,9 @@ use crate::output::emit;
 use crate::tour::{self, TourOptions};
 use crate::workloads::Workload;
 use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use comfy_table::{Table, presets};
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -68,7 +69,7 @@ struct Run {
 /// Runs the program: exit code 0 if all went well, 1 if a check failed or a run could not be finished, 2 for arguments
 /// or input that cannot be used.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
@@ -112,6 +113,20 @@ impl Run {
     }
 }
 
+fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&with_negatives(Cli::command()).try_get_matches_from(args)?)
+}
+
+/// `--gogc -1` is a wrong value of `--gogc`, and no option that nobody knows.
+fn with_negatives(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| match arg.get_action().takes_values() {
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        })
+        .mut_subcommands(with_negatives)
+}
+
 /// Help and version go to standard output; anything else is the first paragraph of clap's error, on one line.
 fn refuse(error: &clap::Error) -> ExitCode {
     match error.kind() {
@@ -129,7 +144,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
 
 /// Fails unless these words may follow `gc-bench run`.
 pub fn check_run<'w>(words: impl Iterator<Item = &'w str>) -> Result<(), Failure> {
-    let error = match Cli::try_parse_from(["gc-bench", "run"].into_iter().chain(words)) {
+    let error = match parse(["gc-bench", "run"].into_iter().chain(words)) {
         Ok(_) => return Ok(()),
         Err(error) => error,
     };
