@@ -96,6 +96,31 @@ fn both_drivers_and_other_heap_settings_give_the_same_result() {
 }
 
 #[test]
+fn a_run_tells_the_variables_that_win_over_its_options() {
+    let report = small(&["alloc", "--ops", "1000"], &["--gogc", "200"]);
+    assert_eq!(
+        (&report["params"]["gogc"], &report["params"]["GREYSET_HARD_LIMIT"]),
+        (&200.into(), &"3GiB".into())
+    );
+}
+
+#[test]
+fn marking_that_nobody_has_timed_takes_no_time_that_is_told() {
+    let graph = ["graph", "--objects", "10000", "--collections", "1", "--driver", "inline"];
+    let report = small(&graph, &[]);
+    assert!(report["gc"]["marked_objects"].as_u64() >= Some(10000), "{report}");
+    let told = report["gc"].get("ns_per_marked_object");
+    assert!(told.is_none_or(|ns| ns.as_f64() > Some(0.0)), "{report}");
+}
+
+#[test]
+fn a_heap_without_a_goal_has_none() {
+    let output = gc_bench(&["run", "alloc", "--ops", "1000", "--gogc", "off"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains(", goal none, ") || std::env::var_os("GREYSET_HARD_LIMIT").is_some(), "{text}");
+}
+
+#[test]
 fn seconds_bound_a_run_without_a_count() {
     // Without the bound it would not end; how much longer than that it takes is up to the machine.
     let report = small(&["churn", "--live", "1MiB"], &["--seconds", "0.1"]);

@@ -93,10 +93,15 @@ impl Workload {
         })
     }
 
-    /// The parameters and the common options as they are used.
+    /// The parameters and the common options as they are given, and the variables that win over them.
     pub fn settings(&self, common: &Common) -> Map<String, Value> {
         let mut settings = self.parameters();
         settings.extend(object(serde_json::to_value(common)));
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let mut ours: Vec<_> = variables.filter(|(name, _)| name.starts_with("GREYSET_")).collect();
+        ours.sort();
+        settings.extend(ours.into_iter().map(|(name, value)| (name, value.to_string_lossy().into())));
         settings
     }
 }
