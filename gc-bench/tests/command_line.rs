@@ -176,6 +176,7 @@ fn wrong_arguments_get_one_line_and_exit_code_2() {
         (&["compare", "json"], "json"),
         (&["compare", "--pairs", "0"], "--pairs"),
         (&["compare", "--only", "cobol"], "cobol"),
+        (&["compare", "graph", "--only", "boehm,jvm"], "graph has no peer in Boehm, JVM"),
         (&["compare", "--out", "/nowhere/at/all.html"], "/nowhere/at/all.html"),
         (&["compare", "--out", "/dev/null", "--json", "/nowhere/at/all.json"], "/nowhere/at/all.json"),
         (&["compare", "--out", "/tmp/x", "--json", "/tmp/x"], "name one file twice"),

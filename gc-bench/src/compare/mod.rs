@@ -77,6 +77,8 @@ impl Compare {
     /// nevertheless), or a result cannot be written.
     pub fn carry_out(&self) -> Result<(), Failure> {
         let began = Instant::now();
+        let plan = plan::plan(&self.workloads, self.quick);
+        self.check(&plan)?;
         let (page, markdown, json) = self.outputs()?;
         if cfg!(debug_assertions) {
             complain("this is a debug build, whose figures mean little: use cargo run --release");
@@ -84,7 +86,6 @@ impl Compare {
         let exe =
             std::env::current_exe().map_err(|e| Failure::Run(format!("cannot find this program: {e}")))?;
         let target = exe.with_file_name("peers");
-        let plan = plan::plan(&self.workloads, self.quick);
         let mut peers = self.prepare(&plan, &target)?;
         let mut comparisons = Vec::new();
         let mut failed = peers.broken.len();
@@ -114,6 +115,19 @@ impl Compare {
             0 => Ok(()),
             n => Err(Failure::Run(format!("{n} of the comparisons failed, see above"))),
         }
+    }
+
+    /// Nothing would be beside greyset: fails.
+    fn check(&self, plan: &[Entry]) -> Result<(), Failure> {
+        let mut languages = plan.iter().flat_map(|entry| &entry.managers).map(|manager| manager.language());
+        if self.only.is_empty() || languages.any(|language| self.only.contains(&language)) {
+            return Ok(());
+        }
+        let only = self.only.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let workloads = self.workloads.join(", ");
+        Err(Failure::Usage(format!(
+            "{workloads} has no peer in {only}: name another workload, or leave out --only"
+        )))
     }
 
     /// The page, the tables and the figures, each a file of its own.
