@@ -11,11 +11,13 @@ use crate::lab::tune::Tune;
 use crate::latency;
 use crate::machine;
 use crate::options::Common;
+use crate::output::emit;
 use crate::tour::{self, TourOptions};
 use crate::workloads::Workload;
 use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use comfy_table::{Table, presets};
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -67,17 +69,14 @@ struct Run {
 /// Runs the program: exit code 0 if all went well, 1 if a check failed or a run could not be finished, 2 for arguments
 /// or input that cannot be used.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
     quiet_panics();
     let done = match cli.command {
         None => tour::run(&cli.tour),
-        Some(Command::List) => {
-            emit(&list());
-            Ok(())
-        }
+        Some(Command::List) => emit(&list()),
         Some(Command::Run(run)) => run.carry_out(),
         Some(Command::Compare(compare)) => compare.carry_out(),
         Some(Command::Simulate(simulate)) => simulate.carry_out(),
@@ -87,6 +86,11 @@ pub fn main() -> ExitCode {
         Some(Command::Replay(replay)) => replay.carry_out(),
         Some(Command::Tune(tune)) => tune.carry_out(),
     };
+    exit_code(done)
+}
+
+/// The exit code of what was done; a failure is told.
+fn exit_code(done: Result<(), Failure>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -98,31 +102,35 @@ pub fn main() -> ExitCode {
 
 impl Run {
     fn carry_out(&self) -> Result<(), Failure> {
+        let latencies = latency::file(&self.workload, &self.common)?;
         let mut bench = Bench::new(&self.common)?;
         machine::reset_peak_rss();
         let (report, outcome) = self.workload.report_on(&mut bench, &self.common)?;
-        if let Some(path) = &self.common.latencies {
-            let times = outcome.op_times.as_ref();
-            let times = times.ok_or_else(|| {
-                Failure::Usage(format!(
-                    "{} does not time single operations: leave out --latencies",
-                    report.workload
-                ))
-            })?;
-            latency::write_buckets(times, path)?;
+        if let (Some(output), Some(times)) = (latencies, &outcome.op_times) {
+            latency::write_buckets(times, output)?;
         }
-        emit(&if self.common.json { report.json() + "\n" } else { report.text(&outcome.notes) });
-        Ok(())
+        emit(&if self.common.json { report.json() + "\n" } else { report.text(&outcome.notes) })
     }
+}
+
+fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&with_negatives(Cli::command()).try_get_matches_from(args)?)
+}
+
+/// `--gogc -1` is a wrong value of `--gogc`, and no option that nobody knows.
+fn with_negatives(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| match arg.get_action().takes_values() {
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        })
+        .mut_subcommands(with_negatives)
 }
 
 /// Help and version go to standard output; anything else is the first paragraph of clap's error, on one line.
 fn refuse(error: &clap::Error) -> ExitCode {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            emit(&error.render().to_string());
-            ExitCode::SUCCESS
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => exit_code(emit(&error.render().to_string())),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             complain("name a workload: gc-bench list shows them");
             ExitCode::from(2)
@@ -132,6 +140,22 @@ fn refuse(error: &clap::Error) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Fails unless these words may follow `gc-bench run`.
+pub fn check_run<'w>(words: impl Iterator<Item = &'w str>) -> Result<(), Failure> {
+    let error = match parse(["gc-bench", "run"].into_iter().chain(words)) {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    Err(Failure::Usage(match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "name a workload: gc-bench list shows them".to_owned()
+        }
+        _ => one_line(&error.render().to_string()),
+    }))
 }
 
 fn one_line(message: &str) -> String {
@@ -144,11 +168,6 @@ fn one_line(message: &str) -> String {
 pub fn complain(line: &str) {
     // If even standard error is closed there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "gc-bench: {line}");
-}
-
-/// Writes to standard output; a reader that has left is no error.
-pub fn emit(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// The workloads with their parameters, from the same declarations that parse them.

@@ -1,8 +1,11 @@
 //! Times of single operations: a histogram that never allocates while it is filled, and the summary of it.
 use crate::failure::Failure;
+use crate::options::Common;
+use crate::output::Output;
+use crate::workloads::Workload;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
+use std::fmt::Write;
 use std::time::Instant;
 
 /// Longer times count as this one.
@@ -90,14 +93,30 @@ impl Percentiles {
     }
 }
 
+/// The file that `--latencies` names, if it is given.
+///
+/// # Errors
+/// [`Failure::Usage`] when it cannot be written, or would stay empty.
+pub fn file(workload: &Workload, common: &Common) -> Result<Option<Output>, Failure> {
+    let Some(path) = &common.latencies else { return Ok(None) };
+    if !workload.times_operations() {
+        let name = workload.name();
+        return Err(Failure::Usage(format!("{name} does not time single operations: leave out --latencies")));
+    }
+    Output::open(path, workload.input()).map(Some)
+}
+
 /// Writes every used bucket as `nanoseconds<TAB>count`, shortest first.
-pub fn write_buckets(histogram: &Histogram<u64>, path: &std::path::Path) -> Result<(), Failure> {
-    let mut text = Vec::new();
+///
+/// # Errors
+/// [`Failure::Run`] if it cannot be written.
+pub fn write_buckets(histogram: &Histogram<u64>, output: Output) -> Result<(), Failure> {
+    let mut text = String::new();
     for step in histogram.iter_recorded() {
-        // Writing to a Vec cannot fail.
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "{}\t{}", step.value_iterated_to(), step.count_at_value());
     }
-    std::fs::write(path, text).map_err(|e| Failure::Run(format!("cannot write {}: {e}", path.display())))
+    output.write(&text).map(drop)
 }
 
 /// Reads what [`write_buckets`], or a peer, has written.
@@ -139,7 +158,7 @@ mod tests {
         let mut histogram = empty();
         histogram.saturating_record_n(70, 1000);
         histogram.saturating_record_n(5_000_000, 3);
-        write_buckets(&histogram, &path).expect("written");
+        write_buckets(&histogram, Output::open(&path, None).expect("a file")).expect("written");
         assert_eq!(read_buckets(&path), Ok(histogram));
         std::fs::write(&path, "70 1000\n").expect("written");
         let failure = read_buckets(&path).expect_err("no tab").to_string();

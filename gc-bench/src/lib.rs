@@ -15,6 +15,7 @@ pub mod lab;
 pub mod latency;
 pub mod machine;
 pub mod options;
+pub mod output;
 pub mod page;
 pub mod report;
 pub mod sampler;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Options of the heap and of the run.
-#[derive(clap::Args, Clone, Debug, Serialize)]
+#[derive(clap::Args, Clone, Debug, PartialEq, Serialize)]
 #[command(next_help_heading = "Options of every workload")]
 pub struct Common {
     /// Heap growth in percent of the live data before the next cycle, or off.
@@ -40,7 +40,7 @@ pub struct Common {
     #[arg(long, global = true)]
     pub trace: bool,
     /// Stop after about this many seconds of measured work, done or not.
-    #[arg(long, global = true, value_name = "S", value_parser = duration, allow_negative_numbers = true)]
+    #[arg(long, global = true, value_name = "S", value_parser = duration)]
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_seconds")]
     pub seconds: Option<Duration>,
     /// One JSON object on standard output instead of text.

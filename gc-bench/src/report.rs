@@ -17,12 +17,15 @@ pub(crate) fn align_figures(table: &mut Table, names: usize) {
     }
 }
 
+/// A goal this far away is none: growth is off, and no limit is set.
+const NO_GOAL: u64 = 1 << 60;
+
 /// One run. Fields that have no meaning for it are absent from the JSON.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Report {
     /// Name of the workload.
     pub workload: String,
-    /// Its parameters and the common options, as used.
+    /// Its parameters and the common options, and the `GREYSET_…` variables, which win over them.
     pub params: Map<String, Value>,
     /// Time on the clock, in seconds.
     pub wall_s: f64,
@@ -92,7 +95,9 @@ impl GcReport {
             live_bytes: after.live_bytes,
             peak_bytes: after.peak_bytes,
             marked_objects: marked,
-            ns_per_marked_object: (marked > 0).then(|| (mark + assist).as_nanos() as f64 / marked as f64),
+            // Whole collections that a mutator makes under the inline driver have no CPU time of their own.
+            ns_per_marked_object: (marked > 0 && !(mark + assist).is_zero())
+                .then(|| (mark + assist).as_nanos() as f64 / marked as f64),
         }
     }
 }
@@ -195,6 +200,7 @@ impl GcReport {
 
     fn heap_text(&self) -> String {
         let [live, goal, peak] = [self.live_bytes, self.goal_bytes, self.peak_bytes].map(units::bytes);
+        let goal = if self.goal_bytes < NO_GOAL { goal } else { "none".to_owned() };
         format!("live {live}, goal {goal}, peak {peak}")
     }
 }

@@ -1,9 +1,9 @@
 //! The tour: every workload for a few seconds, a table of the results, and the report page.
 use crate::bench::{Bench, Outcome};
-use crate::cli::emit;
 use crate::failure::Failure;
 use crate::machine;
 use crate::options::{Common, duration};
+use crate::output::{Output, emit};
 use crate::page;
 use crate::report::{Report, align_figures};
 use crate::sampler::{Sample, Sampler};
@@ -64,7 +64,7 @@ fn plan() -> Vec<(Workload, u32)> {
 
 /// Takes the tour. A workload that fails does not end it, but the last such failure is returned at the end.
 pub fn run(options: &TourOptions) -> Result<(), Failure> {
-    let began = Instant::now();
+    let (began, output) = (Instant::now(), Output::open(&options.output, None)?);
     let mut stops = Vec::new();
     let mut failed = None;
     let mut plan = plan();
@@ -75,17 +75,14 @@ pub fn run(options: &TourOptions) -> Result<(), Failure> {
         match visit(&workload, left * weight / weights) {
             Ok(stop) => stops.push(stop),
             Err(failure) => {
-                emit(&format!("{}: {failure}\n", workload.name()));
+                emit(&format!("{}: {failure}\n", workload.name()))?;
                 failed = Some(failure);
             }
         }
     }
-    emit(&table(&stops));
-    let html = page::render(&stops, began.elapsed());
-    let written = std::fs::write(&options.output, html);
-    written.map_err(|e| Failure::Run(format!("cannot write {}: {e}", options.output.display())))?;
-    let path = options.output.canonicalize().unwrap_or_else(|_| options.output.clone());
-    emit(&format!("\nreport: {}\n", path.display()));
+    emit(&table(&stops))?;
+    let path = output.write(&page::render(&stops, began.elapsed()))?;
+    emit(&format!("\nreport: {}\n", path.display()))?;
     failed.map_or(Ok(()), Err)
 }
 
@@ -108,7 +105,7 @@ fn visit(workload: &Workload, time: Duration) -> Result<Stop, Failure> {
     });
     let (report, outcome) = result?;
     if !std::io::stderr().is_terminal() {
-        emit(&format!("{}: done in {}\n", report.workload, units::seconds(report.wall_s)));
+        emit(&format!("{}: done in {}\n", report.workload, units::seconds(report.wall_s)))?;
     }
     Ok(Stop { parameters: pairs(&workload.parameters()), report, outcome, samples })
 }

@@ -1,6 +1,6 @@
 //! The command line from outside: every workload, the fields of the result, and what wrong arguments get.
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn gc_bench(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gc-bench")).args(args).output().expect("gc-bench starts")
@@ -96,6 +96,31 @@ fn both_drivers_and_other_heap_settings_give_the_same_result() {
 }
 
 #[test]
+fn a_run_tells_the_variables_that_win_over_its_options() {
+    let report = small(&["alloc", "--ops", "1000"], &["--gogc", "200"]);
+    assert_eq!(
+        (&report["params"]["gogc"], &report["params"]["GREYSET_HARD_LIMIT"]),
+        (&200.into(), &"3GiB".into())
+    );
+}
+
+#[test]
+fn marking_that_nobody_has_timed_takes_no_time_that_is_told() {
+    let graph = ["graph", "--objects", "10000", "--collections", "1", "--driver", "inline"];
+    let report = small(&graph, &[]);
+    assert!(report["gc"]["marked_objects"].as_u64() >= Some(10000), "{report}");
+    let told = report["gc"].get("ns_per_marked_object");
+    assert!(told.is_none_or(|ns| ns.as_f64() > Some(0.0)), "{report}");
+}
+
+#[test]
+fn a_heap_without_a_goal_has_none() {
+    let output = gc_bench(&["run", "alloc", "--ops", "1000", "--gogc", "off"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains(", goal none, ") || std::env::var_os("GREYSET_HARD_LIMIT").is_some(), "{text}");
+}
+
+#[test]
 fn seconds_bound_a_run_without_a_count() {
     // Without the bound it would not end; how much longer than that it takes is up to the machine.
     let report = small(&["churn", "--live", "1MiB"], &["--seconds", "0.1"]);
@@ -139,15 +164,22 @@ fn wrong_arguments_get_one_line_and_exit_code_2() {
         (&["run", "alloc", "--hard-limit", "1KiB"], "hard_limit"),
         (&["run", "alloc", "--memory-limit", "2GiB", "--hard-limit", "1GiB"], "hard_limit"),
         (&["run", "alloc", "--seconds", "-1"], "--seconds"),
+        (&["run", "alloc", "--gogc", "-1"], "invalid value '-1' for '--gogc"),
+        (&["run", "alloc", "--keep", "-1"], "--keep"),
+        (&["--seconds", "-1"], "not a number of seconds"),
         (&["run", "alloc", "--ops", "1", "--latencies", "/tmp/x"], "--latencies"),
+        (&["run", "queue", "--latencies", "/nowhere/at/all.tsv"], "/nowhere/at/all.tsv"),
         (&["run", "json", "/nowhere/at/all.json"], "/nowhere/at/all.json"),
         (&["--seconds", "x"], "--seconds"),
+        (&["--output", "/nowhere/at/all.html"], "/nowhere/at/all.html"),
         (&["compare", "juggle"], "juggle"),
         (&["compare", "json"], "json"),
         (&["compare", "--pairs", "0"], "--pairs"),
         (&["compare", "--only", "cobol"], "cobol"),
+        (&["compare", "graph", "--only", "boehm,jvm"], "graph has no peer in Boehm, JVM"),
         (&["compare", "--out", "/nowhere/at/all.html"], "/nowhere/at/all.html"),
         (&["compare", "--out", "/dev/null", "--json", "/nowhere/at/all.json"], "/nowhere/at/all.json"),
+        (&["compare", "--out", "/tmp/x", "--json", "/tmp/x"], "name one file twice"),
     ] {
         let output = gc_bench(args);
         let error = String::from_utf8_lossy(&output.stderr);
@@ -156,6 +188,35 @@ fn wrong_arguments_get_one_line_and_exit_code_2() {
         assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
         assert!(output.stdout.is_empty(), "{args:?}");
     }
+}
+
+/// The exit code and standard error of gc-bench with its standard output in that file.
+fn writes_to(file: &str, args: &[&str]) -> (Option<i32>, String) {
+    let file = std::fs::File::create(file).expect("a device");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gc-bench"));
+    let output = command.args(args).stdout(file).output().expect("gc-bench starts");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn output_that_gets_nowhere_is_a_failure() {
+    let told = "gc-bench: cannot write to standard output: No space left on device (os error 28)\n";
+    for args in [&["list"][..], &["--help"], &["run", "alloc", "--ops", "1", "--json"]] {
+        assert_eq!(writes_to("/dev/full", args), (Some(1), told.to_owned()), "{args:?}");
+        assert_eq!(writes_to("/dev/null", args), (Some(0), String::new()), "{args:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_left_is_no_failure() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gc-bench"));
+    let mut child = command
+        .args(["run", "binary-trees", "--depth", "6"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    assert!(child.wait().expect("it ends").success());
 }
 
 #[test]

@@ -6,7 +6,12 @@ use std::process::{Command, Output};
 /// Without zeal: these are about what a run is foretold to cost.
 fn gc_bench(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gc-bench"));
-    command.args(args).env_remove("GREYSET_ZEAL").output().expect("gc-bench starts")
+    command
+        .args(args)
+        .env_remove("GREYSET_ZEAL")
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .expect("gc-bench starts")
 }
 
 fn stdout(args: &[&str]) -> String {
@@ -118,9 +123,48 @@ fn nonsense_gets_file_line_and_what_was_expected() {
     assert!(error(&["replay", file.path()], 2).contains(":1: not text"));
     assert!(error(&["replay", "/nowhere.tsv"], 2).contains("cannot be read"));
     assert!(error(&["replay", file.path(), "--memory-limit", "lots"], 2).contains("nor off"));
+    for (setting, value) in [
+        ("gogc", "0"),
+        ("gogc", "100001"),
+        ("memory-limit", "1"),
+        ("min-heap", "1KiB"),
+        ("assist-max", "0ns"),
+    ] {
+        let error = error(&["replay", file.path(), &format!("--{setting}"), value], 2);
+        assert!(error.contains(&format!("{} cannot be ", setting.replace('-', "_"))), "{error}");
+    }
     assert!(
-        error(&[&["record"], &CHURN[..], &["--out", "/nowhere/x.tsv"]].concat(), 1).contains("cannot record")
+        error(&[&["record"], &CHURN[..], &["--out", "/nowhere/x.tsv"]].concat(), 2).contains("cannot write")
     );
+}
+
+#[test]
+fn what_fails_leaves_the_file_of_an_earlier_run() {
+    let file = File::new("earlier");
+    std::fs::write(&file.0, "[1]").expect("written");
+    for (args, code, says) in [
+        (&["record", "churn", "--live", "100"][..], 2, "--live must be at least"),
+        (&["record", "graph", "--mutators", "2"], 2, "graph runs on one mutator"),
+        (&["record", "json", "/nowhere/at/all.json"], 2, "cannot read"),
+        (&["record", "json", file.path()], 2, "it is what is read"),
+        (&["record", "churn", "--hard-limit", "1MiB"], 1, "no memory"),
+    ] {
+        let error = error(&[args, &["--out", file.path()]].concat(), code);
+        assert!(error.contains(says), "{args:?}: {error}");
+        assert_eq!(std::fs::read_to_string(&file.0).expect("it is there"), "[1]", "{args:?}");
+    }
+}
+
+#[test]
+fn a_recorded_run_writes_its_latencies() {
+    let (file, latencies) = (File::new("timed.tsv"), File::new("latencies.tsv"));
+    let more = ["--out", file.path(), "--latencies", latencies.path()];
+    stdout(&[&["record", "queue", "--window", "10", "--pushes", "1000"][..], &more].concat());
+    let text = std::fs::read_to_string(&latencies.0).expect("written");
+    let counts = text.lines().map(|line| line.split('\t').nth(1).and_then(|n| n.parse::<u64>().ok()));
+    assert_eq!(counts.sum::<Option<u64>>(), Some(1000));
+    let same = ["record", "queue", "--out", file.path(), "--latencies", file.path()];
+    assert!(error(&same, 2).contains("name one file"));
 }
 
 #[test]
@@ -162,10 +206,24 @@ fn bad_arguments_of_tune_are_bad_arguments() {
         (&["tune", "churn", "--objective", "cpu"], "expected a bound such as"),
         (&["tune", "churn", "--objective", "ram<=1MiB"], "expected one of rss, heap, cpu, wall, assist_p99"),
         (&["tune", "churn", "--objective", "cpu<=20"], "not a percentage"),
+        (&["tune", "churn", "--objective", "cpu<=1e-9%"], "not a percentage from 0.1% to 100%"),
+        (&["tune", "churn", "--objective", "cpu<=20%", "--driver", "inline"], "leave out --driver"),
+        (&["tune", "churn", "--objective", "cpu<=20%", "--latencies", "/tmp/x"], "leave out --latencies"),
+        (&["tune", "/nowhere.tsv", "--objective", "cpu<=20%", "--mutators", "2"], "leave out the options"),
         (&["tune", "/nowhere.tsv", "--objective", "cpu<=20%"], "cannot be read"),
     ] {
         assert!(error(args, 2).contains(says), "{args:?}: {}", error(args, 2));
     }
+}
+
+#[test]
+fn tune_does_not_try_what_the_environment_decides() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gc-bench"));
+    command.args(["tune", "churn", "--objective", "cpu<=20%"]).env("GREYSET_GOGC", "400");
+    let output = command.output().expect("gc-bench starts");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("GREYSET_GOGC would win over the settings that are tried"), "{error}");
 }
 
 #[test]

@@ -101,9 +101,21 @@ fn both_pacers_in_runs_of_a_workload() {
     let text = String::from_utf8(compare("churn --live 1MiB --ops 20000").stdout).expect("text");
     let rows = text.lines().skip(2).map(|line| line.split('|').nth(2).unwrap_or_default().trim());
     assert_eq!(rows.collect::<Vec<_>>(), ["reference", "greyset", "ratio"], "{text}");
-    let wrong = compare("chorn");
-    assert_eq!(wrong.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("chorn, reference: "), "{wrong:?}");
+    for (workload, says) in [
+        ("chorn", "--run \"chorn\": unrecognized subcommand 'chorn'"),
+        ("", "--run \"\": name a workload"),
+        ("churn --help", "--run \"churn --help\": name a workload"),
+        ("churn --live much", "invalid value 'much' for '--live <SIZE>'"),
+    ] {
+        let wrong = compare(workload);
+        assert_eq!(wrong.status.code(), Some(2), "{workload}");
+        let error = String::from_utf8_lossy(&wrong.stderr).into_owned();
+        assert!(error.contains(says) && error.lines().count() == 1, "{error}");
+        assert!(wrong.stdout.is_empty());
+    }
+    let small = compare("churn --live 100");
+    assert_eq!(small.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&small.stderr).contains("churn --live 100, reference: "), "{small:?}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! had, what it wrote over may be another run's: nothing of one fault's runs can be part of another's row, or end the table.
 
 use crate::campaign::{self, Campaign};
+use crate::output::{complain, emit};
 use crate::record::{Record, on_a_thread};
 use crate::{shrink, story};
 use greyset_sync::Fault;
@@ -26,12 +27,15 @@ const MISSED: &str = "missed";
 /// Breaks each rule whose name contains `only`, and prints a table. Whether all were found.
 ///
 /// # Errors
-/// If no process can be started.
+/// If no fault's name contains `only`, or no process can be started.
 pub fn find_all(seeds: u64, only: &str, jobs: usize) -> Result<bool, String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot start processes: {error}"))?;
     let faults: Vec<Fault> = Fault::ALL.iter().copied().filter(|fault| fault.name().contains(only)).collect();
+    if faults.is_empty() {
+        return Err(format!("no fault's name contains {only:?}: `gc-sim faults` lists them"));
+    }
     let (next, all, error) = (AtomicUsize::new(0), AtomicBool::new(true), Mutex::new(None));
-    println!("| fault | seeds until found | story | found as |\n| --- | --: | --: | --- |");
+    emit("| fault | seeds until found | story | found as |\n| --- | --: | --: | --- |\n");
     let work = || {
         while let Some(&fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
             let mut command = Command::new(&program);
@@ -39,7 +43,7 @@ pub fn find_all(seeds: u64, only: &str, jobs: usize) -> Result<bool, String> {
             match row(&mut command) {
                 Ok((row, is_found)) => {
                     all.fetch_and(is_found, Ordering::Relaxed);
-                    println!("| {} | {row} |", fault.name());
+                    emit(&format!("| {} | {row} |\n", fault.name()));
                 }
                 Err(why) => *error.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(why),
             }
@@ -74,7 +78,7 @@ fn row(command: &mut Command) -> Result<(String, bool), String> {
 pub fn find(fault: Fault, seeds: u64) {
     std::thread::spawn(|| {
         std::thread::sleep(LONGEST);
-        eprintln!("gc-sim: not done after {} s", LONGEST.as_secs());
+        complain(&format!("not done after {} s", LONGEST.as_secs()));
         std::process::exit(1);
     });
     let seeds = if fault.harmless().is_some() { seeds.min(HARMLESS) } else { seeds };
@@ -83,18 +87,18 @@ pub fn find(fault: Fault, seeds: u64) {
     match (result.found, fault.harmless()) {
         (Some(found), _) => {
             let (kind, seed) = (story::kind(&found.failure), found.record.seed + 1);
-            println!("{FOUND} {seed} | – | {kind}");
+            emit(&format!("{FOUND} {seed} | – | {kind}\n"));
             let healthy = Record { fault: None, ..found.record.clone() };
             if healthy.repeat(false).failure.is_some() {
-                println!("{MISSED} {seed} | | **fails without the fault, too**: {kind}");
+                emit(&format!("{MISSED} {seed} | | **fails without the fault, too**: {kind}\n"));
                 return;
             }
             if let Some(small) = shrink::shrink(&found.record) {
-                println!("{FOUND} {seed} | {} | {kind}", story::length(&small.replay()));
+                emit(&format!("{FOUND} {seed} | {} | {kind}\n", story::length(&small.replay())));
             }
         }
-        (None, Some(why)) => println!("{FOUND} none in {seeds} |  | harmless: {why}"),
-        (None, None) => println!("{MISSED} **none in {seeds}** |  | not found"),
+        (None, Some(why)) => emit(&format!("{FOUND} none in {seeds} |  | harmless: {why}\n")),
+        (None, None) => emit(&format!("{MISSED} **none in {seeds}** |  | not found\n")),
     }
 }
 

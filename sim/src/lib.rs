@@ -20,6 +20,7 @@
 //! | `trap` | signals of the processor are failures of the run |
 //! | `finder` | the table of faults |
 //! | `record`, `shrink`, `story` | a failure: repeated, made small, told |
+//! | `output` | where that is printed |
 
 pub mod bytes;
 pub mod campaign;
@@ -28,6 +29,7 @@ pub mod finder;
 pub mod generate;
 pub mod interp;
 mod memory;
+pub mod output;
 pub mod program;
 pub mod record;
 pub mod rng;

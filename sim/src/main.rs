@@ -1,7 +1,9 @@
 //! The command `gc-sim`.
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use greyset_sim::campaign::{self, Campaign, Found};
+use greyset_sim::output::{complain, emit};
 use greyset_sim::record::{Record, StrategyName};
 use greyset_sim::{finder, shrink, story, trap};
 use greyset_sync::Fault;
@@ -10,6 +12,9 @@ use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The largest seed, and the most of them: twice that is a number, too.
+const MOST: u64 = 1 << 62;
 
 /// Deterministic simulation of the greyset collector.
 #[derive(Parser)]
@@ -24,10 +29,10 @@ enum Command {
     /// Runs programs and schedules made from seeds; stops at the first failure, writes its replay file and exits with 1.
     Run {
         /// How many seeds (for `exhaustive`: how many schedules at most).
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
         seeds: u64,
         /// The first seed.
-        #[arg(long, value_name = "SEED", default_value_t = 0)]
+        #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=MOST))]
         from: u64,
         /// Mutators, 1 to 4; without it, it varies.
         #[arg(long, value_name = "1..4", value_parser = clap::value_parser!(u8).range(1..=4))]
@@ -68,13 +73,14 @@ enum Command {
         #[arg(long)]
         find: bool,
         /// Seeds tried for each at most.
-        #[arg(long, value_name = "N", default_value_t = 100_000)]
+        #[arg(long, value_name = "N", default_value_t = 100_000, requires = "find")]
+        #[arg(value_parser = clap::value_parser!(u64).range(1..=MOST))]
         seeds: u64,
         /// Only those whose name contains this.
         #[arg(long, value_name = "PART", default_value = "")]
         only: String,
         /// Faults looked for side by side.
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+        #[arg(long, value_name = "N", default_value_t = 1, requires = "find", value_parser = clap::value_parser!(u8).range(1..=64))]
         jobs: u8,
     },
     /// One row of that table, for the command that makes it.
@@ -95,19 +101,48 @@ fn fault(name: &str) -> Result<Fault, String> {
 
 fn main() -> ExitCode {
     trap::install();
-    match command(Cli::parse().command) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    match command(cli.command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("gc-sim: {error}");
+            complain(&error);
             ExitCode::from(2)
         }
     }
+}
+
+/// Help and version go to standard output; anything else is the first paragraph of clap's error, on one line.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            emit(&text);
+            return ExitCode::SUCCESS;
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            complain("name a command: gc-sim --help lists them")
+        }
+        _ => {
+            let paragraph = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
+            let line = paragraph.collect::<Vec<_>>().join(" ");
+            complain(line.strip_prefix("error: ").unwrap_or(&line));
+        }
+    }
+    ExitCode::from(2)
 }
 
 fn command(command: Command) -> Result<ExitCode, String> {
     match command {
         Command::Run { seeds, from, mutators, strategy, fault, jobs, out } => {
             let mutators = usize::from(mutators.unwrap_or(0));
+            if strategy == Some(StrategyName::Exhaustive) && jobs > 1 {
+                return Err(
+                    "exhaustive goes through its schedules on one thread: leave out --jobs".to_owned()
+                );
+            }
             let campaign = Campaign { from, seeds, mutators, strategy, fault, jobs: usize::from(jobs) };
             run(&campaign, &out)
         }
@@ -122,9 +157,13 @@ fn command(command: Command) -> Result<ExitCode, String> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Faults { only, .. } => {
-            for fault in Fault::ALL.iter().filter(|fault| fault.name().contains(&only)) {
-                println!("{}  {}", fault.name(), fault.what());
+            let chosen = Fault::ALL.iter().filter(|fault| fault.name().contains(&only));
+            let lines =
+                chosen.map(|fault| format!("{}  {}\n", fault.name(), fault.what())).collect::<String>();
+            if lines.is_empty() {
+                return Err(format!("no fault's name contains {only:?}: `gc-sim faults` lists them"));
             }
+            emit(&lines);
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -132,32 +171,35 @@ fn command(command: Command) -> Result<ExitCode, String> {
 
 fn run(campaign: &Campaign, out: &Path) -> Result<ExitCode, String> {
     let result = campaign::run(campaign);
-    eprintln!("{}", result.rate());
+    complain(&result.rate());
     let Some(Found { record, failure, .. }) = result.found else {
-        println!("{} schedules passed", result.schedules);
+        emit(&format!("{} schedules passed\n", result.schedules));
         return Ok(ExitCode::SUCCESS);
     };
-    record.save(out)?;
-    println!("seed {} fails: {failure}", record.seed);
-    println!("replay file: {}; `gc-sim shrink {}` makes it small", out.display(), out.display());
+    // First what was found: it must not be lost with a file that cannot be written.
+    emit(&format!("seed {} fails: {failure}\n", record.seed));
+    match record.save(out) {
+        Ok(()) => {
+            let file = out.display();
+            emit(&format!("replay file: {file}; `gc-sim shrink {file}` makes it small\n"));
+        }
+        Err(error) => complain(&format!("no replay file: {error}")),
+    }
     Ok(ExitCode::FAILURE)
 }
 
 fn replay(file: &Path, full: bool) -> Result<ExitCode, String> {
     let record = Record::load(file)?;
     let report = record.replay();
-    print!("{}", story::tell(&report, full));
+    emit(&story::tell(&report, full));
     match report.failure {
         Some(failure) => {
             let same = story::kind(&failure) == story::kind(&record.failure);
-            println!(
-                "{}",
-                if same { "the run fails as recorded" } else { "the run fails, but not as recorded" }
-            );
+            emit(if same { "the run fails as recorded\n" } else { "the run fails, but not as recorded\n" });
             Ok(ExitCode::FAILURE)
         }
         None => {
-            println!("the run passes");
+            emit("the run passes\n");
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -171,13 +213,13 @@ fn shrink_file(file: &Path, out: Option<PathBuf>) -> Result<ExitCode, String> {
     let out = out.unwrap_or_else(|| file.with_extension("small.json"));
     small.save(&out)?;
     let report = small.replay();
-    print!("{}", story::tell(&report, false));
-    println!("\n{}", story::rust_test(&small));
-    println!(
-        "{} operations, {} switches; written to {}",
+    emit(&format!(
+        "{}\n{}\n{} operations, {} switches; written to {}\n",
+        story::tell(&report, false),
+        story::rust_test(&small),
         small.operations(),
         small.switches.len(),
         out.display()
-    );
+    ));
     Ok(ExitCode::SUCCESS)
 }

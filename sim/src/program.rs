@@ -66,6 +66,7 @@ impl When {
 
 /// An operation. `r`, `s`: registers; `g`: a global root; `w`: a weak handle; `c`: a cell, table or row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "one line each says it")]
 pub enum Op {
     /// r := a new node with slots a = s, b = t (register numbers from REGISTERS on: none).
@@ -209,6 +210,7 @@ pub enum Driver {
 
 /// A whole program.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Program {
     /// Who steps the collector.
     pub driver: Driver,

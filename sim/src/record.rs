@@ -42,6 +42,7 @@ const FORMAT: u32 = 1;
 
 /// A run that can be repeated.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Record {
     /// Version of the format.
     pub format: u32,

@@ -31,6 +31,7 @@ type Yield = Yielder<(), ()>;
 
 /// A choice that differs from the default: at step `at` of `task`, task `to` goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Switch {
     /// The task that made the step.
     pub task: u32,

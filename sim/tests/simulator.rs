@@ -4,7 +4,7 @@ use greyset_sim::campaign::{self, Campaign};
 use greyset_sim::record::{Record, StrategyName, on_a_thread};
 use greyset_sim::{generate, run, shrink, story};
 use greyset_sync::Fault;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 fn campaign(seeds: u64, fault: Option<Fault>) -> Campaign {
     Campaign { from: 0, seeds, mutators: 0, strategy: None, fault, jobs: 1 }
@@ -106,6 +106,8 @@ fn wrong_replay_files_are_refused_with_a_reason() {
         (&*good.replace("\"format\":1", "\"format\":9"), "format 9"),
         (&*good.replace("no-deletion-shade", "no-such-rule"), "no fault is called"),
         (&*good.replace("\"workers\":1", "\"workers\":99"), "99 marker threads"),
+        (&*good.replace("{\"format\":1", "{\"formats\":1,\"format\":1"), "unknown field `formats`"),
+        (&*good.replace("\"leaf\":true", "\"leaf\":true,\"leaves\":1"), "unknown field `leaves`"),
     ] {
         let error = Record::parse(text).expect_err("a wrong file");
         assert!(error.contains(reason), "{error}");
@@ -143,8 +145,37 @@ fn command_line() {
         &["run"][..],
         &["run", "--seeds", "1", "--mutators", "5"],
         &["run", "--seeds", "1", "--fault", "x"],
+        &["run", "--seeds", "0"],
+        &["run", "--seeds", "1", "--from", "18446744073709551615"],
+        &["run", "--seeds", "1", "--strategy", "exhaustive", "--jobs", "2"],
+        &["faults", "--seeds", "5"],
+        &["faults", "--only", "no-such-rule"],
+        &["faults", "--find", "--only", "no-such-rule"],
         &[],
     ] {
-        assert_eq!(gc_sim(wrong).0, Some(2), "{wrong:?}");
+        let (code, out, error) = gc_sim(wrong);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{wrong:?}");
+        assert!(error.starts_with("gc-sim: ") && error.lines().count() == 1, "{wrong:?}: {error}");
     }
+}
+
+#[test]
+fn what_is_found_is_told_wherever_the_files_go() {
+    let run = ["run", "--seeds", "2000", "--fault", "no-deletion-shade", "--out", "/nowhere/at/all.json"];
+    let (code, out, error) = gc_sim(&run);
+    assert_eq!(code, Some(1));
+    assert!(
+        out.starts_with("seed ") && error.contains("no replay file: /nowhere/at/all.json"),
+        "{out}{error}"
+    );
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gc-sim"));
+    let mut child = command.arg("faults").stdout(Stdio::piped()).spawn().expect("gc-sim starts");
+    drop(child.stdout.take());
+    assert!(child.wait().expect("it ends").success(), "a reader that has left");
+    let full = std::fs::File::create("/dev/full").expect("a device");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_gc-sim")).arg("faults").stdout(full).output().expect("it starts");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.starts_with("gc-sim: cannot write to standard output: No space"), "{error}");
 }

@@ -13,10 +13,11 @@ pub mod program;
 pub mod table;
 pub mod toolchain;
 
-use crate::cli::{complain, emit};
+use crate::cli::complain;
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::options::count;
+use crate::output::{Output, emit};
 use crate::page::date;
 use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -27,8 +28,6 @@ use plan::Entry;
 use program::Program;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -60,12 +59,6 @@ pub struct Compare {
     json: Option<PathBuf>,
 }
 
-/// A result file, opened before anything runs: it would be a pity to find out at the end.
-struct Output {
-    path: PathBuf,
-    file: File,
-}
-
 /// The peers that can be run here, and why others cannot.
 #[derive(Default)]
 struct Peers {
@@ -84,23 +77,22 @@ impl Compare {
     /// nevertheless), or a result cannot be written.
     pub fn carry_out(&self) -> Result<(), Failure> {
         let began = Instant::now();
-        let page = Output::open(&self.out)?;
-        let [markdown, json] = [&self.markdown, &self.json].map(|path| path.as_deref().map(Output::open));
-        let (markdown, json) = (markdown.transpose()?, json.transpose()?);
+        let plan = plan::plan(&self.workloads, self.quick);
+        self.check(&plan)?;
+        let (page, markdown, json) = self.outputs()?;
         if cfg!(debug_assertions) {
             complain("this is a debug build, whose figures mean little: use cargo run --release");
         }
         let exe =
             std::env::current_exe().map_err(|e| Failure::Run(format!("cannot find this program: {e}")))?;
         let target = exe.with_file_name("peers");
-        let plan = plan::plan(&self.workloads, self.quick);
-        let mut peers = self.prepare(&plan, &target);
+        let mut peers = self.prepare(&plan, &target)?;
         let mut comparisons = Vec::new();
         let mut failed = peers.broken.len();
         for entry in &plan {
             match self.compare(entry, &exe, &target, &mut peers) {
                 Ok(comparison) => {
-                    emit(&table::text(&comparison));
+                    emit(&table::text(&comparison))?;
                     failed += comparison.failures.len();
                     comparisons.push(comparison);
                 }
@@ -110,14 +102,14 @@ impl Compare {
                 }
             }
         }
-        emit(&format!("\n{}\n", table::LEGEND));
+        emit(&format!("\n{}\n", table::LEGEND))?;
         let took = began.elapsed();
-        page.write(&page::render(&comparisons, took, &self.facts(&peers), &peers.skipped))?;
+        write(page, &page::render(&comparisons, took, &self.facts(&peers), &peers.skipped))?;
         if let Some(output) = markdown {
-            output.write(&self.markdown(&comparisons, &peers))?;
+            write(output, &self.markdown(&comparisons, &peers))?;
         }
         if let Some(output) = json {
-            output.write(&format!("{:#}\n", self.json(&comparisons, &peers, took)))?;
+            write(output, &format!("{:#}\n", self.json(&comparisons, &peers, took)))?;
         }
         match failed {
             0 => Ok(()),
@@ -125,12 +117,37 @@ impl Compare {
         }
     }
 
+    /// Nothing would be beside greyset: fails.
+    fn check(&self, plan: &[Entry]) -> Result<(), Failure> {
+        let mut languages = plan.iter().flat_map(|entry| &entry.managers).map(|manager| manager.language());
+        if self.only.is_empty() || languages.any(|language| self.only.contains(&language)) {
+            return Ok(());
+        }
+        let only = self.only.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let workloads = self.workloads.join(", ");
+        Err(Failure::Usage(format!(
+            "{workloads} has no peer in {only}: name another workload, or leave out --only"
+        )))
+    }
+
+    /// The page, the tables and the figures, each a file of its own.
+    fn outputs(&self) -> Result<(Output, Option<Output>, Option<Output>), Failure> {
+        let page = Output::open(&self.out, None)?;
+        let open = |path: &Option<PathBuf>| path.as_deref().map(|path| Output::open(path, None)).transpose();
+        let (markdown, json) = (open(&self.markdown)?, open(&self.json)?);
+        let same = |a: &Output, b: &Option<Output>| b.as_ref().is_some_and(|b| a.is(b));
+        if same(&page, &markdown) || same(&page, &json) || markdown.as_ref().is_some_and(|a| same(a, &json)) {
+            return Err(Failure::Usage("--out, --markdown and --json name one file twice".to_owned()));
+        }
+        Ok((page, markdown, json))
+    }
+
     fn pairs(&self) -> usize {
         self.pairs.unwrap_or(if self.quick { 3 } else { 5 })
     }
 
     /// Builds the peers of this plan.
-    fn prepare(&self, plan: &[Entry], target: &Path) -> Peers {
+    fn prepare(&self, plan: &[Entry], target: &Path) -> Result<Peers, Failure> {
         let languages = plan.iter().flat_map(|entry| &entry.managers).map(|manager| manager.language());
         let languages: BTreeSet<_> =
             languages.filter(|l| self.only.is_empty() || self.only.contains(l)).collect();
@@ -140,7 +157,7 @@ impl Compare {
             bar.set_message(format!("building the peers in {language}"));
             match Toolchain::prepare(language, target) {
                 Ok(toolchain) => _ = peers.toolchains.insert(language, toolchain),
-                Err(Unavailable::Missing(line)) => peers.skip(format!("skipped: {line}")),
+                Err(Unavailable::Missing(line)) => peers.skip(format!("skipped: {line}"))?,
                 Err(Unavailable::Broken(failure)) => {
                     complain(&failure.to_string());
                     peers.broken.push(failure);
@@ -148,7 +165,7 @@ impl Compare {
             }
             bar.finish_and_clear();
         }
-        peers
+        Ok(peers)
     }
 
     /// One workload beside the peers that are there.
@@ -164,7 +181,7 @@ impl Compare {
         let timed = matches!(entry.workload, "churn" | "queue");
         let probes = if self.quick { 1 } else { 3 };
         let setup = Setup { pairs: self.pairs(), probes, latencies: timed.then_some(latencies.as_path()) };
-        let chosen = peers.of(entry);
+        let chosen = peers.of(entry)?;
         let result = measure::compare(
             entry.title(),
             &|gogc| greyset(exe, entry, gogc),
@@ -232,15 +249,17 @@ fn greyset(exe: &Path, entry: &Entry, gogc: u32) -> Program {
 }
 
 impl Peers {
-    fn skip(&mut self, line: String) {
-        if !self.skipped.contains(&line) {
-            emit(&format!("{line}\n"));
-            self.skipped.push(line);
+    fn skip(&mut self, line: String) -> Result<(), Failure> {
+        if self.skipped.contains(&line) {
+            return Ok(());
         }
+        let told = emit(&format!("{line}\n"));
+        self.skipped.push(line);
+        told
     }
 
     /// The peers of an entry that can be run.
-    fn of(&mut self, entry: &Entry) -> Vec<Peer> {
+    fn of(&mut self, entry: &Entry) -> Result<Vec<Peer>, Failure> {
         let mut found = Vec::new();
         for manager in &entry.managers {
             let Some(toolchain) = self.toolchains.get(&manager.language()) else { continue };
@@ -250,29 +269,19 @@ impl Peers {
                 let version = &toolchain.version;
                 self.skip(format!(
                     "skipped: {version} has no {collector} collector (Debian's OpenJDK has all)"
-                ));
+                ))?;
                 continue;
             }
             let program = manager.program(toolchain, entry.workload, entry.options);
             found.push(Peer { program, matched: manager.is_matched() && entry.grows() });
         }
-        found
+        Ok(found)
     }
 }
 
-impl Output {
-    fn open(path: &Path) -> Result<Output, Failure> {
-        let file = File::create(path);
-        let file = file.map_err(|e| Failure::Usage(format!("cannot write {}: {e}", path.display())))?;
-        Ok(Output { path: path.to_owned(), file })
-    }
-
-    fn write(mut self, text: &str) -> Result<(), Failure> {
-        let written = self.file.write_all(text.as_bytes());
-        written.map_err(|e| Failure::Run(format!("cannot write {}: {e}", self.path.display())))?;
-        emit(&format!("written: {}\n", self.path.canonicalize().unwrap_or(self.path).display()));
-        Ok(())
-    }
+fn write(output: Output, text: &str) -> Result<(), Failure> {
+    let path = output.write(text)?;
+    emit(&format!("written: {}\n", path.display()))
 }
 
 fn comparison_json(comparison: &Comparison) -> Value {

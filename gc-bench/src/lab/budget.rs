@@ -2,11 +2,11 @@
 //!
 //! All heaps hold the same live data; each allocates twice as fast as the one before. One thread goes from heap to heap, a piece of
 //! work in each, so that the rates stay in proportion. GOGC is off: only limits ask for cycles.
-use crate::cli::emit;
 use crate::compare::metric::median;
 use crate::failure::Failure;
 use crate::machine;
 use crate::options::count;
+use crate::output::emit;
 use crate::report::align_figures;
 use crate::units::{self, parse_size};
 use crate::workloads::churn;
@@ -90,8 +90,7 @@ impl SharedBudget {
                 costs.push(self.run(split)?);
             }
         }
-        emit(&format!("{}\n", self.table(&costs)));
-        Ok(())
+        emit(&format!("{}\n", self.table(&costs)))
     }
 
     fn run(&self, split: Split) -> Result<Cost, Failure> {
@@ -156,9 +155,9 @@ impl SharedBudget {
             ]);
         }
         let ratio = |of: fn(&Cost) -> f64| {
-            let ratios =
-                costs[1].iter().zip(&costs[0]).map(|(budget, equal)| of(budget) / of(equal).max(1e-9));
-            format!("{:.2} ×", median(ratios.collect()).unwrap_or_default())
+            let pairs = costs[1].iter().zip(&costs[0]).map(|(budget, equal)| (of(budget), of(equal)));
+            let ratios = pairs.filter(|(_, equal)| *equal > 0.0).map(|(budget, equal)| budget / equal);
+            median(ratios.collect()).map_or("–".to_owned(), |ratio| format!("{ratio:.2} ×"))
         };
         table.add_row([
             "ratio".to_owned(),

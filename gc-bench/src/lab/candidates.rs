@@ -11,8 +11,9 @@ use std::time::Duration;
 const GOGC: [u32; 16] = [25, 32, 40, 50, 64, 80, 100, 125, 160, 200, 250, 320, 400, 500, 640, 800];
 /// Parts of the memory bound to set the limit to.
 const LIMITS: [f64; 3] = [0.98, 0.9, 0.8];
-/// Least limit that is worth a try.
+/// Least limit that a heap takes, and the largest.
 const LEAST: f64 = 1048576.0;
+const MOST: f64 = 16.0 * LEAST * LEAST;
 
 /// What to try for a recorded program: growth, marker threads; a limit where memory is bounded, and shorter assists where those
 /// are. The recorded settings come first.
@@ -28,7 +29,10 @@ pub fn of(recording: &Recording, objective: &Objective, beside: f64) -> Vec<Chan
     let mut growth: Vec<(Option<Gogc>, Option<Limit>)> = vec![(None, None)];
     growth.extend(GOGC.map(|percent| (Some(Gogc::Percent(percent)), None)));
     if let Some(bytes) = objective.most(Metric::Rss) {
-        let limits = LIMITS.map(|part| bytes * part - beside).into_iter().filter(|bytes| *bytes >= LEAST);
+        let limits = LIMITS
+            .map(|part| bytes * part - beside)
+            .into_iter()
+            .filter(|bytes| (LEAST..=MOST).contains(bytes));
         for limit in limits.map(|bytes| Limit::Bytes(ByteSize::new((bytes / LEAST) as u64 * LEAST as u64))) {
             let percents = [100, 200, 400].map(Gogc::Percent);
             growth.extend(percents.into_iter().chain([Gogc::Off]).map(|gogc| (Some(gogc), Some(limit))));
@@ -107,6 +111,7 @@ mod tests {
         assert_eq!((plain.len(), plain[0]), (34, Changes::default()));
         assert_eq!(of("rss<=100MiB").len(), 2 * (17 + 3 * 4));
         assert_eq!(of("rss<=1MiB").len(), 34);
+        assert_eq!(of("rss<=1000TiB").len(), 34);
         assert_eq!(of("assist_p99<=20us").len(), 3 * 34);
     }
 

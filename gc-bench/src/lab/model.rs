@@ -88,7 +88,7 @@ pub struct Cost {
     pub wall_s: f64,
     /// Largest heap in bytes.
     pub peak_bytes: u64,
-    /// Most memory the heap held when a cycle ended, in bytes: pages, tables, buffers, external bytes.
+    /// Most memory the heap held when a cycle ended, or all did, in bytes: pages, tables, buffers, external bytes.
     pub held_bytes: u64,
     /// 99th percentile of the time of assists, in nanoseconds.
     pub assist_p99_ns: u64,
@@ -110,7 +110,7 @@ impl Cost {
             program_cpu_s: (seconds(start.process_cpu_ns, end.process_cpu_ns) - collection).max(0.0),
             wall_s: seconds(start.at_ns, end.over_ns()),
             peak_bytes: most(|row| row.live_peak.max(row.live_start)).max(end.live_start),
-            held_bytes: most(|row| row.mapped),
+            held_bytes: most(|row| row.mapped).max(end.mapped),
             assist_p99_ns: end.assist_p99_ns,
         }
     }
@@ -136,6 +136,9 @@ pub fn predict(demand: &Demand, recording: &Recording, changes: &Changes) -> Cos
     let threads = recording.cycles.iter().map(|row| row.mutators).max().unwrap_or(1).max(1);
     let bound = changes.assist_max_ns.map_or(demand.assist_bound, assist_bound);
     let recorded = recording.end.assist_p99_ns as f64 / demand.assist_bound as f64;
+    // What has been allocated since the last cycle is there, too; without a cycle, all of it.
+    let live = replay.live + demand.to.saturating_sub(replay.allocated);
+    let held = demand.at(demand.to).memory(live).mapped;
     let each = if recorded > 0.0 { recorded } else { demand.at(demand.to).mark_cost };
     Cost {
         wall_s: demand.wall_ns * 1e-9 + assist_cpu_s / threads as f64,
@@ -145,7 +148,8 @@ pub fn predict(demand: &Demand, recording: &Recording, changes: &Changes) -> Cos
         } else {
             0
         },
-        peak_bytes: replay.cost.peak_bytes.max(replay.live + demand.to.saturating_sub(replay.allocated)),
+        peak_bytes: replay.cost.peak_bytes.max(live),
+        held_bytes: replay.cost.held_bytes.max(held),
         ..replay.cost
     }
 }
@@ -331,6 +335,7 @@ impl<'d> Replay<'d> {
         self.no_room = !self.pacer.has_room(look.tables as u64);
         self.spend(self.allocated - at, mark_ns + sweep_ns);
         self.cost.peak_bytes = self.cost.peak_bytes.max(peak);
+        self.cost.held_bytes = self.cost.held_bytes.max(memory.mapped);
         if self.allocated > self.demand.to {
             return;
         }
@@ -338,7 +343,6 @@ impl<'d> Replay<'d> {
         self.cost.mark_cpu_s += (mark_ns - assist_ns).max(0.0) * 1e-9;
         self.cost.assist_cpu_s += assist_ns * 1e-9;
         self.cost.sweep_cpu_s += sweep_ns * 1e-9;
-        self.cost.held_bytes = self.cost.held_bytes.max(memory.mapped);
     }
 
     fn scannable(&self) -> u64 {
@@ -384,6 +388,8 @@ mod tests {
         assert_eq!(half.program_cpu_s, twice.program_cpu_s);
         let off = predicted(Changes { gogc: Some(Gogc::Off), ..Changes::default() });
         assert_eq!((off.cycles, off.collection_cpu_s(), off.peak_bytes), (0, 0.0, 907 * MIB / 2));
+        // All of it, and the tables.
+        assert_eq!(off.held_bytes, off.peak_bytes + MIB);
     }
 
     #[test]

@@ -62,8 +62,8 @@ impl Metric {
             Metric::Cpu => {
                 let percent = text.strip_suffix('%').and_then(|number| number.trim().parse().ok());
                 percent
-                    .filter(|percent| (0.0..=100.0).contains(percent) && *percent > 0.0)
-                    .ok_or_else(|| "not a percentage above zero such as 20%".to_owned())
+                    .filter(|percent| (0.1..=100.0).contains(percent))
+                    .ok_or_else(|| "not a percentage from 0.1% to 100% such as 20%".to_owned())
             }
             Metric::Wall | Metric::AssistP99 => {
                 let time = text.parse::<Period>().map(|period| period.duration().as_nanos() as f64);
@@ -174,7 +174,7 @@ mod tests {
             ("rss<=300MiB,", "\"\": expected a bound"),
             ("ram<=300MiB", "\"ram<=300MiB\": expected one of rss, heap, cpu, wall, assist_p99 before <="),
             ("rss<=lots", "not a size above zero"),
-            ("cpu<=20", "not a percentage above zero such as 20%"),
+            ("cpu<=20", "not a percentage from 0.1% to 100% such as 20%"),
             ("cpu<=120%", "not a percentage"),
             ("cpu<=NaN%", "not a percentage"),
             ("assist_p99<=50", "not a time above zero such as 50us"),

@@ -1,5 +1,6 @@
 //! Workloads run with both pacers in turns, each run a process of its own.
 
+use crate::cli::check_run;
 use crate::compare::metric::median;
 use crate::compare::program::Program;
 use crate::failure::Failure;
@@ -27,6 +28,10 @@ const PACERS: [&str; 2] = ["reference", "greyset"];
 
 /// The table: for each workload a row of medians for each pacer, and the medians of the ratios pair by pair.
 pub(super) fn compare_runs(workloads: &[String], pairs: usize) -> Result<Table, Failure> {
+    for workload in workloads {
+        let wrong = |why: Failure| Failure::Usage(format!("--run {workload:?}: {why}"));
+        check_run(workload.split_whitespace()).map_err(wrong)?;
+    }
     let mut table = Table::new();
     let figures = COLUMNS.iter().map(|(title, ..)| *title);
     table.load_style(presets::ASCII_MARKDOWN).set_header(["workload", "pacer"].into_iter().chain(figures));

@@ -3,9 +3,9 @@
 use super::pacer_runs::compare_runs;
 use super::scenario;
 use super::simulate::{Kind, run};
-use crate::cli::emit;
 use crate::failure::Failure;
 use crate::options::count;
+use crate::output::emit;
 use crate::report::align_figures;
 use crate::units;
 use comfy_table::{Table, presets};
@@ -65,13 +65,13 @@ impl Pacers {
     /// Reads, runs, prints the table.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for a scenario that cannot be run; [`Failure::Run`] for a workload that fails.
+    /// [`Failure::Usage`] for a scenario that cannot be run, or what is no workload; [`Failure::Run`] for one that fails.
     pub fn carry_out(&self) -> Result<(), Failure> {
         if !self.files.is_empty() {
-            emit(&format!("{}\n", self.simulated()?));
+            emit(&format!("{}\n", self.simulated()?))?;
         }
         if !self.runs.is_empty() {
-            emit(&format!("{}\n", compare_runs(&self.runs, self.pairs)?));
+            emit(&format!("{}\n", compare_runs(&self.runs, self.pairs)?))?;
         }
         Ok(())
     }

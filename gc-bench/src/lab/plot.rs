@@ -1,9 +1,9 @@
 //! Line plots of the laboratory, as SVG files.
 
 use crate::failure::Failure;
+use crate::output::Output;
 use plotters::prelude::*;
 use std::error::Error;
-use std::path::Path;
 
 /// Colours of the series, in order.
 const COLOURS: [RGBColor; 5] =
@@ -31,14 +31,13 @@ pub struct Panel {
     pub series: Vec<Series>,
 }
 
-/// Draws the panels below one another into the file at `path`.
+/// Draws the panels below one another into a file.
 ///
 /// # Errors
 /// [`Failure::Run`] when it cannot be drawn or written.
-pub fn write(path: &Path, panels: &[Panel]) -> Result<(), Failure> {
-    let failed = |why: &dyn std::fmt::Display| Failure::Run(format!("{}: no plot: {why}", path.display()));
-    let svg = draw(panels).map_err(|error| failed(&error))?;
-    std::fs::write(path, svg).map_err(|error| failed(&error))
+pub fn write(output: Output, panels: &[Panel]) -> Result<(), Failure> {
+    let svg = draw(panels).map_err(|error| output.failed(&error))?;
+    output.write(&svg).map(drop)
 }
 
 fn draw(panels: &[Panel]) -> Result<String, Box<dyn Error>> {

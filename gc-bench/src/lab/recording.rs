@@ -4,11 +4,19 @@ use crate::failure::Failure;
 use greyset::pacer::{PacerKind, Settings};
 use greyset::{Cause, Gogc};
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::fs::File;
+use std::io::Read;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
 
 /// Version of the format that is read here.
 const VERSION: &str = "1";
+/// Bytes of a file at most: some two million cycles.
+const MOST_BYTES: u64 = 1 << 30;
+/// What is smaller than this is a number; sums of them still fit.
+const MOST: u64 = 1 << 60;
 
 /// What a row tells of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,7 +98,13 @@ impl Recording {
     /// [`Failure::Usage`] with file, line, and what was expected there.
     pub fn read(path: &Path) -> Result<Recording, Failure> {
         let usage = |text: String| Failure::Usage(format!("{}{text}", path.display()));
-        let bytes = std::fs::read(path).map_err(|error| usage(format!(": cannot be read: {error}")))?;
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(|error| usage(format!(": cannot be read: {error}")))?;
+        if bytes.len() as u64 > MOST_BYTES {
+            return Err(usage(format!(": expected a recording of {} MiB at most", MOST_BYTES >> 20)));
+        }
         let text = std::str::from_utf8(&bytes).map_err(|_| {
             usage(":1: not text: expected a recording of Heap::record or gc-bench record".into())
         })?;
@@ -136,7 +150,11 @@ fn parse(text: &str) -> Result<Recording, Wrong> {
     let mut settings = BTreeMap::new();
     for (line, text) in lines.by_ref() {
         match text.split('\t').collect::<Vec<_>>()[..] {
-            ["setting", name, value] => _ = settings.insert(name, (line, value)),
+            ["setting", name, value] => {
+                if settings.insert(name, (line, value)).is_some() {
+                    return Err((line, format!("setting {name} is there twice: expected it once")));
+                }
+            }
             ["columns", ref names @ ..] => {
                 let rows = rows(lines, line, names)?;
                 return assemble(&settings, line, rows);
@@ -162,6 +180,11 @@ fn rows<'t>(
             return Err((header, format!("no column {wanted}: expected all that Heap::record writes")));
         }
     }
+    if let Some(name) =
+        names.iter().enumerate().find_map(|(at, name)| names[..at].contains(name).then_some(name))
+    {
+        return Err((header, format!("column {name} is there twice: expected it once")));
+    }
     lines.map(|(line, text)| row(text, names).map(|row| (line, row)).map_err(|wrong| (line, wrong))).collect()
 }
 
@@ -182,8 +205,7 @@ fn row(text: &str, names: &[&str]) -> Result<Row, String> {
     };
     Row::of(kind, |name| {
         let text = field(name);
-        // Twice as much as any machine can have, and sums of them still fit.
-        let number = text.parse().ok().filter(|n| *n < 1u64 << 60);
+        let number = text.parse().ok().filter(|n| *n < MOST);
         number.ok_or_else(|| format!("{name} is {text:?}: expected a whole number below 2^60"))
     })
 }
@@ -221,18 +243,21 @@ fn assemble(
     let base = Settings {
         gogc: gogc(start.gogc),
         memory_limit: limit(start.memory_limit),
-        min_heap: setting(settings, header, "min_heap")?,
-        processors: setting::<u32>(settings, header, "processors")?.max(1),
-        cpu_share: setting::<u32>(settings, header, "cpu_share")?.clamp(1, 99),
+        min_heap: number(settings, header, "min_heap", 0..=MOST - 1)?,
+        processors: number(settings, header, "processors", 1..=65_536)?,
+        cpu_share: number(settings, header, "cpu_share", 1..=99)?,
         kind: setting::<PacerKind>(settings, header, "pacer")?,
         // Recorded before there was such a setting.
-        retain: if settings.contains_key("retain_ns") { setting(settings, header, "retain_ns")? } else { 0 },
+        retain: match settings.contains_key("retain_ns") {
+            true => number(settings, header, "retain_ns", 0..=MOST - 1)?,
+            false => 0,
+        },
     };
     Ok(Recording {
         name: setting(settings, header, "name")?,
-        workers: setting::<u64>(settings, header, "workers")?.max(1),
-        cpu_limit: setting(settings, header, "cpu_limit")?,
-        assist_max_ns: setting(settings, header, "assist_max_ns")?,
+        workers: number(settings, header, "workers", 1..=256)?,
+        cpu_limit: number(settings, header, "cpu_limit", 1..=99)?,
+        assist_max_ns: number(settings, header, "assist_max_ns", 0..=MOST - 1)?,
         settings: base,
         start,
         cycles,
@@ -258,7 +283,7 @@ fn in_order(rows: &[(usize, Row)]) -> Result<(), Wrong> {
         if !moments.is_sorted_by(|a, b| *a <= b + HANDED_BACK) || row.allocated + HANDED_BACK < starts_at {
             return Err(back("allocated"));
         }
-        if ![0, row.tracing_ns, row.marked_ns, row.sweeping_ns, row.done_ns].is_sorted() && row.done_ns > 0 {
+        if ![0, row.tracing_ns, row.marked_ns, row.sweeping_ns, row.done_ns].is_sorted() {
             return Err(back("a time"));
         }
         if let Some(before) = before {
@@ -287,6 +312,21 @@ fn setting<T: FromStr>(
         return Err((header, format!("no setting {name}: expected it before the columns")));
     };
     text.parse().map_err(|_| (*line, format!("setting {name} cannot be {text:?}")))
+}
+
+/// A setting that is a number in this range.
+fn number<T: FromStr + PartialOrd + Display>(
+    settings: &BTreeMap<&str, (usize, &str)>,
+    header: usize,
+    name: &str,
+    range: RangeInclusive<T>,
+) -> Result<T, Wrong> {
+    let value = setting(settings, header, name)?;
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let line = settings.get(name).map_or(header, |(line, _)| *line);
+    Err((line, format!("setting {name} is {value}: expected {} to {}", range.start(), range.end())))
 }
 
 #[cfg(test)]
@@ -377,6 +417,12 @@ pub(super) mod tests {
             ("greyset-recording\t1", "{}", 1, "this is no recording"),
             ("setting\tworkers\t1", "setting\tworkers", 6, "expected setting, a name and a value"),
             ("setting\tworkers\t1", "setting\tworkers\tmany", 6, "setting workers cannot be \"many\""),
+            ("setting\tworkers\t1", "setting\tworkers\t0", 6, "setting workers is 0: expected 1 to 256"),
+            ("setting\tcpu_limit\t50", "setting\tcpu_limit\t100", 8, "cpu_limit is 100: expected 1 to 99"),
+            ("setting\tworkers\t1", "setting\tprocessors\t1", 6, "setting processors is there twice"),
+            ("\tlive_peak", "\tgoal", 12, "no column live_peak"),
+            ("\tlive_peak\t", "\tlive_peak\tlive_peak\t", 12, "column live_peak is there twice"),
+            ("\t0\t2000000\t2000000\t3000000", "\t9\t8\t7\t0", 14, "a time is less than before"),
             ("driver\tbackground", "driver\tinline", 3, "driver is inline: expected background"),
             ("setting\tworkers\t1\n", "", 11, "no setting workers"),
             ("\tlive_peak", "\tlive_peek", 12, "no column live_peak"),

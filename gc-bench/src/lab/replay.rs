@@ -4,13 +4,13 @@ use super::demand::Demand;
 use super::model::{Changes, Cost, predict};
 use super::recording::Recording;
 use super::simulate::Kind;
-use crate::cli::emit;
 use crate::failure::Failure;
 use crate::options::count;
+use crate::output::emit;
 use crate::report::align_figures;
 use crate::units::{self, parse_size};
 use comfy_table::{Table, presets};
-use greyset::{ByteSize, Gogc, Limit, Period};
+use greyset::{ByteSize, Gogc, Heap, Limit, Period};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -102,11 +102,33 @@ impl Replay {
         }
     }
 
+    /// Settings that no heap takes have no answer: fails in the heap's own words.
+    fn check(&self) -> Result<(), Failure> {
+        let mut builder = Heap::builder();
+        builder = match self.gogc {
+            None => builder,
+            Some(Gogc::Percent(percent)) => builder.gogc(percent),
+            Some(Gogc::Off) => builder.gogc_off(),
+        };
+        if let Some(bytes) = self.memory_limit.and_then(Limit::bytes) {
+            builder = builder.memory_limit(bytes);
+        }
+        if let Some(bytes) = self.min_heap {
+            builder = builder.min_heap(bytes);
+        }
+        if let Some(time) = self.assist_max {
+            builder = builder.assist_max(time.duration());
+        }
+        // The environment is that of another program.
+        builder.check_in([]).map_err(|e| Failure::Usage(e.to_string()))
+    }
+
     /// Reads, predicts, prints.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for a recording that cannot be replayed.
+    /// [`Failure::Usage`] for settings that no heap takes and a recording that cannot be replayed.
     pub fn carry_out(&self) -> Result<(), Failure> {
+        self.check()?;
         let recording = Recording::read(&self.file)?;
         let changes = self.changes();
         let recorded = Cost::recorded(&recording);
@@ -116,11 +138,10 @@ impl Replay {
         if self.json {
             let replayed = Replayed { name: recording.name, recorded, predicted, error_pct };
             // Strings and numbers: there is nothing serde_json could refuse.
-            emit(&(serde_json::to_string(&replayed).unwrap_or_default() + "\n"));
+            emit(&(serde_json::to_string(&replayed).unwrap_or_default() + "\n"))
         } else {
-            emit(&table(&recorded, &predicted, error_pct.as_ref()));
+            emit(&table(&recorded, &predicted, error_pct.as_ref()))
         }
-        Ok(())
     }
 }
 

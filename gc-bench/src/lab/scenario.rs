@@ -27,7 +27,7 @@ const MOST_BYTES: u64 = 256 << 20;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 struct File {
-    name: String,
+    name: Spanned<String>,
     gogc: Spanned<i64>,
     memory_limit: u64,
     globals: u64,
@@ -154,6 +154,9 @@ fn parse(text: &str) -> Result<(Scenario, Lines), Wrong> {
     let file: File = toml::from_str(text).map_err(|error| unreadable(text, &error))?;
     let cycles = *within(&file.cycles, &CYCLES, "cycles")?;
     let gogc = *within(&file.gogc, &GOGC, "gogc, where -1 is off,")?;
+    if file.name.get_ref().contains(char::is_control) {
+        return Err((file.name.span(), "the name has a control character: expected none".into()));
+    }
     let FileSignals { alloc_rate, scan_rate, growth, scannable, stacks } = file.signals;
     let line = |signal: &FileSignal| line_of(text.as_bytes(), signal.span().start);
     let lines = [
@@ -165,7 +168,7 @@ fn parse(text: &str) -> Result<(Scenario, Lines), Wrong> {
     ];
     let signal = |name, terms| signal(name, terms, cycles);
     let scenario = Scenario {
-        name: file.name,
+        name: file.name.into_inner(),
         gogc: u32::try_from(gogc).map_or(Gogc::Off, Gogc::Percent),
         memory_limit: Some(file.memory_limit),
         globals: file.globals,
@@ -299,6 +302,7 @@ stacks = []
     fn what_is_wrong_is_named_with_its_line() {
         for (good, bad, line, says) in [
             ("gogc = 100", "gogc = 100\ncolour = 3", 3, "unknown field `colour`, expected one of"),
+            ("\"Test\"", "\"\\u001b[31m\"", 1, "the name has a control character"),
             ("gogc = 100", "gogc = -2", 2, "gogc, where -1 is off, is -2: expected -1 to 100000"),
             ("gogc = 100", "gogc = \"off\"", 2, "invalid type: string \"off\", expected i64"),
             ("gogc = 100", "gogc = ", 2, "expected"),

@@ -2,8 +2,8 @@
 
 use super::plot::{self, Panel, Series};
 use super::scenario::{self, Source};
-use crate::cli::emit;
 use crate::failure::Failure;
+use crate::output::{Output, emit};
 use greyset::pacer::harness::Row;
 use greyset::pacer::reached::HALF_LIFE;
 use greyset::pacer::{PacerKind, Settings};
@@ -81,18 +81,19 @@ impl Simulate {
     /// [`Failure::Usage`] for a scenario that cannot be run, [`Failure::Run`] for a plot that cannot be written.
     pub fn carry_out(&self) -> Result<(), Failure> {
         let source = scenario::read(&self.file)?;
+        let plot = self.plot.as_deref().map(|path| Output::open(path, Some(&self.file))).transpose()?;
         let rows = run(&source, self.pacer)?;
         let scenario = &source.scenario;
-        if let Some(path) = &self.plot {
-            plot::write(path, &panels(&scenario.name, &rows))?;
+        if let Some(output) = plot {
+            plot::write(output, &panels(&scenario.name, &rows))?;
         }
         if self.json {
             let cycles = rows.iter().map(Cycle::from).collect();
             let simulation = Simulation { name: &scenario.name, pacer: self.pacer, cycles };
             // Strings and numbers: there is nothing serde_json could refuse.
-            emit(&(serde_json::to_string(&simulation).unwrap_or_default() + "\n"));
+            emit(&(serde_json::to_string(&simulation).unwrap_or_default() + "\n"))?;
         } else if self.tsv || self.plot.is_none() {
-            emit(&tsv(&rows));
+            emit(&tsv(&rows))?;
         }
         Ok(())
     }

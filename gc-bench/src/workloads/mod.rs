@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::options::Common;
 use crate::report::Report;
 use serde_json::{Map, Value};
+use std::path::Path;
 
 /// A workload with its parameters.
 #[derive(clap::Subcommand, Clone, Debug)]
@@ -43,6 +44,19 @@ impl Workload {
             Workload::Churn(_) => "churn",
             Workload::Alloc(_) => "alloc",
             Workload::Json(_) => "json",
+        }
+    }
+
+    /// Does it time single operations?
+    pub fn times_operations(&self) -> bool {
+        matches!(self, Workload::Queue(_) | Workload::Churn(_) | Workload::Json(_))
+    }
+
+    /// The file it reads, if it does.
+    pub fn input(&self) -> Option<&Path> {
+        match self {
+            Workload::Json(params) => params.file.as_deref().map(Path::new),
+            _ => None,
         }
     }
 
@@ -79,10 +93,15 @@ impl Workload {
         })
     }
 
-    /// The parameters and the common options as they are used.
+    /// The parameters and the common options as they are given, and the variables that win over them.
     pub fn settings(&self, common: &Common) -> Map<String, Value> {
         let mut settings = self.parameters();
         settings.extend(object(serde_json::to_value(common)));
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let mut ours: Vec<_> = variables.filter(|(name, _)| name.starts_with("GREYSET_")).collect();
+        ours.sort();
+        settings.extend(ours.into_iter().map(|(name, value)| (name, value.to_string_lossy().into())));
         settings
     }
 }

@@ -183,7 +183,9 @@ mod tests {
             ("-", "line 1 column 2: expected a digit"),
             ("1e+", "line 1 column 4: expected a digit"),
             ("nul", "line 1 column 1: expected a value, found 'n'"),
-            ("\u{feff}1", "line 1 column 1: expected a value, found '\u{feff}'"),
+            ("\u{feff}1", "line 1 column 1: expected a value, found '\\u{feff}'"),
+            ("\u{1b}[31m", "line 1 column 1: expected a value, found '\\u{1b}'"),
+            ("'", "line 1 column 1: expected a value, found '''"),
         ] {
             assert_eq!(error(text), expected, "{text}");
             assert!(source::canonical(text).is_err(), "{text}");

@@ -88,7 +88,9 @@ impl<'t> Scanner<'t> {
     /// The error that the last token is not what may stand here.
     pub fn unexpected(&self, expected: &str) -> Malformed {
         let found = match self.input[self.start..].chars().next() {
-            Some(c) => format!("'{c}'"),
+            // What nobody can see is named by its number: a byte order mark, an escape of a terminal.
+            Some(c @ ('\'' | '"' | '\\')) => format!("'{c}'"),
+            Some(c) => format!("'{}'", c.escape_debug()),
             None => "the end".to_owned(),
         };
         self.error_at(self.start, format!("expected {expected}, found {found}"))
