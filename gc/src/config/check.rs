@@ -20,7 +20,7 @@ const TIB: u64 = 1 << 40;
 
 const GOGC: RangeInclusive<u32> = 1..=100_000;
 const LIMIT: RangeInclusive<u64> = MIB..=16 * TIB;
-const RESERVE: RangeInclusive<u64> = 16 * MIB..=16 * TIB;
+const RESERVE: RangeInclusive<u64> = greyset_alloc::Config::MIN_RESERVE..=greyset_alloc::Config::MAX_RESERVE;
 const MIN_HEAP: RangeInclusive<u64> = 64 * KIB..=TIB;
 const WORKERS: RangeInclusive<usize> = 1..=256;
 const CPU_SHARE: RangeInclusive<u32> = 1..=90;

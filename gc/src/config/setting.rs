@@ -48,7 +48,7 @@ pub(crate) static ROWS: [Row; 19] = rows! {
     Gogc "gogc" Some("GREYSET_GOGC"), "a percentage from 1 to 100000, or off";
     MemoryLimit "memory_limit" Some("GREYSET_MEMORY_LIMIT"), "a size from 1MiB to 16TiB, off or auto";
     HardLimit "hard_limit" Some("GREYSET_HARD_LIMIT"), "a size from 1MiB to 16TiB, or off";
-    Reserve "reserve" Some("GREYSET_RESERVE"), "a size from 16MiB to 16TiB";
+    Reserve "reserve" Some("GREYSET_RESERVE"), "a size from 64MiB to 16TiB";
     MinHeap "min_heap" Some("GREYSET_MIN_HEAP"), "a size from 64KiB to 1TiB";
     Workers "workers" Some("GREYSET_WORKERS"), "a number of threads from 1 to 256";
     CpuShare "cpu_share" Some("GREYSET_CPU_SHARE"), "a percentage from 1 to 90";

@@ -186,7 +186,7 @@ fn out_of_range_names_setting_value_and_range() {
             new().hard_limit(17 << 40),
             "hard_limit cannot be \"17TiB\": write a size from 1MiB to 16TiB, or off",
         ),
-        (new().reserve(1 << 20), "reserve cannot be \"1MiB\": write a size from 16MiB to 16TiB"),
+        (new().reserve(1 << 20), "reserve cannot be \"1MiB\": write a size from 64MiB to 16TiB"),
         (new().min_heap(0), "min_heap cannot be \"0B\": write a size from 64KiB to 1TiB"),
         (new().workers(0), "workers cannot be \"0\": write a number of threads from 1 to 256"),
         (new().workers(257), "workers cannot be \"257\": write a number of threads from 1 to 256"),
@@ -212,7 +212,7 @@ fn the_ends_of_every_range_are_allowed() {
         ("gogc", "1", "100000"),
         ("memory_limit", "1MiB", "16TiB"),
         ("hard_limit", "1MiB", "16TiB"),
-        ("reserve", "16MiB", "16TiB"),
+        ("reserve", "64MiB", "16TiB"),
         ("min_heap", "64KiB", "1TiB"),
         ("workers", "1", "256"),
         ("cpu_share", "1", "90"),
@@ -240,7 +240,7 @@ fn a_malformed_variable_is_an_error() {
         ("GREYSET_MEMORY_LIMIT", "1.5 XB", "a size from 1MiB to 16TiB, off or auto"),
         ("GREYSET_HARD_LIMIT", "auto", "a size from 1MiB to 16TiB, or off"),
         ("GREYSET_PACER", "go", "greyset or reference"),
-        ("GREYSET_RESERVE", "off", "a size from 16MiB to 16TiB"),
+        ("GREYSET_RESERVE", "off", "a size from 64MiB to 16TiB"),
         ("GREYSET_TRACE", "yes", "0 or 1"),
         ("GREYSET_WATCHDOG", "500", "a duration from 1ms to 1h, or off"),
         ("GREYSET_DRIVER", "foreground", "background, inline or stepping"),
@@ -312,7 +312,10 @@ fn contradictions_name_both_sides() {
             new().min_heap(64 << 20).hard_limit(32 << 20),
             "min_heap (64MiB, set by the program) is above hard_limit",
         ),
-        (new().min_heap(64 << 20).reserve(32 << 20), "min_heap (64MiB, set by the program) is above reserve"),
+        (
+            new().min_heap(128 << 20).reserve(64 << 20),
+            "min_heap (128MiB, set by the program) is above reserve",
+        ),
     ] {
         assert!(error(builder.clone(), &[]).starts_with(start), "{}", error(builder, &[]));
     }

@@ -7,6 +7,7 @@ use crate::config::Driver;
 use crate::cycle::background;
 use crate::heap::Shared;
 use crate::stats::Cause;
+use crate::stats::cpu::thread_cpu_time;
 use crate::zeal::{Asks, count};
 use greyset_sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{Condvar, Mutex, MutexGuard, Rank, thread};
@@ -325,7 +326,8 @@ impl DriverControl {
     }
 }
 
-/// Steps the collector by hand: one step of each role. For drivers without threads. True if anything moved.
+/// Steps the collector by hand: one step of each role. For drivers without threads. True if anything moved. What it costs counts as the
+/// mutators' marking, and as sweeping.
 pub(crate) fn drive_inline(shared: &Shared, budget: usize) -> bool {
     use crate::cycle::Step;
     use crate::mark::Progress;
@@ -333,7 +335,9 @@ pub(crate) fn drive_inline(shared: &Shared, budget: usize) -> bool {
     match collector.step(shared) {
         Step::Worked => true,
         Step::AwaitMarkers => {
+            let timer = thread_cpu_time();
             let progress = collector.mark_some(shared, shared.zeal.slice(budget));
+            shared.pace.charge_assist(thread_cpu_time().saturating_sub(timer));
             progress == Progress::More || !shared.queue.has_deferred()
         }
         Step::AwaitSweep => {

@@ -18,7 +18,7 @@ pub(crate) use shared::Shared;
 use crate::config::{Gogc, HeapBuilder};
 use crate::error::{ConfigError, HeapError};
 use crate::mutator::{Mutator, MutatorHandle};
-use crate::stats::{Cause, Census, Stats, thread_cpu_time};
+use crate::stats::{Cause, Census, Stats};
 use greyset_alloc::{Os, RealOs};
 use std::fmt;
 use std::sync::Arc;
@@ -258,7 +258,6 @@ impl Mutator {
     pub(crate) fn inline_step(&mut self) {
         let owner = Arc::clone(self.owner());
         let shared = owner.shared();
-        let timer = thread_cpu_time();
         for _ in 0..shared.zeal.slice(8) {
             self.answer_if_asked();
             if !crate::cycle::drive_inline(shared, 1024) {
@@ -266,8 +265,5 @@ impl Mutator {
             }
         }
         shared.registry.run_cleanups(shared, 4);
-        let spent = thread_cpu_time().saturating_sub(timer);
-        let spent = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
-        shared.pace.assist_ns.fetch_add(spent, greyset_sync::atomic::Ordering::Relaxed);
     }
 }

@@ -19,6 +19,7 @@ use greyset_alloc::{MHeap, Os, ReserveError, Space};
 use greyset_sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{CachePadded, Fault, Mutex, Point, Rank, fault, point};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 /// What the pacer and the statistics are told, and what the pacer answers, as words everybody may read.
 pub(crate) struct Pace {
@@ -105,6 +106,13 @@ impl Pace {
         let [live, trigger, goal] =
             [&*self.live, &self.trigger, &self.goal].map(|word| word.load(Ordering::Relaxed));
         live >= trigger.saturating_add(goal.saturating_sub(trigger) / 4)
+    }
+
+    /// Counts the processor time of a mutator that marked; returns it in nanoseconds.
+    pub(crate) fn charge_assist(&self, time: Duration) -> u64 {
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.assist_ns.fetch_add(ns, Ordering::Relaxed);
+        ns
     }
 
     /// Scan work owed for a byte.

@@ -118,9 +118,7 @@ impl Mutator {
         if !enough && shared.queue.is_quiet() {
             self.see_to_the_end();
         }
-        let spent = thread_cpu_time().saturating_sub(timer);
-        let spent = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
-        shared.pace.assist_ns.fetch_add(spent, Ordering::Relaxed);
+        let spent = shared.pace.charge_assist(thread_cpu_time().saturating_sub(timer));
         shared.stats.assists.record(spent);
         enough
     }

@@ -117,3 +117,17 @@ fn statistics_can_be_read_at_any_time() {
         });
     });
 }
+
+/// Without threads of its own the heap marks on the mutators', and that is counted there, once.
+#[test]
+fn marking_by_a_mutator_takes_processor_time_of_its() {
+    for driver in [Driver::Inline, Driver::Stepping] {
+        let heap = Heap::builder().driver(driver).build().expect("a heap");
+        heap.mutator().enter(|m| {
+            let _list = make_list(m, 100_000).root(m);
+            m.collect();
+        });
+        let cpu = heap.stats().cpu;
+        assert!(!cpu.assist.is_zero() && cpu.mark.is_zero(), "{driver:?}: {cpu:?}");
+    }
+}
