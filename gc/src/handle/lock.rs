@@ -21,7 +21,7 @@
 //! What this module never does: hold a lock of the collector for longer than a push to a list, or make the marker wait.
 
 use crate::barrier::Mode;
-use crate::handle::lock_state::{Busy, LockState, Stamp};
+use crate::handle::lock_state::{Busy, LockState, Stamp, Unlock};
 use crate::handle::open::Visit;
 use crate::handle::weak_table::WeakTable;
 use crate::mutator::Mutator;
@@ -271,16 +271,6 @@ fn already_held(verb: &str) -> ! {
         "this mutator holds the Lock already, so it cannot be {verb}: drop the guard (a forgotten one counts until the \
          mutator next answers the collector or parks) or leave `with` first"
     );
-}
-
-/// Gives up writing when dropped, also by a panic in the barrier.
-struct Unlock<'a>(&'a LockState);
-
-impl Drop for Unlock<'_> {
-    fn drop(&mut self) {
-        point(Point::LockRelease);
-        self.0.unlock_write();
-    }
 }
 
 /// Shades what is found, on a mutator.

@@ -22,6 +22,7 @@
 //! What this type never does: wait, panic for the caller, or touch the contents.
 
 use greyset_sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use greyset_sync::{Point, point};
 
 const VISITORS: u64 = (1 << 10) - 1;
 const READS: u64 = 1 << 10;
@@ -217,6 +218,25 @@ impl LockState {
         // not released; there `is_live` has acquired what it did.
         let swap = self.word.compare_exchange_weak(from, to, Ordering::Acquire, Ordering::Relaxed);
         swap.map(drop)
+    }
+}
+
+/// Gives up writing when dropped, also by a panic. Made by the writing owner.
+pub(crate) struct Unlock<'a>(pub(crate) &'a LockState);
+
+impl Drop for Unlock<'_> {
+    fn drop(&mut self) {
+        point(Point::LockRelease);
+        self.0.unlock_write();
+    }
+}
+
+/// Leaves the visitors when dropped, also by a panic. Made by a visitor.
+pub(crate) struct Leave<'a>(pub(crate) &'a LockState);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! What it never does: look at an object, or keep one alive.
 
+use crate::handle::lock_state::{Leave, Unlock};
 use crate::handle::{Busy, LockState, Stamp};
 use crate::mutator::Mutator;
 use greyset_sync::{Backoff, Point, point, thread};
@@ -94,22 +95,5 @@ impl WeakTable {
     /// It has been registered in this cycle, and is on the list.
     pub(crate) fn set_registered(&self, cycle: u32) {
         self.state.set_captured(cycle);
-    }
-}
-
-struct Unlock<'a>(&'a LockState);
-
-impl Drop for Unlock<'_> {
-    fn drop(&mut self) {
-        point(Point::LockRelease);
-        self.0.unlock_write();
-    }
-}
-
-struct Leave<'a>(&'a LockState);
-
-impl Drop for Leave<'_> {
-    fn drop(&mut self) {
-        self.0.leave();
     }
 }
