@@ -215,6 +215,13 @@ impl Parked {
     }
 }
 
+impl Drop for Parked {
+    fn drop(&mut self) {
+        // A pointer that may not be followed: it must not be left to the record.
+        self.record.swap_cache(std::ptr::null_mut());
+    }
+}
+
 #[test]
 fn loom_word_exactly_one_answers_and_its_mode_is_seen_on_unpark() {
     loom::model(|| {
