@@ -188,6 +188,8 @@ impl Mutator {
         point(Point::RunRecolour);
         // SAFETY: invariant 1 of `Mutator`; the window is closed but the mutator is not parked.
         let cache = unsafe { self.cache.get().as_ref() };
+        let left = cache.reserved_bytes() as u64;
+        self.shared().pace.recoloured.fetch_add(left, Ordering::Relaxed);
         cache.recolour(&self.shared().alloc, self.colour.get());
     }
 
