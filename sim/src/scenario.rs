@@ -141,7 +141,7 @@ pub fn for_fault(fault: Fault) -> Option<Scenario> {
         Fault::EphemeronsNotCleared => DeadKey,
         Fault::LeafSilent | Fault::PokeLost => LeafKey,
         Fault::ParkForgetsWork => Away,
-        Fault::DetachForgetsWork => Gone,
+        Fault::DetachForgetsWork | Fault::DetachSaysLate => Gone,
         Fault::FreedBeforeGlue => Glue,
         Fault::DropClearsFirst | Fault::DropBarrier => DropLate,
         Fault::DropFlip => FreeLate,

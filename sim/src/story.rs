@@ -83,6 +83,7 @@ fn words(text: &str) -> &str {
         "Unpark" => "unparks",
         "Attach" => "attaches",
         "Detach" => "detaches",
+        "Detached" => "has left the list",
         "DropGlue" => "runs drop glue",
         other => other,
     }

@@ -76,6 +76,16 @@ fn detaching_after_the_shade_of_a_leaf_keeps_marking_going() {
     assert_eq!(record.repeat(false).failure, None);
 }
 
+/// The same, and the mutator has left the list when it says that it has marked: two rounds are asked of nobody, both are clean, and
+/// marking has ended before it is heard.
+#[test]
+fn the_story_of_detaching_that_says_late_is_kept() {
+    let record = Record::parse(include_str!("stories/detach-says-late.json")).expect("a replay file");
+    assert!(record.repeat(false).failure.is_some());
+    let healthy = Record { fault: None, ..record };
+    assert_eq!(healthy.repeat(false).failure, None);
+}
+
 /// A finalizable object points to a leaf. Both are found unreachable: a weak handle on the leaf is cleared, and then the object
 /// comes out of the queue and the leaf is seen again, as it should be. Found after 1.2 million seeds; the simulator was wrong.
 #[test]

@@ -73,6 +73,7 @@ faults! {
     ParkForgetsWork "park-forgets-work" "parking forgets that the mutator has marked";
     DetachKeepsBuffer "detach-keeps-buffer" "neither detaching nor the parking before it hands the buffer over";
     DetachForgetsWork "detach-forgets-work" "detaching forgets that the mutator has marked";
+    DetachSaysLate "detach-says-late" "detaching says that the mutator has marked only after it has left the list";
     AttachInOff "attach-in-off" "attaching takes mode Off whatever the phase";
     UnparkKeepsMode "unpark-keeps-mode" "unparking does not take over the mode the collector left";
     AnsweredForRunning "answered-for-running" "the collector answers for running mutators, too";

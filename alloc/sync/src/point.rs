@@ -33,6 +33,8 @@ pub enum Point {
     Attach,
     /// A mutator is about to leave the list.
     Detach,
+    /// A mutator has just left the list.
+    Detached,
     /// A root entry is about to be filled.
     RootCreate,
     /// A root entry is about to go on the list of dropped entries.

@@ -317,7 +317,8 @@ impl Pacing {
     pub(crate) fn cycle_ends(&mut self, shared: &Shared) {
         let pace = &shared.pace;
         self.start.allocated[2] = pace.allocated.load(Relaxed);
-        let fresh = self.start.allocated[2].saturating_sub(self.start.allocated_at_t2);
+        let born_black = self.start.allocated[2] + pace.recoloured.swap(0, Relaxed);
+        let fresh = born_black.saturating_sub(self.start.allocated_at_t2);
         let marked = pace.marked_bytes.load(Relaxed);
         let external = shared.external();
         let live = marked + fresh + external;

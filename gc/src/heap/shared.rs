@@ -55,6 +55,8 @@ pub(crate) struct Pace {
     pub(crate) marked_bytes: AtomicU64,
     /// Objects marked in the running cycle.
     pub(crate) marked_objects: AtomicU64,
+    /// Bytes of runs taken before T2 and recoloured in the running cycle: what is put there is born black.
+    pub(crate) recoloured: AtomicU64,
     /// Pages to sweep for a byte allocated while sweeping (bits of an f64).
     sweep_ratio: AtomicU64,
     /// CPU time of assists in the running cycle, ns.
@@ -84,6 +86,7 @@ impl Pace {
             scan_work: CachePadded::new(zero()),
             marked_bytes: zero(),
             marked_objects: zero(),
+            recoloured: zero(),
             sweep_ratio: AtomicU64::new(0f64.to_bits()),
             assist_ns: zero(),
             mark_ns: zero(),

@@ -8,6 +8,7 @@
 mod activity;
 mod counters;
 mod kernel;
+mod poke;
 mod queue;
 mod roots;
 mod scan;

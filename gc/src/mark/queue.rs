@@ -10,10 +10,11 @@
 
 use crate::barrier::{Grey, SEGMENT_LEN, Segment};
 use crate::mark::activity::Activity;
+use crate::mark::poke::Poke;
 use crate::zeal::{Asks, ZealState};
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 use crossbeam_queue::ArrayQueue;
-use greyset_sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use greyset_sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{CachePadded, Fault, Mutex, Point, Rank, fault, point};
 
 /// Bit of `hungry` for assists, which do not stay to be counted.
@@ -30,7 +31,7 @@ pub(crate) struct GreyQueue {
     /// Markers that look for work in vain, and in the top bit whether an assist has.
     hungry: CachePadded<AtomicUsize>,
     /// Something was shaded that leaves no trace in the queue (a leaf, by an upgrade in Terminate): marking goes on.
-    poked: AtomicBool,
+    poke: Poke,
     /// Objects whose lock was taken when a marker met them: scanned again later, as a whole.
     deferred: Mutex<Vec<Grey>>,
     /// Longest segment that goes through the queue: all of it, unless zeal has them cut.
@@ -56,7 +57,7 @@ impl GreyQueue {
             activity: Activity::new(),
             // In a storm there is always one hungry marker more than there are.
             hungry: CachePadded::new(AtomicUsize::new(usize::from(storm))),
-            poked: AtomicBool::new(false),
+            poke: Poke::new(),
             deferred: Mutex::new(Rank::Mark, Vec::new()),
             longest: if zeal.asks(Asks::TINY_BUFFERS) { SHORT } else { SEGMENT_LEN },
             storm,
@@ -216,15 +217,15 @@ impl GreyQueue {
         self.hungry.load(Ordering::Relaxed) > 0
     }
 
-    /// Remembers that marking must go on though the queue may be empty. Caller holds the cycle lock, or has just left the list
-    /// of mutators: the next round is asked under that list's lock.
+    /// Remembers that marking must go on though the queue may be empty. Caller holds the cycle lock, under which
+    /// Decide looks, or, when it leaves the list of mutators, that list's lock, under which the rounds before Decide are asked.
     pub(crate) fn poke(&self) {
-        self.poked.store(true, Ordering::Relaxed);
+        self.poke.poke();
     }
 
     /// Whether it has been poked since it was last asked. Caller holds the cycle lock.
     pub(crate) fn take_poke(&self) -> bool {
-        self.poked.swap(false, Ordering::Relaxed)
+        self.poke.take()
     }
 }
 

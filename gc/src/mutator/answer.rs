@@ -188,6 +188,8 @@ impl Mutator {
         point(Point::RunRecolour);
         // SAFETY: invariant 1 of `Mutator`; the window is closed but the mutator is not parked.
         let cache = unsafe { self.cache.get().as_ref() };
+        let left = cache.reserved_bytes() as u64;
+        self.shared().pace.recoloured.fetch_add(left, Ordering::Relaxed);
         cache.recolour(&self.shared().alloc, self.colour.get());
     }
 
@@ -252,12 +254,16 @@ impl Mutator {
 
 /// A boxed cache as a pointer.
 pub(super) fn new_cache(shared: &Shared) -> ptr::NonNull<Cache> {
+    #[cfg(all(test, not(loom)))]
+    tests::CACHES.set(tests::CACHES.get() + 1);
     ptr::NonNull::from(Box::leak(Box::new(Cache::new(&shared.alloc))))
 }
 
 /// Frees a cache that has been flushed; null is none.
 pub(super) fn drop_cache(cache: *mut Cache) {
     if !cache.is_null() {
+        #[cfg(all(test, not(loom)))]
+        tests::CACHES.set(tests::CACHES.get() - 1);
         // SAFETY: caches are made by `new_cache` and travel by pointer; whoever swapped this one out owns it.
         drop(unsafe { Box::from_raw(cache) });
     }
@@ -338,5 +344,32 @@ pub(crate) fn answer_for(shared: &Shared, record: &Record, request: Request) {
     if record.word.answer_parked() {
         told(|| format!("has answered handshake {request:?} for a parked mutator"));
         shared.one_answered(request, true);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{Driver, Heap};
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Caches made on this thread less those freed on it.
+        pub(super) static CACHES: Cell<isize> = const { Cell::new(0) };
+    }
+
+    /// The steps of `flush_parked`, with a whole detach between the first and the last.
+    #[test]
+    fn a_cache_put_back_after_its_mutator_has_gone_is_freed() {
+        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let shared = heap.owner().shared();
+        let handle = heap.mutator();
+        let record = Arc::clone(&shared.mutators.lock().records()[0]);
+        let cache = record.swap_cache(ptr::null_mut());
+        drop(handle);
+        assert_eq!(CACHES.get(), 1, "the mutator has made another one and freed that");
+        assert!(record.put_back(cache));
+        drop(record);
+        assert_eq!(CACHES.get(), 0);
     }
 }

@@ -5,7 +5,8 @@ use crate::handle::Open;
 use crate::heap::{Heap, Owner};
 use crate::mutator::Mutator;
 use crate::mutator::answer::{drop_cache, new_cache, retire_cache};
-use greyset_sync::{Fault, fault};
+use greyset_sync::atomic::Ordering;
+use greyset_sync::{Fault, Point, fault, point};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
@@ -48,7 +49,7 @@ unsafe impl Send for MutatorHandle {}
 impl MutatorHandle {
     /// Attaches a mutator to `heap`, parked.
     pub(crate) fn attach(owner: Arc<Owner>, name: &str) -> MutatorHandle {
-        greyset_sync::point(greyset_sync::Point::Attach);
+        point(Point::Attach);
         let record = owner.shared().mutators.attach(name);
         record.swap_cache(new_cache(owner.shared()).as_ptr());
         let published = &owner.shared().published;
@@ -117,7 +118,7 @@ impl fmt::Debug for MutatorHandle {
 impl Drop for MutatorHandle {
     /// Detaches: runs go back, unused root entries too, and a handshake that waits for this mutator counts it as answered.
     fn drop(&mut self) {
-        greyset_sync::point(greyset_sync::Point::Detach);
+        point(Point::Detach);
         let mutator = &mut *self.mutator;
         mutator.unpark();
         mutator.flush_cache();
@@ -127,20 +128,10 @@ impl Drop for MutatorHandle {
         let owner = Arc::clone(&mutator.owner);
         let shared = owner.shared();
         shared.roots.give_back(mutator.entries.get_mut());
-        loop {
-            let mut list = shared.mutators.lock();
-            if !mutator.record.word.is_asked() {
-                list.remove(mutator.record.id());
-                break;
-            }
-            drop(list);
-            mutator.answer(true);
-        }
-        if mutator.worked.get() && !fault(Fault::DetachForgetsWork) {
-            // Asked since: it has answered, which took the note. Otherwise the running round, if any, is not clean; and if the
-            // round is yet to be asked, which forgets what came before, Decide must know: nobody is left to answer for it.
-            shared.dirty.store(true, greyset_sync::atomic::Ordering::Relaxed);
-            shared.queue.poke();
+        mutator.leave();
+        point(Point::Detached);
+        if fault(Fault::DetachSaysLate) {
+            mutator.say_it_worked();
         }
         drop_cache(mutator.cache.get().as_ptr());
         // Whoever looked at the cache while it was parked may have put it back since.
@@ -199,6 +190,37 @@ impl Drop for Parked<'_> {
 }
 
 impl Mutator {
+    /// Leaves the list. The window is closed and the buffer handed over; asked meanwhile, it answers first.
+    ///
+    /// INVARIANT: a mutator that is off the list owes nothing. The next handshake is asked of those on the list, under its lock:
+    /// what is said under that lock is known when it begins, while what is said later may be heard when two clean rounds have
+    /// ended marking.
+    fn leave(&mut self) {
+        let owner = Arc::clone(&self.owner);
+        loop {
+            let mut list = owner.shared().mutators.lock();
+            if !self.record.word.is_asked() {
+                if !fault(Fault::DetachSaysLate) {
+                    self.say_it_worked();
+                }
+                list.remove(self.record.id());
+                break;
+            }
+            drop(list);
+            self.answer(true);
+        }
+    }
+
+    /// If it has marked since its last answer: the running round, if any, is not clean; and if the round is yet to be asked, which
+    /// forgets what came before, Decide must know, since nobody is left to answer for it.
+    fn say_it_worked(&self) {
+        if self.worked.get() && !fault(Fault::DetachForgetsWork) {
+            let shared = self.owner.shared();
+            shared.dirty.store(true, Ordering::Relaxed);
+            shared.queue.poke();
+        }
+    }
+
     /// Parks while `body` runs: for input and output, for locks of the embedder, for another heap.
     ///
     /// The collector goes on without this thread. No `Gc` lives across the call or inside `body`.

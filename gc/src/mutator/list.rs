@@ -5,6 +5,7 @@
 
 use crate::barrier::Mode;
 use crate::handle::Stamp;
+use crate::mutator::answer::drop_cache;
 use crate::mutator::word::HandshakeWord;
 use greyset_alloc::Cache;
 use greyset_sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering, fence};
@@ -22,6 +23,10 @@ use std::sync::Arc;
 /// | `window` | writes in its answer | writes on park | – |
 /// | `cache` | null | swaps in and out | swaps out, flushes, puts back |
 /// | `changes` | counts | counts | – |
+///
+/// # Invariants
+/// `cache` is null or a cache made by `new_cache` that nobody else has. If the mutator has gone it is a flushed one: who answers
+/// flushes what is put back, and the verifier, which does not, holds the list's lock, without which no mutator goes.
 pub(crate) struct Record {
     /// The handshake word, alone on its cache line.
     pub(crate) word: CachePadded<HandshakeWord>,
@@ -108,6 +113,13 @@ impl Record {
         // ORDERING: release pairs with the acquire in `swap_cache`.
         let swap = self.cache.compare_exchange(ptr::null_mut(), cache, Ordering::Release, Ordering::Relaxed);
         swap.is_ok()
+    }
+}
+
+impl Drop for Record {
+    /// Who has answered for a parked mutator may put its cache back when the mutator has gone, which then nobody takes out.
+    fn drop(&mut self) {
+        drop_cache(self.swap_cache(ptr::null_mut()));
     }
 }
 

@@ -14,7 +14,8 @@
 //! 3. The mutator parks only when `ASKED` is clear (it answers first), so `ASKED` on a parked word was set after it
 //!    parked.
 //!
-//! The word never says *what* is asked: that is the heap's current request, published before `ASKED` is set.
+//! The word never says *what* is asked: that is the heap's current request, published before `ASKED` is set. Whoever is sent by
+//! the word to answer has therefore acquired it: `is_asked`, `park` and `unpark` do, `poll` does not.
 
 use greyset_sync::atomic::{AtomicU32, Ordering};
 use greyset_sync::{Fault, fault};
@@ -83,7 +84,7 @@ impl HandshakeWord {
 
     /// Collector: sets `ASKED`.
     pub(crate) fn ask(&self) -> Asked {
-        // ORDERING: release pairs with the acquire in `is_asked` and `unpark` (the request is visible to who answers);
+        // ORDERING: release pairs with the acquire in `is_asked`, `park` and `unpark` (the request is visible to who answers);
         // acquire pairs with the release in `park` (what the mutator left is visible to the collector).
         let before = self.0.fetch_or(ASKED, Ordering::AcqRel);
         if before & RUNNING != 0 && !fault(Fault::AnsweredForRunning) {
@@ -131,14 +132,16 @@ impl HandshakeWord {
 
     /// Mutator: leaves its window, if nothing is asked.
     pub(crate) fn park(&self, worked: bool) -> ParkOutcome {
-        let mut word = self.0.load(Ordering::Relaxed);
+        // ORDERING: acquire pairs with the release in `ask`: who finds that it is asked reads the request next.
+        let mut word = self.0.load(Ordering::Acquire);
         loop {
             if word & ASKED != 0 {
                 return ParkOutcome::AnswerFirst;
             }
             let parked = (word & STEP) | if worked { WORKED } else { 0 };
-            // ORDERING: release pairs with the acquire in `ask`: buffer, cache and mode are handed over.
-            match self.0.compare_exchange(word, parked, Ordering::Release, Ordering::Relaxed) {
+            // ORDERING: release pairs with the acquire in `ask`: buffer, cache and mode are handed over. Acquire on failure: as in
+            // the load above.
+            match self.0.compare_exchange(word, parked, Ordering::Release, Ordering::Acquire) {
                 Ok(_) => return ParkOutcome::Parked,
                 Err(now) => word = now,
             }

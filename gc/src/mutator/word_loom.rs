@@ -66,6 +66,29 @@ fn loom_word_the_request_and_the_answer_are_seen() {
     });
 }
 
+/// `Mutator::park` of one that is asked before its first look at the word, or between that look and its compare-and-swap.
+#[test]
+fn loom_word_who_answers_on_parking_sees_the_request() {
+    struct Model {
+        word: HandshakeWord,
+        request: Owned,
+    }
+    loom::model(|| {
+        let model = Arc::new(Model { word: HandshakeWord::new(), request: Owned::default() });
+        let _ = model.word.unpark();
+        let other = Arc::clone(&model);
+        let mutator = thread::spawn(move || {
+            while other.word.park(false) == ParkOutcome::AnswerFirst {
+                assert_eq!(other.request.get(), 7, "the request before this one is answered");
+                other.word.answered();
+            }
+        });
+        model.request.set(7);
+        let _ = model.word.ask();
+        mutator.join().expect("no panic");
+    });
+}
+
 #[test]
 fn loom_word_what_was_left_on_parking_is_seen_by_who_answers() {
     struct Model {
@@ -189,6 +212,13 @@ impl Parked {
             own = self.record.swap_cache(std::ptr::null_mut());
             self.answer(own);
         }
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        // A pointer that may not be followed: it must not be left to the record.
+        self.record.swap_cache(std::ptr::null_mut());
     }
 }
 

@@ -129,9 +129,13 @@ impl Shape {
         if self.is_leaf() && other.is_leaf() { Shape::Leaf } else { Shape::Call }
     }
 
-    /// The shape of an array object with elements of this shape.
+    /// The shape of an array object with elements of this shape. Elements without size hold no reference whatever their shape says,
+    /// and have no addresses by which the rest of an array could go on a stack.
     #[must_use]
     pub const fn rows(self, header: usize, stride: usize) -> Shape {
+        if stride == 0 {
+            return Shape::Leaf;
+        }
         let words = match self {
             Shape::Leaf => return Shape::Leaf,
             Shape::Words(words) => Some(words),
@@ -218,5 +222,10 @@ mod tests {
         assert_eq!(rows.words.map(|w| w.offsets().to_vec()), Some(vec![0]));
         let Shape::Rows(rows) = Shape::Call.rows(8, 16) else { panic!() };
         assert_eq!(rows.words, None);
+    }
+
+    #[test]
+    fn rows_without_size_are_leaves() {
+        assert_eq!(Shape::Call.rows(8, 0), Shape::Leaf);
     }
 }

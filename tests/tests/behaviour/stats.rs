@@ -1,6 +1,6 @@
 //! What a heap says of itself.
 
-use greyset::{Driver, Heap, Slot, Stats};
+use greyset::{Driver, Heap, Slot, Stats, StepOutcome};
 use greyset_tests::common::{Node, finish, make_list, objects};
 
 fn stepping() -> Heap {
@@ -64,8 +64,28 @@ fn what_is_allocated_while_a_cycle_runs_counts_as_live() {
     assert_eq!((heap.stats().heap_bytes, objects(&heap)), (0, 0));
 }
 
+#[test]
+fn what_is_allocated_meanwhile_in_a_run_taken_before_counts_as_live() {
+    let heap = stepping();
+    let mut stepper = heap.stepper();
+    heap.mutator().enter(|m| {
+        make_list(m, 1);
+        stepper.request();
+        while (stepper.collector(), stepper.phase()) != (StepOutcome::AwaitMarkers, "mark") {
+            m.safepoint();
+        }
+        let kept = make_list(m, 50).root(m);
+        while stepper.step_any() != StepOutcome::Idle {
+            m.safepoint();
+        }
+        assert_eq!(greyset_tests::common::list_length(m, kept.get(m)), 50);
+        let stats = heap.stats();
+        assert_eq!((stats.live_bytes, stats.marked_bytes), (list_of(50).0, 0));
+    });
+}
+
 fn finish_running(stepper: &mut greyset::Stepper) {
-    while stepper.step_any() != greyset::StepOutcome::Idle {}
+    while stepper.step_any() != StepOutcome::Idle {}
     while stepper.sweep(64) {}
 }
 
