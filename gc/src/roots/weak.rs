@@ -105,7 +105,11 @@ impl<F: Managed> Weak<F> {
     }
 
     /// Another weak handle on the same object. By way of an upgrade: a weak slot must not be copied without one.
+    ///
+    /// # Panics
+    /// If the handle belongs to another heap.
     pub fn duplicate(&self, m: &Mutator) -> Weak<F> {
+        self.check(m);
         let entry = m.shared().weaks.take_one();
         let copied = fault(Fault::WeakCopied).then(|| self.entry.get().load());
         let target = copied.unwrap_or_else(|| self.upgrade(m).map_or(0, Gc::as_addr));
@@ -228,4 +232,24 @@ unsafe impl<F: Managed> Managed for Weak<F> {
 // SAFETY: as above.
 unsafe impl<'gc, F: Managed> crate::trace::Branded<'gc> for Weak<F> {
     type Static = Weak<F>;
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::{Driver, Heap};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn heap() -> Heap {
+        Heap::builder().driver(Driver::Stepping).build().expect("a heap")
+    }
+
+    #[test]
+    fn a_duplicate_refused_takes_no_entry() {
+        let weak = heap().mutator().enter(|m| m.alloc(7u64).downgrade(m));
+        heap().mutator().enter(|m| {
+            let refused = catch_unwind(AssertUnwindSafe(|| weak.duplicate(m)));
+            assert!(refused.is_err());
+            assert_eq!((m.shared().weaks.in_use(), m.shared().weaks.chunks()), (0, 0));
+        });
+    }
 }
