@@ -77,11 +77,17 @@ impl Stepper {
         }
     }
 
-    /// Scans up to `objects` grey objects. True if there may be more.
+    /// Scans up to `objects` grey objects. True if there may be more, which is for whoever marks next: this stepper, another one, or a
+    /// mutator that collects.
     pub fn mark(&mut self, objects: usize) -> bool {
         let shared = self.owner.shared();
-        let open = shared.published.tracing() && shared.published.phase() == Phase::Mark;
-        open && objects > 0 && self.marker.run(shared, objects) == Progress::More
+        if objects == 0 || !shared.published.tracing() || shared.published.phase() != Phase::Mark {
+            return false;
+        }
+        let progress = self.marker.run(shared, objects);
+        // Nothing says that it is called again: what stayed in its hands would be grey for ever, and marking would not end.
+        self.marker.leave(shared);
+        progress == Progress::More
     }
 
     /// Sweeps up to `pages` pages as the background sweeper, drop glue and cleanups included. True if there may be more.
@@ -119,13 +125,6 @@ impl Stepper {
     /// A description of the first thing found wrong.
     pub fn verify(&self) -> Result<crate::verify::Verified, crate::verify::Blame> {
         crate::verify::verify(self.owner.shared())
-    }
-}
-
-impl Drop for Stepper {
-    /// What it has marked in part goes to whoever marks next.
-    fn drop(&mut self) {
-        self.marker.leave(self.owner.shared());
     }
 }
 
