@@ -5,7 +5,7 @@
 
 use crate::cycle::{Phase, Step};
 use crate::heap::{Heap, Owner};
-use crate::mark::{Marker, Progress};
+use crate::mark::{DequeId, Marker, Progress};
 use crate::stats::Cause;
 use std::fmt;
 use std::sync::Arc;
@@ -42,6 +42,7 @@ pub enum StepOutcome {
 pub struct Stepper {
     owner: Arc<Owner>,
     marker: Marker,
+    deque: DequeId,
 }
 
 impl Heap {
@@ -53,8 +54,8 @@ impl Heap {
         let shared = self.owner().shared();
         assert!(shared.driver.is_stepping(), "Heap::stepper needs a heap built with Driver::Stepping");
         let marker = Marker::new();
-        shared.queue.register(marker.stealer());
-        Stepper { owner: Arc::clone(self.owner()), marker }
+        let deque = shared.queue.register(marker.stealer());
+        Stepper { owner: Arc::clone(self.owner()), marker, deque }
     }
 }
 
@@ -128,8 +129,35 @@ impl Stepper {
     }
 }
 
+impl Drop for Stepper {
+    fn drop(&mut self) {
+        self.owner.shared().queue.unregister(self.deque);
+    }
+}
+
 impl fmt::Debug for Stepper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stepper").field("phase", &self.phase()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::{Driver, Heap};
+
+    #[test]
+    fn nothing_is_left_of_a_stepper_that_was_dropped() {
+        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let deques = || heap.owner().shared().queue.deques();
+        let kept = heap.stepper();
+        for _ in 0..3 {
+            let (one, two) = (heap.stepper(), heap.stepper());
+            assert_eq!(deques(), 3);
+            drop(one);
+            drop(two);
+        }
+        assert_eq!(deques(), 1);
+        drop(kept);
+        assert_eq!(deques(), 0);
     }
 }
