@@ -28,6 +28,9 @@ pub enum StepOutcome {
 
 /// Steps the collector of a heap built with [`Driver::Stepping`](crate::Driver::Stepping).
 ///
+/// It may be used inside of a window, but then drop glue and cleanups, which run in its steps, cannot enter a heap: in
+/// [`Mutator::blocking`](crate::Mutator::blocking) and outside of windows they can.
+///
 /// ```
 /// use greyset::{Driver, Heap, StepOutcome};
 /// # fn main() -> Result<(), greyset::HeapError> {
