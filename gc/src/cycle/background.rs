@@ -176,6 +176,7 @@ fn ended(handle: thread::JoinHandle<()>) {
 
 /// Steps the collector, and marks while it waits for markers.
 fn collector_thread(shared: &Shared) {
+    // For good: where threads were refused, mutators go on with this marker.
     shared.queue.register(shared.collector.lock().marker().stealer());
     let mut before = thread_cpu_time();
     let mut turns = Turns::new();
@@ -247,7 +248,7 @@ fn yield_or_nap(vain: u32) {
 /// Marks while tracing is open.
 fn marker_thread(shared: &Shared) {
     let mut marker = Marker::new();
-    shared.queue.register(marker.stealer());
+    let deque = shared.queue.register(marker.stealer());
     let mut before = thread_cpu_time();
     let mut turns = Turns::new();
     let mut hungry = false;
@@ -275,6 +276,7 @@ fn marker_thread(shared: &Shared) {
     }
     // Where threads were refused the heap goes on without this one.
     marker.leave(shared);
+    shared.queue.unregister(deque);
     if hungry {
         shared.queue.hungry(false);
     }
@@ -316,5 +318,21 @@ fn sweeper_thread(shared: &Shared) {
         };
         thread::park_timeout(sleep);
         slept = shared.stats.clock.nanos() - rested;
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::Heap;
+
+    #[test]
+    fn markers_that_end_since_others_were_refused_leave_nothing() {
+        let heap = Heap::builder().ignore_environment().workers(4).build().expect("a heap");
+        // The collector's, the sweeper and two markers start before it.
+        thread::refuse_nth(5);
+        heap.request_cycle();
+        thread::refuse_nth(0);
+        assert_eq!(heap.owner().shared().queue.deques(), 1, "the collector's own stays");
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::cycle::{Phase, Step};
 use crate::heap::{Heap, Owner};
-use crate::mark::{Marker, Progress};
+use crate::mark::{DequeId, Marker, Progress};
 use crate::stats::Cause;
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +28,9 @@ pub enum StepOutcome {
 
 /// Steps the collector of a heap built with [`Driver::Stepping`](crate::Driver::Stepping).
 ///
+/// It may be used inside of a window, but then drop glue and cleanups, which run in its steps, cannot enter a heap: in
+/// [`Mutator::blocking`](crate::Mutator::blocking) and outside of windows they can.
+///
 /// ```
 /// use greyset::{Driver, Heap, StepOutcome};
 /// # fn main() -> Result<(), greyset::HeapError> {
@@ -42,6 +45,7 @@ pub enum StepOutcome {
 pub struct Stepper {
     owner: Arc<Owner>,
     marker: Marker,
+    deque: DequeId,
 }
 
 impl Heap {
@@ -53,8 +57,8 @@ impl Heap {
         let shared = self.owner().shared();
         assert!(shared.driver.is_stepping(), "Heap::stepper needs a heap built with Driver::Stepping");
         let marker = Marker::new();
-        shared.queue.register(marker.stealer());
-        Stepper { owner: Arc::clone(self.owner()), marker }
+        let deque = shared.queue.register(marker.stealer());
+        Stepper { owner: Arc::clone(self.owner()), marker, deque }
     }
 }
 
@@ -77,11 +81,17 @@ impl Stepper {
         }
     }
 
-    /// Scans up to `objects` grey objects. True if there may be more.
+    /// Scans up to `objects` grey objects. True if there may be more, which is for whoever marks next: this stepper, another one, or a
+    /// mutator that collects.
     pub fn mark(&mut self, objects: usize) -> bool {
         let shared = self.owner.shared();
-        let open = shared.published.tracing() && shared.published.phase() == Phase::Mark;
-        open && objects > 0 && self.marker.run(shared, objects) == Progress::More
+        if objects == 0 || !shared.published.tracing() || shared.published.phase() != Phase::Mark {
+            return false;
+        }
+        let progress = self.marker.run(shared, objects);
+        // Nothing says that it is called again: what stayed in its hands would be grey for ever, and marking would not end.
+        self.marker.leave(shared);
+        progress == Progress::More
     }
 
     /// Sweeps up to `pages` pages as the background sweeper, drop glue and cleanups included. True if there may be more.
@@ -123,14 +133,34 @@ impl Stepper {
 }
 
 impl Drop for Stepper {
-    /// What it has marked in part goes to whoever marks next.
     fn drop(&mut self) {
-        self.marker.leave(self.owner.shared());
+        self.owner.shared().queue.unregister(self.deque);
     }
 }
 
 impl fmt::Debug for Stepper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stepper").field("phase", &self.phase()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::{Driver, Heap};
+
+    #[test]
+    fn nothing_is_left_of_a_stepper_that_was_dropped() {
+        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let deques = || heap.owner().shared().queue.deques();
+        let kept = heap.stepper();
+        for _ in 0..3 {
+            let (one, two) = (heap.stepper(), heap.stepper());
+            assert_eq!(deques(), 3);
+            drop(one);
+            drop(two);
+        }
+        assert_eq!(deques(), 1);
+        drop(kept);
+        assert_eq!(deques(), 0);
     }
 }

@@ -6,10 +6,10 @@ use std::ops::{Deref, DerefMut};
 
 /// Wraps `'static` data so that it can live in the heap, with whatever `Drop` it has.
 ///
-/// For foreign types, function pointers, `Mutex`es of plain data, files. Its `Drop` runs on a thread of the collector, some
-/// time after the object became unreachable; nothing says when. It may use the heap through a mutator of its own, but must not
-/// wait for the collector, which waits for it: to collect in it is a panic (caught and counted, as any). Nor may it wait for a
-/// thread that does so.
+/// For foreign types, function pointers, `Mutex`es of plain data, files. Its `Drop` runs on a thread of the collector (under the
+/// inline driver: at a safepoint of some mutator), some time after the object became unreachable; nothing says when. It may use the heap
+/// through a mutator of its own (unless it is called by a [`Stepper`](crate::Stepper) inside of a window: see there), but must not wait for
+/// the collector, which waits for it: to collect in it is a panic (caught and counted, as any). Nor may it wait for a thread that does so.
 ///
 /// ```
 /// use greyset::{Heap, Static, Trace};

@@ -4,6 +4,11 @@
 //! Each thread notes for which heaps it is in such code. So the wait is refused, by a panic (which is caught where the code was
 //! called), whoever runs the collector: its threads, a mutator at a safepoint, a test. What cannot be seen is a wait for another
 //! thread that waits: the documentation of each of the three says so.
+//!
+//! A mutator that runs the collector is parked meanwhile (`Mutator::collect`, `inline_step`). So drop glue and cleanups find their
+//! thread outside of the heap, whoever calls them, and may enter it through a mutator of their own: there is no window below them on the
+//! stack that would have to answer, and none that holds a `Lock`. Their own safepoints take no step of the collector: steps would nest,
+//! as deep as there are spans to sweep.
 
 use crate::heap::Shared;
 use greyset_sync::thread::task;
@@ -48,6 +53,12 @@ pub(crate) fn in_sink() -> bool {
     CALLS.try_with(|calls| calls.borrow().iter().any(is_it)).unwrap_or(false)
 }
 
+/// Whether the caller is in user code that any heap has called.
+pub(crate) fn in_any_callout() -> bool {
+    let me = task();
+    CALLS.try_with(|calls| calls.borrow().iter().any(|call| call.0 == me)).unwrap_or(false)
+}
+
 impl Shared {
     /// User code is about to be called.
     pub(crate) fn calls_out(&self, what: Callout) -> Called {
@@ -63,6 +74,11 @@ impl Shared {
         CALLS.try_with(|calls| calls.borrow().iter().any(of_it)).unwrap_or(false)
     }
 
+    /// Whether the caller is in user code that this heap has called: then no step of the collector is to be taken here.
+    pub(crate) fn in_callout(&self) -> bool {
+        self.is_called(|_| true)
+    }
+
     /// The caller is about to wait until a cycle is complete.
     ///
     /// # Panics
@@ -70,7 +86,7 @@ impl Shared {
     #[track_caller]
     pub(crate) fn will_wait(&self) {
         assert!(
-            !self.is_called(|_| true),
+            !self.in_callout(),
             "drop glue, cleanups and event sinks must not collect in the heap that calls them: it would wait for itself for ever; \
              ask for a cycle with Heap::request_cycle, which waits for nothing, or have a thread of your own collect"
         );

@@ -9,7 +9,7 @@ mod recording;
 mod shared;
 
 pub use budget::{Budget, BudgetMember};
-pub(crate) use callout::{Callout, in_sink};
+pub(crate) use callout::{Callout, in_any_callout, in_sink};
 pub(crate) use counters::Counters;
 pub(crate) use owner::Owner;
 pub use recording::{RecordError, Recording};
@@ -230,8 +230,8 @@ impl Mutator {
 
     /// Runs one whole cycle that begins now; returns when everything dead at the call is swept.
     ///
-    /// A safepoint. Under the background driver this mutator is parked meanwhile and other mutators go on; under the others
-    /// it does the work itself, and answers handshakes of its own.
+    /// A safepoint. This mutator is parked meanwhile and other mutators go on. Under the background driver it waits; under the others its
+    /// thread does the work itself.
     ///
     /// # Panics
     /// In code that the heap itself calls (drop glue, cleanups, event sinks), where it would wait for itself:
@@ -241,29 +241,34 @@ impl Mutator {
         let shared = owner.shared();
         shared.will_wait();
         let target = shared.driver.request_full(shared);
-        if shared.driver.is_inline() || shared.driver.is_stepping() {
+        self.blocking(|| {
+            if !shared.driver.is_inline() && !shared.driver.is_stepping() {
+                return shared.driver.wait_for(shared, target);
+            }
             while shared.driver.completed() < target {
-                self.safepoint();
                 if !crate::cycle::drive_inline(shared, 4096) {
                     greyset_sync::thread::yield_now();
                 }
             }
             while shared.registry.run_cleanups(shared, 64) {}
-        } else {
-            self.blocking(|| shared.driver.wait_for(shared, target));
-        }
+        });
     }
 
-    /// A bounded piece of collector work at a safepoint of the inline driver.
+    /// A bounded piece of collector work at a safepoint of the inline driver. The mutator is parked meanwhile: what the work asks of it is
+    /// answered, and drop glue and cleanups may enter the heap. Nothing in a callout (`heap/callout.rs`).
     pub(crate) fn inline_step(&mut self) {
         let owner = Arc::clone(self.owner());
         let shared = owner.shared();
-        for _ in 0..shared.zeal.slice(8) {
-            self.answer_if_asked();
-            if !crate::cycle::drive_inline(shared, 1024) {
-                break;
-            }
+        if shared.in_callout() {
+            return;
         }
-        shared.registry.run_cleanups(shared, 4);
+        self.blocking(|| {
+            for _ in 0..shared.zeal.slice(8) {
+                if !crate::cycle::drive_inline(shared, 1024) {
+                    break;
+                }
+            }
+            shared.registry.run_cleanups(shared, 4);
+        });
     }
 }

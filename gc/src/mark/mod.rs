@@ -15,6 +15,6 @@ mod scan;
 mod worker;
 
 pub(crate) use kernel::type_of;
-pub(crate) use queue::GreyQueue;
+pub(crate) use queue::{DequeId, GreyQueue};
 pub(crate) use roots::RootCursor;
 pub(crate) use worker::{Marker, Progress};

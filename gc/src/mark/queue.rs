@@ -20,10 +20,20 @@ use greyset_sync::{CachePadded, Fault, Mutex, Point, Rank, fault, point};
 /// Bit of `hungry` for assists, which do not stay to be counted.
 const ASSIST_HUNGRY: usize = 1 << (usize::BITS - 1);
 
+/// A marker's deque, as far as the others know it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct DequeId(u64);
+
+/// The markers' deques, to steal from.
+struct Deques {
+    known: Vec<(DequeId, Stealer<Box<Segment>>)>,
+    next: u64,
+}
+
 /// Grey objects that belong to nobody, and the markers' deques.
 pub(crate) struct GreyQueue {
     injector: Injector<Box<Segment>>,
-    stealers: Mutex<Vec<Stealer<Box<Segment>>>>,
+    deques: Mutex<Deques>,
     /// Empty segments. Mutators fill what markers empty, so without these each would be allocated by one thread and freed by
     /// another, under the locks of an allocator that may give memory back to the system meanwhile.
     spares: ArrayQueue<Box<Segment>>,
@@ -52,7 +62,7 @@ impl GreyQueue {
         let storm = zeal.asks(Asks::STEAL_STORM);
         GreyQueue {
             injector: Injector::new(),
-            stealers: Mutex::new(Rank::Mark, Vec::new()),
+            deques: Mutex::new(Rank::Mark, Deques { known: Vec::new(), next: 0 }),
             spares: ArrayQueue::new(SPARES),
             activity: Activity::new(),
             // In a storm there is always one hungry marker more than there are.
@@ -107,8 +117,8 @@ impl GreyQueue {
     }
 
     fn steal(&self, own: &Worker<Box<Segment>>) -> Option<Box<Segment>> {
-        let stealers = self.stealers.try_lock()?;
-        for stealer in stealers.iter() {
+        let deques = self.deques.try_lock()?;
+        for (_, stealer) in &deques.known {
             loop {
                 match stealer.steal_batch_and_pop(own) {
                     Steal::Success(segment) => return Some(segment),
@@ -146,9 +156,28 @@ impl GreyQueue {
         self.shares.load(Ordering::Relaxed)
     }
 
-    /// Makes a marker's deque known to the others.
-    pub(crate) fn register(&self, stealer: Stealer<Box<Segment>>) {
-        self.stealers.lock().push(stealer);
+    /// Makes a marker's deque known to the others, until [`GreyQueue::unregister`].
+    pub(crate) fn register(&self, stealer: Stealer<Box<Segment>>) -> DequeId {
+        let mut deques = self.deques.lock();
+        let id = DequeId(deques.next);
+        deques.next += 1;
+        deques.known.push((id, stealer));
+        id
+    }
+
+    /// A marker goes, with nothing in its deque.
+    pub(crate) fn unregister(&self, id: DequeId) {
+        let mut deques = self.deques.lock();
+        deques.known.retain(|(known, stealer)| {
+            debug_assert!(*known != id || stealer.is_empty(), "what is grey would go with it");
+            *known != id
+        });
+    }
+
+    /// How many deques are known.
+    #[cfg(test)]
+    pub(crate) fn deques(&self) -> usize {
+        self.deques.lock().known.len()
     }
 
     /// A marker is about to take work.
@@ -192,7 +221,7 @@ impl GreyQueue {
     /// Bytes of segments in the injector, in the markers' deques and kept empty, and of what was put off. What a marker has in
     /// its hands is a segment or two.
     pub(crate) fn bytes(&self) -> usize {
-        let in_deques = self.stealers.lock().iter().map(Stealer::len).sum::<usize>();
+        let in_deques = self.deques.lock().known.iter().map(|(_, stealer)| stealer.len()).sum::<usize>();
         (self.injector.len() + in_deques + self.spares.len()) * size_of::<Segment>()
             + self.deferred.lock().len() * size_of::<Grey>()
     }
@@ -269,5 +298,19 @@ mod tests {
         one.push(segment(&[16, 24]));
         let stolen = queue.take(&two).expect("one has work");
         assert_eq!(stolen.len(), 2);
+    }
+
+    #[test]
+    fn a_deque_is_known_until_its_marker_goes() {
+        let queue = GreyQueue::new(&ZealState::none());
+        let (one, two) = (Worker::new_lifo(), Worker::new_lifo());
+        let (first, second) = (queue.register(one.stealer()), queue.register(two.stealer()));
+        queue.unregister(first);
+        queue.unregister(first);
+        assert_eq!(queue.deques(), 1);
+        two.push(segment(&[16]));
+        assert!(queue.take(&one).is_some(), "the other one is still known");
+        queue.unregister(second);
+        assert_eq!(queue.deques(), 0);
     }
 }

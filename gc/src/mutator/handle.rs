@@ -2,7 +2,7 @@
 
 use crate::barrier::{Barrier, Mode, Segment, Shade};
 use crate::handle::Open;
-use crate::heap::{Heap, Owner};
+use crate::heap::{Heap, Owner, in_any_callout};
 use crate::mutator::Mutator;
 use crate::mutator::answer::{drop_cache, new_cache, retire_cache};
 use greyset_sync::atomic::Ordering;
@@ -145,12 +145,23 @@ struct Entered(());
 
 impl Entered {
     fn new() -> Entered {
-        assert!(
-            !set_entered(true),
-            "this thread is inside a heap already: leave it before entering again, or enter from inside Mutator::blocking"
-        );
+        if set_entered(true) {
+            refuse_to_enter();
+        }
         Entered(())
     }
+}
+
+#[cold]
+fn refuse_to_enter() -> ! {
+    let what = match in_any_callout() {
+        false => "leave it before entering again, or enter from inside Mutator::blocking",
+        true => {
+            "the drop glue, cleanup or event sink that wants to enter has been called in a window. Step a Stepper and drop the last \
+             handle of another heap outside of windows, or inside Mutator::blocking; enter in an event sink never"
+        }
+    };
+    panic!("this thread is inside a heap already: {what}");
 }
 
 impl Drop for Entered {

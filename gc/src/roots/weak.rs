@@ -48,17 +48,23 @@ pub struct Weak<F: Managed> {
 impl<'gc, T: Branded<'gc>> Gc<'gc, T> {
     /// A weak handle on this object.
     pub fn downgrade(self, m: &'gc Mutator) -> Weak<T::Static> {
+        Weak::filled(m, self.as_addr())
+    }
+}
+
+impl<F: Managed> Weak<F> {
+    /// A handle on `target`, an object of family `F` that is alive in this window, or 0. Entries of dropped handles are used again before
+    /// the table grows.
+    fn filled(m: &Mutator, target: usize) -> Weak<F> {
         let weaks = &m.shared().weaks;
         if weaks.any_listed() && !weaks.has_free() {
             weaks.free_listed();
         }
         let entry = weaks.take_one();
-        entry.get().store(self.as_addr());
+        entry.get().store(target);
         Weak { entry, heap: m.shared().weak_ref(), family: PhantomData }
     }
-}
 
-impl<F: Managed> Weak<F> {
     /// The object, if it is still there.
     ///
     /// Cost: a load while no cycle runs; during marking the object is shaded; for the short while in which marking ends, a
@@ -105,13 +111,15 @@ impl<F: Managed> Weak<F> {
     }
 
     /// Another weak handle on the same object. By way of an upgrade: a weak slot must not be copied without one.
+    ///
+    /// # Panics
+    /// If the handle belongs to another heap.
     pub fn duplicate(&self, m: &Mutator) -> Weak<F> {
-        let entry = m.shared().weaks.take_one();
+        self.check(m);
         let copied = fault(Fault::WeakCopied).then(|| self.entry.get().load());
         let target = copied.unwrap_or_else(|| self.upgrade(m).map_or(0, Gc::as_addr));
         point(Point::WeakJudge);
-        entry.get().store(target);
-        Weak { entry, heap: m.shared().weak_ref(), family: PhantomData }
+        Weak::filled(m, target)
     }
 
     /// Whether the object has been found dead by a cycle, or the heap is gone. `false` is no promise.
@@ -228,4 +236,38 @@ unsafe impl<F: Managed> Managed for Weak<F> {
 // SAFETY: as above.
 unsafe impl<'gc, F: Managed> crate::trace::Branded<'gc> for Weak<F> {
     type Static = Weak<F>;
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::roots::table::CHUNK;
+    use crate::{Driver, Heap};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn heap() -> Heap {
+        Heap::builder().driver(Driver::Stepping).build().expect("a heap")
+    }
+
+    #[test]
+    fn duplicates_use_the_entries_of_dropped_ones_without_a_cycle() {
+        heap().mutator().enter(|m| {
+            let weak = m.alloc(7u64).downgrade(m);
+            for _ in 0..4 * CHUNK {
+                assert_eq!(weak.duplicate(m).upgrade(m).map(|seven| *seven), Some(7));
+            }
+            assert_eq!(m.shared().weaks.chunks(), 1);
+            let kept: Vec<_> = (0..CHUNK).map(|_| weak.duplicate(m)).collect();
+            assert!(kept.iter().all(|weak| weak.upgrade(m).is_some()));
+        });
+    }
+
+    #[test]
+    fn a_duplicate_refused_takes_no_entry() {
+        let weak = heap().mutator().enter(|m| m.alloc(7u64).downgrade(m));
+        heap().mutator().enter(|m| {
+            let refused = catch_unwind(AssertUnwindSafe(|| weak.duplicate(m)));
+            assert!(refused.is_err());
+            assert_eq!((m.shared().weaks.in_use(), m.shared().weaks.chunks()), (0, 0));
+        });
+    }
 }

@@ -170,9 +170,10 @@ impl Mutator {
     /// Runs `f(argument)` once, some time after `object` is gone, on a thread of the collector (under the inline driver: at
     /// a safepoint of some mutator). At the latest when the heap is torn down.
     ///
-    /// `f` and `argument` are `'static`, so they cannot hold the object itself. `f` may use the heap through a mutator of its own,
-    /// but it must not wait for the collector, which waits for it: to collect in it is a panic. Nor may it wait for a thread that
-    /// does so. A panic in `f` is caught and counted.
+    /// `f` and `argument` are `'static`, so they cannot hold the object itself. `f` may use the heap through a mutator of its own (unless
+    /// it is called by a [`Stepper`](crate::Stepper) inside of a window: see there), but it must not wait for the collector, which waits
+    /// for it: to collect in it is a panic, and under the inline driver its safepoints do nothing for the collector. Nor may it wait for a
+    /// thread that does so. A panic in `f` is caught and counted.
     ///
     /// As Go's `runtime.AddCleanup`.
     pub fn add_cleanup<'gc, T, A, C>(&'gc self, object: Gc<'gc, T>, f: C, argument: A) -> Cleanup

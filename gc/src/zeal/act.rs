@@ -161,8 +161,8 @@ pub(crate) fn after_detach(shared: &Shared) {
     if !shared.zeal.asks(Asks::FINALIZE_ON_EXIT) || shared.mutators.len() > 0 {
         return;
     }
-    if shared.driver.is_inline() {
-        // Nobody else would end the cycle.
+    if shared.driver.is_inline() && !shared.in_callout() {
+        // Nobody else would end the cycle. (In a callout whoever has called it goes on.)
         while shared.published.phase() != Phase::Idle && crate::cycle::drive_inline(shared, 4096) {}
     }
     ask(shared);

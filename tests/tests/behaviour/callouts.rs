@@ -1,7 +1,13 @@
-//! Code that the heap calls (drop glue, cleanups, event sinks) must not wait for the collector, and everything else goes on.
+//! Code that the heap calls (drop glue, cleanups, event sinks) must not wait for the collector, and everything else goes on. Drop glue
+//! and cleanups may use the heap.
 
-use greyset::{Driver, Event, EventSink, Gogc, Heap, Static, Weak, assert_collectable};
+use greyset::{
+    AllocError, Driver, Event, EventSink, Gc, Gogc, Heap, Lock, Mutator, MutatorHandle, Root, Static,
+    StepOutcome, Trace, Weak, assert_collectable,
+};
 use greyset_tests::common::{finish, list_length, make_list, panic_of};
+use std::mem::forget;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -59,15 +65,11 @@ fn drop_glue_and_cleanups_on_the_heaps_threads_must_not_collect() {
     });
 }
 
-/// A mutator runs them in its safepoint, in which it may not enter again. Outside of the heap it may, but not collect.
+/// A mutator runs them in its safepoint, in which it is parked; or a thread that is in no heap.
 #[test]
 fn drop_glue_and_cleanups_at_a_safepoint_must_not_collect() {
     let heap = Heap::builder().driver(Driver::Inline).build().expect("a heap");
     for inside in [true, false] {
-        let reasons = match inside {
-            true => ["this thread is inside a heap already", "assert_collectable! with a handle alone"],
-            false => [MUST_NOT; 2],
-        };
         let (glue, said) = Collects::new(&heap);
         let (argument, said_later) = Collects::new(&heap);
         let before = heap.stats().drop_panics;
@@ -81,11 +83,11 @@ fn drop_glue_and_cleanups_at_a_safepoint_must_not_collect() {
             false => assert_collectable!(weak),
         };
         collect();
-        refused(&said, reasons);
+        refused(&said, [MUST_NOT; 2]);
         while heap.stats().drop_panics < before + 2 {
             collect();
         }
-        refused(&said_later, reasons);
+        refused(&said_later, [MUST_NOT; 2]);
     }
 }
 
@@ -102,6 +104,142 @@ fn drop_glue_and_cleanups_in_a_step_must_not_collect() {
     refused(&said, [MUST_NOT; 2]);
     refused(&said_later, [MUST_NOT; 2]);
     assert_eq!(heap.stats().drop_panics, 2);
+}
+
+#[derive(Trace)]
+struct Shelf<'gc>(Lock<'gc, Vec<Gc<'gc, u64>>>);
+
+/// Enters its heap when it is dropped, and uses it: a root, a lock, memory, safepoints.
+struct Uses {
+    handle: Mutex<MutatorHandle>,
+    shelf: Root<Shelf<'static>>,
+    depth: Arc<Depth>,
+}
+
+/// How many of them are at it, and how many were at most.
+#[derive(Default)]
+struct Depth(AtomicUsize, AtomicUsize);
+
+impl Uses {
+    fn new(heap: &Heap, shelf: &Root<Shelf<'static>>, depth: &Arc<Depth>) -> Uses {
+        Uses { handle: Mutex::new(heap.mutator()), shelf: shelf.clone(), depth: Arc::clone(depth) }
+    }
+}
+
+impl Drop for Uses {
+    fn drop(&mut self) {
+        let Depth(now, most) = &*self.depth;
+        most.fetch_max(now.fetch_add(1, Relaxed) + 1, Relaxed);
+        self.handle.get_mut().expect("no panic").enter(|m| {
+            let list = make_list(m, 1000).root(m);
+            // Where there are steps of the collector to be taken: they would call the next one.
+            (0..10).for_each(|_| m.safepoint());
+            assert_eq!(list_length(m, list.get(m)), 1000);
+            let shelf = self.shelf.get(m).get();
+            shelf.0.write(m).push(m.alloc(1));
+        });
+        now.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Spans of objects with such drop glue, and cleanups, while the mutator that collects has forgotten a guard of the lock they want.
+fn all_use_the_heap(driver: Driver, collect: impl Fn(&mut Mutator)) {
+    const OBJECTS: usize = 300;
+    let heap = Heap::builder().driver(driver).min_heap(1 << 20).build().expect("a heap");
+    let depth = Arc::new(Depth::default());
+    heap.mutator().enter(|m| {
+        let shelf = m.alloc(Shelf(Lock::new(Vec::new()))).root(m);
+        for _ in 0..OBJECTS {
+            // Large, so that they fill many spans.
+            m.alloc(Static((Uses::new(&heap, &shelf, &depth), [0u64; 256])));
+            m.add_cleanup(m.alloc_str("an object"), drop, Uses::new(&heap, &shelf, &depth));
+        }
+        forget(shelf.get(m).0.write(m));
+        let done = |m: &Mutator| shelf.get(m).get().0.try_read(m).map_or(0, |all| all.len()) == 2 * OBJECTS;
+        while !done(m) {
+            collect(m);
+            assert_eq!(heap.stats().drop_panics, 0, "{driver}");
+        }
+        assert_eq!(shelf.get(m).0.read(m).iter().map(|one| **one).sum::<u64>(), 2 * OBJECTS as u64);
+    });
+    assert_eq!(depth.1.load(Relaxed), 1, "one at a time: {driver}");
+}
+
+#[test]
+fn drop_glue_and_cleanups_use_the_heap_when_a_mutator_collects() {
+    for driver in [Driver::Background, Driver::Inline, Driver::Stepping] {
+        all_use_the_heap(driver, Mutator::collect);
+    }
+}
+
+#[test]
+fn drop_glue_and_cleanups_use_the_heap_at_safepoints() {
+    all_use_the_heap(Driver::Inline, |m| {
+        make_list(m, 1000);
+        m.safepoint();
+    });
+}
+
+/// Allocates when it is dropped until that is refused.
+struct Fills(Heap, Sender<AllocError<[u64; 64]>>);
+
+impl Drop for Fills {
+    fn drop(&mut self) {
+        self.0.mutator().enter(|m| {
+            let mut kept = Vec::new();
+            let refused = loop {
+                match m.try_alloc([7; 64]) {
+                    Ok(some) => kept.push(some.root(m)),
+                    Err(error) => break error,
+                }
+                m.safepoint();
+            };
+            self.1.send(refused).expect("somebody listens");
+        });
+    }
+}
+
+#[test]
+fn drop_glue_that_meets_the_hard_limit_gets_an_error() {
+    for driver in [Driver::Background, Driver::Inline, Driver::Stepping] {
+        let heap = Heap::builder().driver(driver).hard_limit(4 << 20).build().expect("a heap");
+        let (say, said) = channel();
+        heap.mutator().enter(|m| {
+            m.alloc(Static(Mutex::new(Fills(heap.clone(), say))));
+            m.collect();
+            assert_eq!(said.recv().expect("it was dropped").into_value(), [7; 64]);
+            m.collect();
+            make_list(m, 1000);
+        });
+        assert_eq!(heap.stats().drop_panics, 0);
+    }
+}
+
+/// Enters when it is dropped, and says what comes of it.
+struct Enters(Heap, Mutex<Sender<String>>);
+
+impl Drop for Enters {
+    fn drop(&mut self) {
+        let text = panic_of(|| self.0.mutator().enter(|m| _ = m.alloc(1u64)));
+        self.1.lock().expect("no panic").send(text).expect("somebody listens");
+    }
+}
+
+#[test]
+fn drop_glue_called_by_a_stepper_in_a_window_cannot_enter_and_is_told_why() {
+    let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+    let (say, said) = channel();
+    let mut stepper = heap.stepper();
+    heap.mutator().enter(|m| {
+        m.alloc(Static(Enters(heap.clone(), Mutex::new(say))));
+        stepper.request();
+        while stepper.step_any() != StepOutcome::Idle {
+            m.safepoint();
+        }
+    });
+    let text = said.recv().expect("it was dropped");
+    assert!(text.starts_with("this thread is inside a heap already: the drop glue"), "{text}");
+    assert!(text.contains("Step a Stepper") && text.contains("inside Mutator::blocking"), "{text}");
 }
 
 /// At the first event of a cycle it tries what it must not.

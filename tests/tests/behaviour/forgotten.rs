@@ -1,8 +1,48 @@
-//! Guards and handles given to `mem::forget`.
+//! Guards, handles and steppers given to `mem::forget`.
 
-use greyset::{Driver, Gc, Heap, Lock, StepOutcome, Trace};
+use greyset::{Driver, Gc, Heap, Lock, StepOutcome, Stepper, Trace};
 use greyset_tests::common::{Drops, finish, list_length, make_list, objects};
 use std::mem::forget;
+use std::sync::mpsc::channel;
+use std::thread::spawn;
+use std::time::Duration;
+
+/// A whole cycle by a mutator, which must not wait for the stepper that has marked a little of it.
+fn collect_besides_a_stepper(look_after: impl FnOnce(Stepper) -> Option<Stepper>) {
+    let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+    let mut handle = heap.mutator();
+    let list = handle.enter(|m| make_list(m, 1000).root(m));
+    let mut stepper = heap.stepper();
+    stepper.request();
+    while stepper.collector() != StepOutcome::AwaitMarkers {}
+    assert!(stepper.mark(1), "there is more to mark");
+    let kept = look_after(stepper);
+    let (say, said) = channel();
+    let collector = spawn(move || {
+        handle.enter(|m| {
+            make_list(m, 10);
+            m.collect();
+            say.send((list_length(m, list.get(m)), m.heap().stats().cycles)).expect("somebody listens");
+        });
+    });
+    // The cycle under way, and a whole one that begins after the call.
+    assert_eq!(said.recv_timeout(Duration::from_secs(60)), Ok((1000, 2)));
+    collector.join().expect("no panic");
+    drop(kept);
+}
+
+#[test]
+fn a_stepper_forgotten_or_idle_while_it_marks_holds_nobody_up() {
+    collect_besides_a_stepper(|stepper| {
+        forget(stepper);
+        None
+    });
+    collect_besides_a_stepper(Some);
+    collect_besides_a_stepper(|stepper| {
+        drop(stepper);
+        None
+    });
+}
 
 #[derive(Trace)]
 struct Bag<'gc>(Lock<'gc, Vec<Gc<'gc, greyset_tests::common::Node<'gc>>>>);
