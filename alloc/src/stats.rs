@@ -2,7 +2,7 @@
 //!
 //! Reads counters; never keeps any of its own.
 
-use crate::mheap::MHeap;
+use crate::mheap::{MHeap, sum_in_use};
 use crate::size_class::SizeClass;
 use crate::type_info::TypeInfo;
 use crate::unit::{PAGE_SIZE, SpanClassId};
@@ -68,7 +68,7 @@ impl MHeap {
     /// The heap's memory now. Cost: one short lock; walks nothing.
     pub fn stats(&self) -> AllocStats {
         let (heap, metadata) = self.page_stats();
-        let external = self.external().load(greyset_sync::atomic::Ordering::Relaxed);
+        let external = self.external().bytes();
         let client = self.client_tables().load(greyset_sync::atomic::Ordering::Relaxed);
         let committed = (heap.resident * PAGE_SIZE) as u64;
         AllocStats {
@@ -79,7 +79,7 @@ impl MHeap {
             metadata,
             external,
             client,
-            in_use: committed + metadata + external + client,
+            in_use: sum_in_use(committed, metadata, external, client),
             limit: self.limit(),
             pages_used: heap.used,
             pages_free: heap.free,

@@ -18,10 +18,12 @@ pub(crate) mod zeal;
 
 pub(crate) use hand_out::HandedOut;
 pub use supply::ReleaseProgress;
+pub(crate) use supply::sum_in_use;
 
 use crate::colour::Colour;
 use crate::config::Config;
 use crate::error::ReserveError;
+use crate::external::External;
 use crate::os::Os;
 use crate::pages::PageHeap;
 use crate::registry::{Central, Registry};
@@ -56,7 +58,7 @@ pub struct MHeap {
     limit: AtomicU64,
     /// Bytes; `u64::MAX` for none.
     soft_limit: AtomicU64,
-    external: AtomicU64,
+    external: External,
     client: AtomicU64,
     asked: u64,
     identity: Arc<()>,
@@ -101,7 +103,7 @@ impl MHeap {
             known_spans: AtomicU32::new(0),
             limit: AtomicU64::new(config.limit.unwrap_or(u64::MAX)),
             soft_limit: AtomicU64::new(u64::MAX),
-            external: AtomicU64::new(0),
+            external: External::new(),
             client: AtomicU64::new(0),
             asked: config.reserve,
             identity: Arc::new(()),
@@ -123,8 +125,8 @@ impl MHeap {
         &self.space
     }
 
-    /// Bytes outside the heap that its objects keep alive, as the client reports them; count against the limit.
-    pub fn external(&self) -> &AtomicU64 {
+    /// The account of bytes outside the heap that its objects keep alive; they count against the limit.
+    pub fn external(&self) -> &External {
         &self.external
     }
 

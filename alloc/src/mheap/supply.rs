@@ -62,6 +62,11 @@ const RELEASE_STEP: usize = 64;
 /// Bytes of tables that come with a page.
 const PER_PAGE: usize = size_of::<PageEntry>() + size_of::<u32>();
 
+/// What counts against the limit, of the four things that do. The last is the client's word, which no sum has to trust.
+pub(crate) fn sum_in_use(committed: u64, metadata: u64, external: u64, client: u64) -> u64 {
+    [metadata, external, client].into_iter().fold(committed, u64::saturating_add)
+}
+
 /// Most bytes in use that a span with `fresh` pages without memory can add.
 fn most_added(fresh: u32) -> u64 {
     (fresh as usize * (PAGE_SIZE + PER_PAGE) + SLAB + size_of::<Span>()) as u64
@@ -141,10 +146,13 @@ impl MHeap {
     }
 
     fn in_use_locked(&self, state: &PageState) -> u64 {
-        (state.heap.resident() * PAGE_SIZE) as u64
-            + self.metadata_locked(state)
-            + self.external.load(Ordering::Relaxed)
-            + self.client.load(Ordering::Relaxed)
+        let committed = (state.heap.resident() * PAGE_SIZE) as u64;
+        sum_in_use(
+            committed,
+            self.metadata_locked(state),
+            self.external.bytes(),
+            self.client.load(Ordering::Relaxed),
+        )
     }
 
     pub(super) fn metadata_locked(&self, state: &PageState) -> u64 {

@@ -221,12 +221,23 @@ fn the_limit_counts_pages_tables_and_external_bytes() {
         in_use <= limit && in_use > limit - (128 << 10) && all > limit * 15 / 16,
         "{all}, {in_use} in use"
     );
-    heap.external().store(4 << 20, Relaxed);
+    let external = heap.external().charge(0, 4 << 20);
     // The free pages the heap holds already may be used; a release makes room for what is external.
     let _ = heap.release(usize::MAX);
     let (half, in_use) = fill();
     assert!(in_use <= limit && half < all * 9 / 16, "{half} of {all}");
-    heap.external().store(0, Relaxed);
+    // More than there can be is an error like any other, also together with what the client says of its tables.
+    let absurd = heap.external().charge(external, u64::MAX);
+    for tables in [0, u64::MAX] {
+        heap.client_tables().store(tables, Relaxed);
+        let (in_use, stats) = (heap.in_use(), heap.stats());
+        assert!(in_use > External::MOST_CHARGE && in_use == stats.in_use, "{stats:?}");
+        let _ = heap.release(usize::MAX);
+        let error = try_alloc(&heap, &cache, &NODE64, 64, A).expect_err("no room");
+        assert_eq!((error.obstacle, error.limit, error.in_use), (Obstacle::Limit, limit, heap.in_use()));
+    }
+    heap.client_tables().store(0, Relaxed);
+    assert_eq!(heap.external().charge(absurd, 0), 0);
     heap.set_limit(None);
     assert_eq!(heap.limit(), None);
     let error = loop {

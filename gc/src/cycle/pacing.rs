@@ -321,7 +321,7 @@ impl Pacing {
         let fresh = born_black.saturating_sub(self.start.allocated_at_t2);
         let marked = pace.marked_bytes.load(Relaxed);
         let external = shared.external();
-        let live = marked + fresh + external;
+        let live = marked.saturating_add(fresh).saturating_add(external);
         self.external = external;
         let before = pace.live.load(Relaxed);
         shared.account_correction(before, live);
@@ -391,7 +391,7 @@ impl Pacing {
             return;
         }
         let last_live = shared.pace.last_live.load(Relaxed);
-        let live = (last_live + external).saturating_sub(self.external);
+        let live = last_live.saturating_sub(self.external).saturating_add(external);
         self.external = external;
         shared.pace.last_live.store(live, Relaxed);
         let memory = memory(shared);
@@ -472,7 +472,7 @@ fn memory_of(shared: &Shared, stats: &greyset_alloc::AllocStats) -> MemoryUse {
     let tables = shared.table_bytes();
     shared.alloc.client_tables().store(tables, Relaxed);
     let pages = |n: usize| (n * PAGE_SIZE) as u64;
-    let mapped = stats.committed + stats.metadata + stats.external + tables;
+    let mapped = (stats.committed + stats.metadata + tables).saturating_add(stats.external);
     // Free pages that the limit has no place for are as good as given back: the sweeper does so at once.
     let over =
         shared.memory_limit().map_or(0, |limit| mapped.saturating_sub(limit)).min(pages(stats.pages_free));
@@ -481,7 +481,7 @@ fn memory_of(shared: &Shared, stats: &greyset_alloc::AllocStats) -> MemoryUse {
         heap_free: pages(stats.pages_free) - over,
         // With what is dead and not swept, and with the free slots of spans: the next objects go there. Were these taken for
         // overhead, a heap full of holes would have its goal where it is already, and collect without end.
-        heap_alloc: pages(stats.pages_used) + stats.external,
+        heap_alloc: pages(stats.pages_used).saturating_add(stats.external),
     }
 }
 

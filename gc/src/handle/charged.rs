@@ -3,7 +3,8 @@
 //! A heap of small objects that own large buffers would look small to the pacer and never be collected. [`Charged`] makes the
 //! buffer count as if it lay in the object; [`Heap::adjust_external`](crate::Heap::adjust_external) is for what has no object.
 //!
-//! The account cannot go below zero: a charge takes off what it has put on, once, and corrections by hand stop at zero.
+//! The account cannot go below zero, and is right again when a wrong charge is gone: a charge takes off what it has put on, once,
+//! and corrections by hand stop at zero. What nobody can own is cut: one charge counts for 64 PiB at most, all of them for 4 EiB.
 
 use crate::handle::Static;
 use crate::heap::Shared;
@@ -19,7 +20,8 @@ use std::sync::Weak;
 /// How many bytes a value owns outside of itself.
 ///
 /// The capacity of its own buffer, in constant time: what the elements own in turn is not counted. For other types of your
-/// own, say what is large.
+/// own, say what is large. A wrong answer makes the heap collect too often or too seldom, and does no other harm: see
+/// [`Charged`] for what the most is that counts.
 pub trait OwnedBytes {
     /// Bytes owned now.
     fn owned_bytes(&self) -> usize;
@@ -72,6 +74,7 @@ impl<T: OwnedBytes> OwnedBytes for Static<T> {
 /// What one value has put on its heap's account; dropping it takes that off again.
 struct Charge {
     heap: Weak<Shared>,
+    /// What is really on the account, not what the value has said.
     bytes: usize,
 }
 
@@ -80,8 +83,8 @@ impl Charge {
         if bytes != self.bytes
             && let Some(shared) = self.heap.upgrade()
         {
-            shared.charge(self.bytes as u64, bytes as u64);
-            self.bytes = bytes;
+            // No more than `bytes`.
+            self.bytes = shared.charge(self.bytes as u64, bytes as u64) as usize;
         }
     }
 }
@@ -96,6 +99,10 @@ impl Drop for Charge {
 ///
 /// Made with what the value owns then; [`edit`](Charged::edit) measures again. The bytes come off when the value is dropped,
 /// which for one in an object is when the object is swept, in the background.
+///
+/// What counts is at most 64 PiB (2^56 bytes) a value, and nothing beyond 4 EiB (2^62) on the whole account: what has been charged
+/// comes off, whatever the value says by then. Where a hard limit is passed, allocations fail until enough of it has come off;
+/// making or editing a `Charged` does not.
 ///
 /// ```
 /// use greyset::{Charged, Gc, Heap, Lock, Static, Trace};

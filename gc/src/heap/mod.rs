@@ -143,6 +143,10 @@ impl Heap {
     /// Adds `bytes` to what the program holds outside of the heap on behalf of its objects, or takes off. It counts as live
     /// data does: in the goal, the trigger and both limits. What is added by hand is to be taken off by hand; it never goes
     /// below zero. For what an object owns, [`Charged`](crate::Charged) does so by itself.
+    ///
+    /// One call counts for 64 PiB (2^56 bytes) at most, up or down, so that a call is undone by its opposite; on an account that is
+    /// full, at 4 EiB (2^62 bytes), what is added does not count. Where a hard limit is passed, allocations fail until enough is
+    /// taken off.
     pub fn adjust_external(&self, bytes: i64) {
         self.owner.shared().adjust_external(bytes);
     }

@@ -73,7 +73,7 @@ impl Mutator {
         if !shared.driver.has_threads() {
             return;
         }
-        let (most, unbraked) = (tiny(BRAKED_BYTES, 1), self.unbraked.get() + bytes);
+        let (most, unbraked) = (tiny(BRAKED_BYTES, 1), self.unbraked.get().saturating_add(bytes));
         self.unbraked.set(unbraked % most);
         if unbraked < most || self.record.word.is_asked() || shared.pending.load(Ordering::Relaxed) != 0 {
             return;

@@ -79,11 +79,12 @@ impl Histogram {
         self.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Counts everything that `other` holds: how a mutator's own histogram joins the heap's.
+    /// Counts everything that `other` holds: how a mutator's own histogram joins the heap's. A counter stops at `u64::MAX`.
     pub fn absorb(&self, other: &HistogramSnapshot) {
         for (mine, count) in self.buckets.iter().zip(&other.buckets) {
             if *count > 0 {
-                mine.fetch_add(*count, Ordering::Relaxed);
+                let add = |mine: u64| Some(mine.saturating_add(*count));
+                let _ = mine.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
             }
         }
         self.max.fetch_max(other.max, Ordering::Relaxed);
@@ -166,8 +167,10 @@ impl HistogramSnapshot {
 
     /// The mean in nanoseconds, within 1/32; 0 when empty.
     pub fn mean(&self) -> u64 {
-        let sum: u128 = self.buckets().map(|(upper, count)| u128::from(upper) * u128::from(count)).sum();
-        u64::try_from(sum / u128::from(self.count().max(1))).unwrap_or(u64::MAX)
+        let count: f64 = self.buckets.iter().map(|count| *count as f64).sum();
+        // In floating point, which has room for every sum that counters can make and is exact below 2^53.
+        let sum: f64 = self.buckets().map(|(upper, count)| upper as f64 * count as f64).sum();
+        ((sum / count.max(1.0)) as u64).min(self.max)
     }
 
     /// The buckets that hold something: largest value of the bucket in nanoseconds, and how many.
@@ -175,7 +178,7 @@ impl HistogramSnapshot {
         self.buckets.iter().enumerate().filter(|(_, n)| **n > 0).map(|(i, n)| (upper(i).min(self.max), *n))
     }
 
-    /// Adds everything that `other` holds.
+    /// Adds everything that `other` holds. A counter stops at `u64::MAX`.
     pub fn merge(&mut self, other: &HistogramSnapshot) {
         if self.buckets.len() < other.buckets.len() {
             self.buckets.resize(other.buckets.len(), 0);
@@ -256,6 +259,26 @@ mod tests {
             of(&[1_000_000]).to_string(),
             "n 1 p50 1000.0us p99 1000.0us p99.9 1000.0us p99.99 1000.0us max 1000.0us"
         );
+    }
+
+    #[test]
+    fn counters_that_are_full_stay_full() {
+        let mut doubled = of(&[0, 1, 40, u64::MAX, u64::MAX, 1 << 63]);
+        let before = doubled.mean();
+        for _ in 0..70 {
+            let same = doubled.clone();
+            doubled.merge(&same);
+        }
+        let absorbed = Histogram::new();
+        absorbed.absorb(&doubled);
+        absorbed.absorb(&doubled);
+        assert_eq!(absorbed.snapshot(), doubled);
+        assert_eq!((doubled.count(), doubled.max()), (u64::MAX, u64::MAX));
+        // Each of the five buckets that hold something is as full as any.
+        let mean = ((0.0 + 1.0 + 40.0 + 2f64.powi(63) * (1.0 + 1.0 / 32.0) + 2f64.powi(64)) / 5.0) as u64;
+        assert_eq!(doubled.mean(), mean);
+        assert!(before > mean, "{before}");
+        assert_eq!(of(&[u64::MAX; 3]).mean(), u64::MAX);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! External bytes: they count as live data does, and come off when their object is swept.
 
-use greyset::{Charged, Driver, Gc, Heap, Lock, Static, Trace};
+use greyset::{Charged, Driver, Gc, Heap, Lock, OwnedBytes, Static, Trace};
 use greyset_tests::common::finish;
 
 const MIB: usize = 1 << 20;
@@ -118,4 +118,130 @@ fn a_charge_may_outlive_its_heap() {
     let mut charged = charged;
     charged.edit().push(1);
     assert_eq!(charged.len(), 101);
+}
+
+/// Says what it likes.
+struct Liar(usize);
+
+impl OwnedBytes for Liar {
+    fn owned_bytes(&self) -> usize {
+        self.0
+    }
+}
+
+/// Most bytes of one charge, and of all.
+const MOST_CHARGE: u64 = 1 << 56;
+const MOST: u64 = 1 << 62;
+
+#[test]
+fn what_nobody_can_own_is_cut_and_comes_off_as_it_went_on() {
+    let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+    let (mut stepper, mut handle) = (heap.stepper(), heap.mutator());
+    heap.adjust_external(500);
+    for by in [i64::MAX, 1 << 60] {
+        heap.adjust_external(by);
+        assert_eq!(heap.stats().external_bytes, MOST_CHARGE + 500);
+        heap.adjust_external(-by);
+        assert_eq!(heap.stats().external_bytes, 500);
+    }
+    handle.enter(|m| {
+        let mut liars: Vec<_> = (0..70).map(|_| Charged::new(m, Liar(usize::MAX))).collect();
+        assert_eq!(heap.stats().external_bytes, MOST);
+        // What the account had no room for is not taken off.
+        liars.drain(64..);
+        assert_eq!(heap.stats().external_bytes, MOST);
+        heap.adjust_external(800);
+        liars[0].edit().0 = 7;
+        assert_eq!(heap.stats().external_bytes, 63 * MOST_CHARGE + 7);
+        liars[0].edit().0 = usize::MAX;
+        assert_eq!(heap.stats().external_bytes, MOST);
+        liars.clear();
+    });
+    assert_eq!(heap.stats().external_bytes, 500);
+    heap.adjust_external(-500);
+    assert_eq!(heap.stats().external_bytes, 0);
+    finish(&mut stepper);
+    assert!(heap.stats().heap_bytes < 1 << 20, "{}", heap.stats());
+}
+
+#[test]
+fn an_absurd_account_is_paced_in_every_phase() {
+    // The second: what is taken off in part and put on while a cycle runs, or between its end and that of sweeping.
+    for at in ["idle", "mark", "sweep"] {
+        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let (mut stepper, mut handle) = (heap.stepper(), heap.mutator());
+        heap.adjust_external(i64::MAX);
+        let liar = handle.enter(|m| {
+            let liar = Charged::new(m, Liar(usize::MAX));
+            (m.alloc_bytes(&[7; 100_000]).root(m), liar)
+        });
+        stepper.request();
+        while stepper.phase() != at {
+            handle.enter(|m| m.safepoint());
+            stepper.step_any();
+        }
+        heap.adjust_external(-1);
+        handle.enter(|m| drop((Charged::new(m, Liar(usize::MAX)), m.alloc_bytes(&[7; 100_000]))));
+        finish(&mut stepper);
+        assert_eq!(heap.stats().external_bytes, 2 * MOST_CHARGE - 1, "{at}");
+        assert!(heap.stats().live_bytes > 2 * MOST_CHARGE - 1, "{at}");
+        drop(liar);
+        heap.adjust_external(1 - MOST_CHARGE as i64);
+        finish(&mut stepper);
+        let stats = heap.stats();
+        assert!(
+            stats.external_bytes == 0 && stats.live_bytes < 1 << 20 && stats.goal_bytes < 4 << 20,
+            "{stats}"
+        );
+    }
+}
+
+#[test]
+fn an_absurd_charge_beside_a_limit_is_an_error_until_it_is_gone() {
+    for driver in [Driver::Inline, Driver::Background] {
+        let heap = Heap::builder().driver(driver).hard_limit(64 << 20).build().expect("a heap");
+        let mut handle = heap.mutator();
+        let refused = |handle: &mut greyset::MutatorHandle| {
+            handle.enter(|m| {
+                m.try_alloc_bytes(&vec![0; 4 * MIB]).is_err_and(|error| error.in_use >= MOST_CHARGE)
+            })
+        };
+        assert!(!refused(&mut handle));
+        heap.adjust_external(i64::MAX);
+        assert!(refused(&mut handle));
+        heap.adjust_external(-i64::MAX);
+        assert!(!refused(&mut handle));
+        let liar = handle.enter(|m| m.alloc(Lock::new(Charged::new(m, Static(Liar(0))))).root(m));
+        handle.enter(|m| liar.get(m).write(m).edit().0.0 = usize::MAX);
+        assert!(refused(&mut handle));
+        drop(liar);
+        // It comes off when it is swept, in the background.
+        while heap.stats().external_bytes > 0 {
+            handle.enter(|m| m.collect());
+        }
+        assert!(!refused(&mut handle), "{}", heap.stats());
+    }
+}
+
+#[test]
+fn threads_that_correct_by_hand_leave_nothing() {
+    let heap = Heap::builder().build().expect("a heap");
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for turn in 0..3000 {
+                    let by = if turn % 5 == 0 { i64::MAX } else { turn };
+                    heap.adjust_external(by);
+                    heap.adjust_external(-by);
+                }
+            });
+        }
+        heap.mutator().enter(|m| {
+            for _ in 0..20 {
+                (0..1000).for_each(|i| _ = m.alloc([i; 3]));
+                m.collect();
+            }
+        });
+    });
+    assert_eq!(heap.stats().external_bytes, 0);
 }

@@ -51,8 +51,8 @@ impl Pacing {
         let stats = shared.alloc.stats();
         let (memory, tables) = (memory_of(shared, &stats), tables(shared, &stats));
         membership.report(&Shown {
-            live: pace.last_live.load(Relaxed) + tables,
-            least: memory.heap_alloc + tables,
+            live: pace.last_live.load(Relaxed).saturating_add(tables),
+            least: memory.heap_alloc.saturating_add(tables),
             held: memory.mapped,
             allocated: allocated.saturating_sub(self.reported.allocated) as f64 / seconds,
             // Too short a time measures nothing.
