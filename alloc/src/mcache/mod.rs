@@ -18,7 +18,7 @@ use crate::asan;
 use crate::colour::Colour;
 use crate::error::{Obstacle, OutOfMemory};
 use crate::mheap::MHeap;
-use crate::mheap::sweep::Reclaim;
+use crate::mheap::sweep::{Reclaim, SweptPages};
 use crate::size_class::SizeClass;
 use crate::span::strip;
 use crate::type_info::{TINY, TypeInfo};
@@ -48,7 +48,7 @@ pub struct Cache {
     /// Whether runs are long ones.
     long_runs: Cell<bool>,
     /// Pages that refills have swept and [`Cache::take_swept`] has not told yet.
-    swept: Cell<u32>,
+    swept: SweptPages,
     /// The heap it was made for.
     heap: Arc<()>,
 }
@@ -100,7 +100,7 @@ impl Cache {
             bins: [const { Bin::new(Key::NONE) }; BINS],
             shelf: RefCell::default(),
             long_runs: Cell::new(false),
-            swept: Cell::new(0),
+            swept: SweptPages::default(),
             heap: Arc::clone(heap.identity()),
         }
     }
@@ -209,9 +209,7 @@ impl Cache {
             }
             bin.retire(heap);
             let class = self.class(bin, heap, &request)?;
-            let span = heap.hand_out(class, sweep)?;
-            self.swept.set(self.swept.get().saturating_add(span.swept));
-            bin.adopt(heap, span);
+            bin.adopt(heap, heap.hand_out(class, sweep, &self.swept)?);
         }
     }
 

@@ -186,6 +186,29 @@ fn at_the_limit_a_refill_sweeps_other_classes() {
 }
 
 #[test]
+fn at_the_limit_a_refill_takes_what_it_has_swept_of_its_own_class() {
+    let (heap, _) =
+        heap_of(Config { reserve: Config::MIN_RESERVE, limit: Some(4 << 20), ..Config::default() });
+    let cache = Cache::new(&heap);
+    let mut addrs = Vec::new();
+    while let Ok(addr) = try_alloc(&heap, &cache, &NODE64, 64, A) {
+        addrs.push(addr);
+    }
+    cache.flush(&heap);
+    // No span becomes pages. The later half is swept first, and none of it is dead: more spans than a refill tries.
+    let lives = |at: usize| at >= addrs.len() / 2 || at.is_multiple_of(2);
+    addrs.iter().enumerate().filter(|&(at, _)| lives(at)).for_each(|(_, &addr)| mark(&heap, addr, B));
+    heap.begin_sweep(A);
+    heap.open_sweep();
+    let unswept = heap.unswept_pages();
+    let again = alloc(&heap, &cache, &NODE64, B);
+    assert!(addrs.contains(&again));
+    assert_eq!(cache.take_swept() as usize, unswept - heap.unswept_pages(), "all of it is paid");
+    cache.flush(&heap);
+    heap.verify().expect("sound");
+}
+
+#[test]
 fn a_refill_never_sweeps_what_has_drop_glue() {
     let (heap, _) = heap();
     let cache = Cache::new(&heap);
