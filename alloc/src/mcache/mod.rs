@@ -47,7 +47,7 @@ pub struct Cache {
     shelf: RefCell<HashMap<Key, Bin, MixKeys>>,
     /// Whether runs are long ones.
     long_runs: Cell<bool>,
-    /// Pages that refills have swept and [`Cache::take_swept`] has not told yet.
+    /// Pages that allocations have swept and [`Cache::take_swept`] has not told yet.
     swept: SweptPages,
     /// The heap it was made for.
     heap: Arc<()>,
@@ -193,7 +193,7 @@ impl Cache {
     ) -> Result<Refilled, OutOfMemory> {
         let request = Request::new(info, size);
         if request.size_class == SizeClass::LARGE {
-            return self.large(heap, info, size, colour);
+            return self.large(heap, sweep, info, size, colour);
         }
         let bin = &self.bins[request.bin];
         if bin.key.get() != request.key {
@@ -214,10 +214,11 @@ impl Cache {
     }
 
     /// A span of its own for a value of `size` bytes, coloured `colour`. Linear in its pages (16 bytes of table each); the
-    /// memory is as the last user left it.
+    /// memory is as the last user left it. Where the pages cannot be had, sweeps until they can or nothing is left to sweep,
+    /// showing dead slots to `sweep` as [`Cache::refill`] does.
     ///
     /// # Errors
-    /// When the pages cannot be had.
+    /// When the pages cannot be had even so.
     ///
     /// # Panics
     /// When the cache belongs to another heap.
@@ -225,6 +226,7 @@ impl Cache {
     pub fn large(
         &self,
         heap: &MHeap,
+        sweep: &dyn Reclaim,
         info: &'static TypeInfo,
         size: usize,
         colour: Colour,
@@ -237,7 +239,7 @@ impl Cache {
             return Err(OutOfMemory { requested, in_use, limit, obstacle: Obstacle::Reservation });
         };
         let class = find_class(heap, info, SizeClass::LARGE)?;
-        let span = heap.span(heap.make_span(class, pages)?);
+        let span = heap.span(heap.make_large(class, pages, sweep, &self.swept)?);
         strip::fill(&span.strip(heap.space())[..1], colour.byte());
         let Some(ptr) = NonNull::new(heap.space().pointer(span.addr())) else {
             unreachable!("a span never starts at address 0");
@@ -254,7 +256,7 @@ impl Cache {
         self.long_runs.set(long);
     }
 
-    /// Pages that refills have swept since this was last asked: they count towards what the mutator owes the sweep.
+    /// Pages that allocations have swept since this was last asked: they count towards what the mutator owes the sweep.
     pub fn take_swept(&self) -> u32 {
         self.swept.take()
     }

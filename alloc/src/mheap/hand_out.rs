@@ -8,6 +8,8 @@
 //! 3. else a new span of fresh pages, longer the more the class has,
 //! 4. else, where no pages can be had, whichever sweeping all classes yields first: pages for a new span, or a span of its own
 //!    class with Free slots.
+//!
+//! A large value gets a new span, or what step 4 yields.
 
 use super::MHeap;
 use super::sweep::{Reclaim, Role, SweptPages, parity};
@@ -55,7 +57,7 @@ impl MHeap {
         });
         let found = match found {
             Some(found) => found,
-            None => self.or_sweep(reclaim, swept, || match self.grow(class) {
+            None => self.or_sweep(0, reclaim, swept, || match self.grow(class) {
                 Ok(id) => Ok(HandedOut { id, is_empty: true }),
                 Err(error) => self.take_partial(class).ok_or(error),
             })?,
@@ -64,30 +66,46 @@ impl MHeap {
         Ok(found)
     }
 
+    /// A span of `class`, a class of large values, of `pages` pages; it belongs to the caller. Adds the pages swept for it to
+    /// `swept`.
+    pub(crate) fn make_large(
+        &self,
+        class: SpanClassId,
+        pages: u32,
+        reclaim: &dyn Reclaim,
+        swept: &SweptPages,
+    ) -> Result<SpanId, OutOfMemory> {
+        self.or_sweep(pages, reclaim, swept, || self.make_span(class, pages))
+    }
+
     /// A swept span of `class` with Free slots.
     fn take_partial(&self, class: SpanClassId) -> Option<HandedOut> {
         let partial = &self.registry.central(class).partial[self.sweeping.state().parity()];
         partial.pop(&self.space).map(|id| HandedOut { id, is_empty: false })
     }
 
-    /// What `attempt` yields. As long as it yields nothing, spans of all classes are swept for it, until none is left that a
-    /// mutator may claim; adds their pages to `swept`.
+    /// What `attempt`, which needs a row of so many `pages`, yields. As long as it yields nothing, spans of all classes are
+    /// swept for it, until none is left that a mutator may claim; adds their pages to `swept`. Nothing is swept for a row that
+    /// an empty heap would not have.
     fn or_sweep<T>(
         &self,
+        pages: u32,
         reclaim: &dyn Reclaim,
         swept: &SweptPages,
         attempt: impl Fn() -> Result<T, OutOfMemory>,
     ) -> Result<T, OutOfMemory> {
-        let mut is_last = false;
+        let mut is_last = !self.could_hold(pages);
         loop {
             match attempt() {
                 Err(_) if !is_last => {}
                 result => return result,
             }
-            let pages = self.sweep_some(Role::Mutator, SWEEP_PAGES, reclaim).pages;
-            swept.add(pages as u32);
+            // As many as it needs may be one row, which fewer cannot be: what is free is given back at each attempt.
+            let most = SWEEP_PAGES.max(pages as usize);
+            let done = self.sweep_some(Role::Mutator, most, reclaim).pages;
+            swept.add(done as u32);
             // Once more even then: others may have swept the last ones since the attempt.
-            is_last = pages == 0;
+            is_last = done == 0;
         }
     }
 
