@@ -173,7 +173,7 @@ fn spans() {
             let cache = Cache::new(&heap);
             best(20, 1000, || {
                 for _ in 0..1000 {
-                    black_box(cache.large(&heap, &PAGE, pages * 8192, Colour::A).expect("memory"));
+                    black_box(cache.large(&heap, &Nobody, &PAGE, pages * 8192, Colour::A).expect("memory"));
                 }
                 sweep_all(&heap, Colour::A);
             })

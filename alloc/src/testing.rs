@@ -92,6 +92,16 @@ pub(crate) fn try_alloc(
     }
 }
 
+/// A value of variable length in a span of its own.
+pub(crate) fn alloc_large(
+    heap: &MHeap,
+    cache: &Cache,
+    size: usize,
+    colour: Colour,
+) -> Result<Refilled, OutOfMemory> {
+    cache.large(heap, &Counting::default(), &ARRAY, size, colour)
+}
+
 /// Sets the colour of the object at `addr`, as a marker does.
 pub(crate) fn mark(heap: &MHeap, addr: usize, colour: Colour) {
     let byte = heap.space().colour_at(heap.space().page(addr), addr);

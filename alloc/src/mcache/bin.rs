@@ -240,7 +240,7 @@ impl Bin {
     /// Starts allocating in a span that belongs to the cache.
     pub(crate) fn adopt(&self, heap: &MHeap, span: HandedOut) {
         debug_assert!(!self.has_span());
-        let HandedOut { id, is_empty, .. } = span;
+        let HandedOut { id, is_empty } = span;
         let span = heap.span(id);
         let start = heap.space().pointer(span.addr());
         self.span.set(id);

@@ -18,7 +18,7 @@ use crate::asan;
 use crate::colour::Colour;
 use crate::error::{Obstacle, OutOfMemory};
 use crate::mheap::MHeap;
-use crate::mheap::sweep::Reclaim;
+use crate::mheap::sweep::{Reclaim, SweptPages};
 use crate::size_class::SizeClass;
 use crate::span::strip;
 use crate::type_info::{TINY, TypeInfo};
@@ -47,8 +47,8 @@ pub struct Cache {
     shelf: RefCell<HashMap<Key, Bin, MixKeys>>,
     /// Whether runs are long ones.
     long_runs: Cell<bool>,
-    /// Pages that refills have swept and [`Cache::take_swept`] has not told yet.
-    swept: Cell<u32>,
+    /// Pages that allocations have swept and [`Cache::take_swept`] has not told yet.
+    swept: SweptPages,
     /// The heap it was made for.
     heap: Arc<()>,
 }
@@ -100,7 +100,7 @@ impl Cache {
             bins: [const { Bin::new(Key::NONE) }; BINS],
             shelf: RefCell::default(),
             long_runs: Cell::new(false),
-            swept: Cell::new(0),
+            swept: SweptPages::default(),
             heap: Arc::clone(heap.identity()),
         }
     }
@@ -193,7 +193,7 @@ impl Cache {
     ) -> Result<Refilled, OutOfMemory> {
         let request = Request::new(info, size);
         if request.size_class == SizeClass::LARGE {
-            return self.large(heap, info, size, colour);
+            return self.large(heap, sweep, info, size, colour);
         }
         let bin = &self.bins[request.bin];
         if bin.key.get() != request.key {
@@ -209,17 +209,16 @@ impl Cache {
             }
             bin.retire(heap);
             let class = self.class(bin, heap, &request)?;
-            let span = heap.hand_out(class, sweep)?;
-            self.swept.set(self.swept.get().saturating_add(span.swept));
-            bin.adopt(heap, span);
+            bin.adopt(heap, heap.hand_out(class, sweep, &self.swept)?);
         }
     }
 
     /// A span of its own for a value of `size` bytes, coloured `colour`. Linear in its pages (16 bytes of table each); the
-    /// memory is as the last user left it.
+    /// memory is as the last user left it. Where the pages cannot be had, sweeps until they can or nothing is left to sweep,
+    /// showing dead slots to `sweep` as [`Cache::refill`] does.
     ///
     /// # Errors
-    /// When the pages cannot be had.
+    /// When the pages cannot be had even so.
     ///
     /// # Panics
     /// When the cache belongs to another heap.
@@ -227,6 +226,7 @@ impl Cache {
     pub fn large(
         &self,
         heap: &MHeap,
+        sweep: &dyn Reclaim,
         info: &'static TypeInfo,
         size: usize,
         colour: Colour,
@@ -239,7 +239,7 @@ impl Cache {
             return Err(OutOfMemory { requested, in_use, limit, obstacle: Obstacle::Reservation });
         };
         let class = find_class(heap, info, SizeClass::LARGE)?;
-        let span = heap.span(heap.make_span(class, pages)?);
+        let span = heap.span(heap.make_large(class, pages, sweep, &self.swept)?);
         strip::fill(&span.strip(heap.space())[..1], colour.byte());
         let Some(ptr) = NonNull::new(heap.space().pointer(span.addr())) else {
             unreachable!("a span never starts at address 0");
@@ -256,7 +256,7 @@ impl Cache {
         self.long_runs.set(long);
     }
 
-    /// Pages that refills have swept since this was last asked: they count towards what the mutator owes the sweep.
+    /// Pages that allocations have swept since this was last asked: they count towards what the mutator owes the sweep.
     pub fn take_swept(&self) -> u32 {
         self.swept.take()
     }

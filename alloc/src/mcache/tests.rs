@@ -120,7 +120,7 @@ fn variable_lengths_have_bins_of_their_own() {
 fn large_values_have_spans_of_their_own() {
     let (heap, _) = heap();
     let cache = Cache::new(&heap);
-    let value = cache.large(&heap, &ARRAY, 100_000, B).expect("memory");
+    let value = alloc_large(&heap, &cache, 100_000, B).expect("memory");
     assert_eq!((value.bytes, value.objects), (13 * 8192, 1));
     let addr = value.ptr.addr().get();
     let (base, span) = heap.space().object_base(addr + 99_999).expect("an object");
@@ -183,6 +183,51 @@ fn at_the_limit_a_refill_sweeps_other_classes() {
     alloc(&heap, &cache, &NODE16, B);
     cache.flush(&heap);
     heap.verify().expect("sound");
+}
+
+#[test]
+fn at_the_limit_a_refill_takes_what_it_has_swept_of_its_own_class() {
+    let (heap, _) =
+        heap_of(Config { reserve: Config::MIN_RESERVE, limit: Some(4 << 20), ..Config::default() });
+    let cache = Cache::new(&heap);
+    let mut addrs = Vec::new();
+    while let Ok(addr) = try_alloc(&heap, &cache, &NODE64, 64, A) {
+        addrs.push(addr);
+    }
+    cache.flush(&heap);
+    // No span becomes pages. The later half is swept first, and none of it is dead: more spans than a refill tries.
+    let lives = |at: usize| at >= addrs.len() / 2 || at.is_multiple_of(2);
+    addrs.iter().enumerate().filter(|&(at, _)| lives(at)).for_each(|(_, &addr)| mark(&heap, addr, B));
+    heap.begin_sweep(A);
+    heap.open_sweep();
+    let unswept = heap.unswept_pages();
+    let again = alloc(&heap, &cache, &NODE64, B);
+    assert!(addrs.contains(&again));
+    assert_eq!(cache.take_swept() as usize, unswept - heap.unswept_pages(), "all of it is paid");
+    cache.flush(&heap);
+    heap.verify().expect("sound");
+}
+
+#[test]
+fn where_there_are_no_pages_a_large_value_sweeps_for_a_row_of_them() {
+    for limit in [Some(8 << 20), None] {
+        let (heap, _) = heap_of(Config { reserve: Config::MIN_RESERVE, limit, ..Config::default() });
+        let cache = Cache::new(&heap);
+        let values = std::iter::from_fn(|| alloc_large(&heap, &cache, 1 << 20, A).ok()).count();
+        assert!(values > 6);
+        heap.begin_sweep(A);
+        assert!(alloc_large(&heap, &cache, 1 << 20, B).is_err(), "the sweep is not open");
+        heap.open_sweep();
+        let unswept = heap.unswept_pages();
+        assert!(alloc_large(&heap, &cache, 64 << 20 | 1, B).is_err(), "longer than the heap");
+        assert_eq!((heap.unswept_pages(), cache.take_swept()), (unswept, 0), "nothing is swept in vain");
+        let longer = alloc_large(&heap, &cache, 5 << 20, B).expect("all but this is dead");
+        assert_eq!((longer.bytes, longer.objects), (5 << 20, 1));
+        assert_eq!(cache.take_swept() as usize, unswept - heap.unswept_pages());
+        assert!(alloc_large(&heap, &cache, values << 20, B).is_err(), "what lives is in the way");
+        assert_eq!(heap.unswept_pages(), 0);
+        heap.verify().expect("sound");
+    }
 }
 
 #[test]

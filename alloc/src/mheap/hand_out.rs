@@ -5,10 +5,14 @@
 //! 1. a span with Free slots that is swept already,
 //! 2. else, once the sweep is open and the type has no drop glue, the first span with Free slots (or none live at all) that
 //!    sweeping a few of the class's own spans yields,
-//! 3. else a new span of fresh pages, longer the more the class has; if there are none, of what sweeping other classes frees.
+//! 3. else a new span of fresh pages, longer the more the class has,
+//! 4. else, where no pages can be had, whichever sweeping all classes yields first: pages for a new span, or a span of its own
+//!    class with Free slots.
+//!
+//! A large value gets a new span, or what step 4 yields.
 
 use super::MHeap;
-use super::sweep::{Reclaim, Role, parity};
+use super::sweep::{Reclaim, Role, SweptPages, parity};
 use crate::error::OutOfMemory;
 use crate::span::{Place, Span};
 use crate::type_info::SpanFlags;
@@ -29,16 +33,15 @@ pub(crate) struct HandedOut {
     pub(crate) id: SpanId,
     /// Whether all of its slots are Free.
     pub(crate) is_empty: bool,
-    /// Pages swept to find it.
-    pub(crate) swept: u32,
 }
 
 impl MHeap {
-    /// A span of `class` with at least one Free slot; it belongs to the caller.
+    /// A span of `class` with at least one Free slot; it belongs to the caller. Adds the pages swept for it to `swept`.
     pub(crate) fn hand_out(
         &self,
         class: SpanClassId,
         reclaim: &dyn Reclaim,
+        swept: &SweptPages,
     ) -> Result<HandedOut, OutOfMemory> {
         point(Point::SpanHandOut);
         let central = self.registry.central(class);
@@ -46,30 +49,63 @@ impl MHeap {
             && let Some(id) = central.partial[self.sweeping.state().old_parity()].pop(&self.space)
         {
             self.span(id).set_place(Place::Cached);
-            return Ok(HandedOut { id, is_empty: false, swept: 0 });
+            return Ok(HandedOut { id, is_empty: false });
         }
-        let partial = central.partial[self.sweeping.state().parity()].pop(&self.space);
-        let mut swept = 0;
-        let found = partial.map(|id| HandedOut { id, is_empty: false, swept }).or_else(|| {
+        let found = self.take_partial(class).or_else(|| {
             let barred = self.space.class_info(class).flags().contains(SpanFlags::DROP);
-            if barred { None } else { self.sweep_for(class, SWEEP_TRIES, reclaim, &mut swept) }
+            if barred { None } else { self.sweep_for(class, SWEEP_TRIES, reclaim, swept) }
         });
-        match found {
-            Some(found) => {
-                self.span(found.id).set_place(Place::Cached);
-                Ok(found)
-            }
-            None => self.grow_or_sweep(class, reclaim).map(|id| HandedOut { id, is_empty: true, swept }),
-        }
+        let found = match found {
+            Some(found) => found,
+            None => self.or_sweep(0, reclaim, swept, || match self.grow(class) {
+                Ok(id) => Ok(HandedOut { id, is_empty: true }),
+                Err(error) => self.take_partial(class).ok_or(error),
+            })?,
+        };
+        self.span(found.id).set_place(Place::Cached);
+        Ok(found)
     }
 
-    /// A new span of `class`. Where no pages can be had, spans of other classes are swept until there are some.
-    fn grow_or_sweep(&self, class: SpanClassId, reclaim: &dyn Reclaim) -> Result<SpanId, OutOfMemory> {
+    /// A span of `class`, a class of large values, of `pages` pages; it belongs to the caller. Adds the pages swept for it to
+    /// `swept`.
+    pub(crate) fn make_large(
+        &self,
+        class: SpanClassId,
+        pages: u32,
+        reclaim: &dyn Reclaim,
+        swept: &SweptPages,
+    ) -> Result<SpanId, OutOfMemory> {
+        self.or_sweep(pages, reclaim, swept, || self.make_span(class, pages))
+    }
+
+    /// A swept span of `class` with Free slots.
+    fn take_partial(&self, class: SpanClassId) -> Option<HandedOut> {
+        let partial = &self.registry.central(class).partial[self.sweeping.state().parity()];
+        partial.pop(&self.space).map(|id| HandedOut { id, is_empty: false })
+    }
+
+    /// What `attempt`, which needs a row of so many `pages`, yields. As long as it yields nothing, spans of all classes are
+    /// swept for it, until none is left that a mutator may claim; adds their pages to `swept`. Nothing is swept for a row that
+    /// an empty heap would not have.
+    fn or_sweep<T>(
+        &self,
+        pages: u32,
+        reclaim: &dyn Reclaim,
+        swept: &SweptPages,
+        attempt: impl Fn() -> Result<T, OutOfMemory>,
+    ) -> Result<T, OutOfMemory> {
+        let mut is_last = !self.could_hold(pages);
         loop {
-            match self.grow(class) {
-                Err(_) if self.sweep_some(Role::Mutator, SWEEP_PAGES, reclaim).pages > 0 => {}
+            match attempt() {
+                Err(_) if !is_last => {}
                 result => return result,
             }
+            // As many as it needs may be one row, which fewer cannot be: what is free is given back at each attempt.
+            let most = SWEEP_PAGES.max(pages as usize);
+            let done = self.sweep_some(Role::Mutator, most, reclaim).pages;
+            swept.add(done as u32);
+            // Once more even then: others may have swept the last ones since the attempt.
+            is_last = done == 0;
         }
     }
 

@@ -145,6 +145,12 @@ impl MHeap {
         (stats, self.metadata_locked(&state))
     }
 
+    /// Whether an empty heap would have a row of so many pages, below the limit.
+    pub(super) fn could_hold(&self, pages: u32) -> bool {
+        let bytes = pages as usize * PAGE_SIZE;
+        pages <= self.space.page_count() && bytes as u64 <= self.limit.load(Ordering::Relaxed)
+    }
+
     fn in_use_locked(&self, state: &PageState) -> u64 {
         let committed = (state.heap.resident() * PAGE_SIZE) as u64;
         sum_in_use(

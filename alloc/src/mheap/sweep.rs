@@ -26,6 +26,7 @@ use crate::type_info::SpanFlags;
 use crate::unit::SpanClassId;
 use greyset_sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{CachePadded, Fault, Point, fault, point, thread};
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
 
 /// What the collector does before the slots of a span become Free.
@@ -70,6 +71,20 @@ pub enum SweepLeft {
     /// Nothing that this role can claim now: other threads hold the rest, or the sweep is not open yet, or only spans with
     /// drop glue are left for a mutator.
     Others,
+}
+
+/// Pages that the allocations of one mutator have swept, until it asks.
+#[derive(Default)]
+pub(crate) struct SweptPages(Cell<u32>);
+
+impl SweptPages {
+    pub(crate) fn add(&self, pages: u32) {
+        self.0.set(self.0.get().saturating_add(pages));
+    }
+
+    pub(crate) fn take(&self) -> u32 {
+        self.0.take()
+    }
 }
 
 /// Where sweeping stands.
@@ -327,7 +342,7 @@ impl<'a> Claim<'a> {
         let (swept, id) = (claim.sweep(true), claim.span.id());
         let has_room = swept.live + swept.held < claim.span.slots();
         claim.settle(swept, has_room);
-        has_room.then_some(HandedOut { id, is_empty: swept.live + swept.held == 0, swept: 0 })
+        has_room.then_some(HandedOut { id, is_empty: swept.live + swept.held == 0 })
     }
 }
 
@@ -437,7 +452,7 @@ impl MHeap {
         class: SpanClassId,
         tries: usize,
         reclaim: &dyn Reclaim,
-        swept: &mut u32,
+        swept: &SweptPages,
     ) -> Option<HandedOut> {
         let state = self.sweeping.state();
         for _ in 0..tries {
@@ -446,9 +461,9 @@ impl MHeap {
             }
             let claim = self.claim_of(class, state)?;
             claim.show(reclaim);
-            *swept += claim.span.pages();
+            swept.add(claim.span.pages());
             if let Some(kept) = claim.keep() {
-                return Some(HandedOut { swept: *swept, ..kept });
+                return Some(kept);
             }
         }
         None

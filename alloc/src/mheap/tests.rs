@@ -261,10 +261,10 @@ fn at_the_limit_free_pages_make_way() {
     let free = heap.stats().pages_free;
     assert!(free > 200, "{free} pages");
     let cache = Cache::new(&heap);
-    let large = cache.large(&heap, &ARRAY, 4 << 20, B).expect("room after giving back");
+    let large = alloc_large(&heap, &cache, 4 << 20, B).expect("room after giving back");
     assert_eq!(large.bytes, 4 << 20);
     assert!(heap.in_use() <= limit && heap.stats().pages_free < free);
-    let error = cache.large(&heap, &ARRAY, 4 << 20, B).expect_err("too much");
+    let error = alloc_large(&heap, &cache, 4 << 20, B).expect_err("too much");
     assert_eq!((error.obstacle, error.requested), (Obstacle::Limit, 4 << 20));
     heap.verify().expect("sound");
 }
@@ -279,10 +279,10 @@ fn above_the_soft_limit_free_pages_make_way_a_few_at_a_time() {
     let cache = Cache::new(&heap);
     heap.set_soft_limit(Some(1 << 20));
     // Nothing fails, and what is given back is bounded.
-    let large = cache.large(&heap, &ARRAY, 4 << 20, B).expect("a soft limit refuses nothing");
+    let large = alloc_large(&heap, &cache, 4 << 20, B).expect("a soft limit refuses nothing");
     assert_eq!((large.bytes, free - heap.stats().pages_free), (4 << 20, 64));
     heap.set_soft_limit(None);
-    let _ = cache.large(&heap, &ARRAY, 2 << 20, B).expect("room");
+    let _ = alloc_large(&heap, &cache, 2 << 20, B).expect("room");
     assert_eq!(free - heap.stats().pages_free, 64);
     heap.client_tables().store(1 << 20, Relaxed);
     let stats = heap.stats();
@@ -299,15 +299,15 @@ fn mixed_neighbours_serve_a_large_value_when_the_reservation_is_full() {
     let pages = heap.space().page_count() as usize;
     let size = pages / 4 * PAGE_SIZE;
     for _ in 0..4 {
-        let _ = cache.large(&heap, &ARRAY, size, A).expect("a quarter");
+        let _ = alloc_large(&heap, &cache, size, A).expect("a quarter");
     }
     sweep_all(&heap, A, &Counting::default());
     assert_eq!(heap.release(pages / 2).pages, pages / 2, "half released, half committed");
-    let most = cache.large(&heap, &ARRAY, 3 * size, A).expect("joined");
+    let most = alloc_large(&heap, &cache, 3 * size, A).expect("joined");
     assert_eq!(most.bytes, 3 * size);
-    let error = cache.large(&heap, &ARRAY, 2 * size, A).expect_err("too long");
+    let error = alloc_large(&heap, &cache, 2 * size, A).expect_err("too long");
     assert_eq!(error.obstacle, Obstacle::Reservation);
-    assert!(cache.large(&heap, &ARRAY, usize::MAX, A).is_err());
+    assert!(alloc_large(&heap, &cache, usize::MAX, A).is_err());
     heap.verify().expect("sound");
 }
 

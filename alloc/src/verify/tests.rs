@@ -13,8 +13,8 @@ fn some_heap() -> (MHeap, Vec<usize>) {
     let (heap, _) = heap();
     let cache = Cache::new(&heap);
     let addrs = (0..200).map(|_| alloc(&heap, &cache, &NODE64, A)).collect();
-    let large = |pages: usize| cache.large(&heap, &ARRAY, pages * PAGE_SIZE, A).expect("memory");
-    let (dead, _) = (large(7), large(2));
+    let of_pages = |pages: usize| alloc_large(&heap, &cache, pages * PAGE_SIZE, A).expect("memory");
+    let (dead, _) = (of_pages(7), of_pages(2));
     mark(&heap, dead.ptr.addr().get(), Colour::B);
     cache.flush(&heap);
     sweep_all(&heap, Colour::B, &Counting::default());

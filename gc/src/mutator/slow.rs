@@ -81,10 +81,11 @@ impl Mutator {
         let pays = shared.pace.is_triggered() || shared.pace.is_above_ceiling();
         cache.take_long_runs(self.mode.get() == Mode::Off && !pays);
         let changing = self.record.changing();
+        let reclaimer = shared.sweep.reclaimer(shared);
         let taken = if bytes > greyset_alloc::MAX_SMALL {
-            cache.large(&shared.alloc, &ty.base, bytes, colour)
+            cache.large(&shared.alloc, &reclaimer, &ty.base, bytes, colour)
         } else {
-            cache.refill(&shared.alloc, &shared.sweep.reclaimer(shared), &ty.base, bytes, colour)
+            cache.refill(&shared.alloc, &reclaimer, &ty.base, bytes, colour)
         };
         self.sweep_debt.set(self.sweep_debt.get().saturating_sub(1024 * i64::from(cache.take_swept())));
         let taken = match taken {

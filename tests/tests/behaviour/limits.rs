@@ -1,6 +1,6 @@
 //! Running out of memory is an ordinary error.
 
-use greyset::{Driver, Event, EventSink, Heap, LimitKind, Root, Slot, Static};
+use greyset::{Driver, Event, EventSink, Heap, LimitKind, Root, Slot, Static, StepOutcome};
 use greyset_tests::common::{Drops, Node, list_length, make_list, panic_of};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,6 +83,35 @@ fn garbage_below_the_limit_never_fails() {
             }
         });
     }
+}
+
+/// Garbage that no cycle has to find any more: only between the living, so that sweeping it yields no pages.
+#[test]
+fn holes_between_the_living_serve_the_first_allocation_after_marking() {
+    let heap = limited(Driver::Stepping);
+    let mut stepper = heap.stepper();
+    heap.mutator().enter(|m| {
+        let mut kept: Vec<Root<_>> = Vec::new();
+        while let Ok(object) = m.try_alloc(Static([1u64; 8])) {
+            kept.push(object.root(m));
+        }
+        let (mut at, half) = (0, kept.len() / 2);
+        kept.retain(|_| {
+            at += 1;
+            at > half || at % 2 == 0
+        });
+        m.safepoint();
+        stepper.request();
+        loop {
+            match stepper.collector() {
+                StepOutcome::AwaitSweep => break,
+                StepOutcome::AwaitMarkers => _ = stepper.mark(usize::MAX),
+                _ => {}
+            }
+            m.safepoint();
+        }
+        assert!(m.try_alloc(Static([1u64; 8])).is_ok(), "{} of {half} are dead: {}", half / 2, heap.stats());
+    });
 }
 
 #[test]
