@@ -175,7 +175,7 @@ impl GreyQueue {
     }
 
     /// How many deques are known.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn deques(&self) -> usize {
         self.deques.lock().known.len()
     }
