@@ -120,7 +120,8 @@ impl<'gc, V: 'gc> IntoIterator for Gc<'gc, Array<'gc, V>> {
 impl Mutator {
     /// Allocates an array of `len` elements, each made by `make` from its index.
     ///
-    /// `make` may allocate. If it panics the elements made so far are dropped.
+    /// `make` may allocate. If it panics the elements made so far are dropped. Elements that are aligned to more than 4096 bytes are
+    /// rejected when the program is built.
     ///
     /// # Panics
     /// When the hard limit or the memory is exhausted. [`Mutator::try_alloc_array`] returns an error instead.

@@ -86,6 +86,7 @@ impl Mutator {
     ///
     /// # Panics
     /// When the hard limit (or the machine's memory) is exhausted. Use [`Mutator::try_alloc`] to get the value back instead.
+    /// A type that is aligned to more than 4096 bytes is rejected when the program is built.
     #[inline(always)]
     pub fn alloc<'gc, T: Branded<'gc>>(&'gc self, value: T) -> Gc<'gc, T> {
         match self.bump::<T>() {

@@ -22,7 +22,8 @@ use std::ptr::NonNull;
 impl Mutator {
     /// As [`Mutator::alloc`], but running out of memory is an error that gives the value back.
     ///
-    /// Drop what can be dropped, call [`Mutator::collect`], try again, or raise the error in your own language.
+    /// Drop what can be dropped, call [`Mutator::collect`], try again, or raise the error in your own language. A type that is aligned
+    /// to more than 4096 bytes is rejected when the program is built.
     ///
     /// # Errors
     /// When the hard limit (or the machine's memory) is exhausted.

@@ -4,7 +4,7 @@
 //! else). Never changed, never freed.
 
 use super::{Managed, Shape, Shaped, Tracer};
-use greyset_alloc::TypeInfo;
+use greyset_alloc::{MAX_ALIGN, TypeInfo};
 use std::any::{TypeId, type_name};
 use std::ops::Range;
 
@@ -30,9 +30,16 @@ pub struct GcType {
     pub(crate) family: TypeId,
 }
 
-/// The description of the family `F`.
+/// The description of the family `F`, of which there are to be objects: every allocation asks for it. A type that only lies in a
+/// container of another object may be aligned as it likes.
 #[inline(always)]
 pub(crate) const fn gc_type<F: Managed>() -> &'static GcType {
+    const {
+        assert!(
+            align_of::<F::At<'static>>() <= MAX_ALIGN,
+            "an alignment above 4096 is not supported in the heap; put a `Box` of the value into the object"
+        );
+    }
     F::DESCRIPTION
 }
 

@@ -11,6 +11,7 @@ mod forgotten;
 mod fresh_slots;
 mod limits;
 mod many;
+mod nests;
 mod parking;
 mod retain;
 mod sizes;
