@@ -69,6 +69,8 @@ struct PageState {
     strips: Strips,
     /// Span numbers given back, linked through the spans.
     unused: SpanId,
+    /// Calls under way that give memory back to the system.
+    leaving: u32,
 }
 
 /// Bytes that a heap of a simulator reserves.
@@ -93,6 +95,7 @@ impl MHeap {
             heap: PageHeap::new(space.page_count()),
             strips: Strips::new(space.colour_table().entries()),
             unused: SpanId::NONE,
+            leaving: 0,
         };
         Ok(MHeap {
             registry: Registry::new(central),
