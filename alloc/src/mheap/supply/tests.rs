@@ -1,4 +1,4 @@
-//! Pages that are on their way to the system when somebody needs them.
+//! Systems that are slow, or give less than was asked for.
 
 use super::*;
 use crate::os::{FakeOs, Os, Reservation};
@@ -90,4 +90,39 @@ fn at_the_limit_an_allocation_waits_for_pages_on_their_way() {
 #[test]
 fn in_a_full_reservation_a_large_value_waits_for_pages_on_their_way() {
     waits_for_what_is_given_back(None, RELEASE_STEP * PAGE_SIZE);
+}
+
+/// A system that gives less than is asked for, from a certain reservation on.
+struct Stingy {
+    os: FakeOs,
+    first: usize,
+}
+
+impl Os for Stingy {
+    fn reserve(&self, len: usize) -> io::Result<Reservation> {
+        let is_short = self.os.calls(crate::os::Call::Reserve) >= self.first;
+        self.os.reserve(if is_short { len - PAGE_SIZE / 2 } else { len })
+    }
+    fn commit(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
+        self.os.commit(memory, range)
+    }
+    unsafe fn release(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
+        // SAFETY: the caller's promise is the one asked for.
+        unsafe { self.os.release(memory, range) }
+    }
+    fn advise_huge(&self, memory: &Reservation, range: Range<usize>, wanted: bool) -> io::Result<()> {
+        self.os.advise_huge(memory, range, wanted)
+    }
+}
+
+#[test]
+fn a_system_that_gives_less_than_asked_is_not_used() {
+    let config = Config { reserve: Config::MIN_RESERVE, ..Config::default() };
+    for first in 0.. {
+        let os = Stingy { os: FakeOs::new(), first };
+        match MHeap::new(&config, Box::new(os)) {
+            Ok(_) => return assert!(first > 5, "the heap and its tables"),
+            Err(error) => assert!(error.to_string().contains("given"), "{error}"),
+        }
+    }
 }
