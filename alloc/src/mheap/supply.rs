@@ -285,8 +285,7 @@ impl MHeap {
             return id;
         }
         let id = SpanId(self.known_spans.load(Ordering::Relaxed) + 1);
-        // ORDERING: pairs with the acquire load in `for_each_span`.
-        self.known_spans.store(id.0, Ordering::Release);
+        self.known_spans.store(id.0, Ordering::Relaxed);
         id
     }
 
