@@ -7,7 +7,8 @@
 //! Of types whose hashes fall on one bin, one has it; the others' bins are on a shelf, found by their key on the slow path,
 //! at a few nanoseconds an allocation. Whichever needs a new run takes the place, so the busiest has it most of the time.
 //!
-//! A cache never frees anything while its mutator runs, and never waits, except for the page heap's short lock.
+//! A cache never frees anything while its mutator runs, and never waits, except for the page heap's short lock and, before an
+//! allocation fails, for pages that another thread is just giving back to the system.
 //!
 //! Bump allocation in recycled rows of free memory is S. M. Blackburn's and K. S. McKinley's (Immix, 2008); the layers
 //! mcache, mcentral, mheap are tcmalloc's.

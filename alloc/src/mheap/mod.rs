@@ -71,6 +71,8 @@ struct PageState {
     strips: Strips,
     /// Span numbers given back, linked through the spans.
     unused: SpanId,
+    /// Calls under way that give memory back to the system.
+    leaving: u32,
 }
 
 /// Bytes that a heap of a simulator reserves.
@@ -95,6 +97,7 @@ impl MHeap {
             heap: PageHeap::new(space.page_count()),
             strips: Strips::new(space.colour_table().entries()),
             unused: SpanId::NONE,
+            leaving: 0,
         };
         Ok(MHeap {
             registry: Registry::new(central),
@@ -136,10 +139,11 @@ impl MHeap {
     }
 
     /// Calls `f` with every span in use, in order of their numbers. For a heap at rest; while others work, spans that come
-    /// or go meanwhile may be missed, or seen half made.
+    /// or go meanwhile may be missed, but of those that only come none is seen
+    /// half made.
     pub fn for_each_span(&self, mut f: impl FnMut(&Span)) {
-        // ORDERING: pairs with the release store in `make_span`: spans up to this number are written.
-        for number in 1..=self.known_spans.load(Ordering::Acquire) {
+        // Which of these numbers are in use, and then what for, is said by their places.
+        for number in 1..=self.known_spans.load(Ordering::Relaxed) {
             let span = self.space.span_by_id(SpanId(number));
             if span.place() != Place::Unused {
                 f(span);

@@ -3,19 +3,21 @@
 //! What counts against the limit is what the process holds because of this heap: pages with memory behind them (used or
 //! free), the touched parts of the tables, and what the client reported as external and as tables of its own. Memory is
 //! asked of the system only where a request needs pages without memory; when that would break the limit, free pages with
-//! memory are released first, and only then does the request fail.
+//! memory are released first, and only then does the request fail. What another thread is just giving to the system is
+//! neither free nor used: a request waits for it before it fails.
 //!
 //! The lock is never held while the system is called.
 
 use super::{MHeap, PageState};
 use crate::error::{Obstacle, OutOfMemory};
-use crate::pages::Row;
+use crate::pages::{Plan, Row};
 use crate::registry::Central;
 use crate::space::{Backing, ClassInfo, PageEntry};
 use crate::span::Span;
 use crate::strips::SLAB;
 use crate::unit::{PAGE_SIZE, PageNo, SpanId, StripNo};
 use greyset_sync::atomic::Ordering;
+use greyset_sync::{MutexGuard, thread};
 use std::io;
 
 /// What a span is made of, besides its class.
@@ -70,6 +72,33 @@ pub(crate) fn sum_in_use(committed: u64, metadata: u64, external: u64, client: u
 /// Most bytes in use that a span with `fresh` pages without memory can add.
 fn most_added(fresh: u32) -> u64 {
     (fresh as usize * (PAGE_SIZE + PER_PAGE) + SLAB + size_of::<Span>()) as u64
+}
+
+/// What keeps a span from being made.
+#[derive(Clone, Copy)]
+struct Lack {
+    obstacle: Obstacle,
+    limit: u64,
+    in_use: u64,
+    /// Pages to give back that would help.
+    over: usize,
+}
+
+impl Lack {
+    fn error(self, pages: u32) -> OutOfMemory {
+        let Lack { obstacle, limit, in_use, .. } = self;
+        OutOfMemory { requested: pages as usize * PAGE_SIZE, in_use, limit, obstacle }
+    }
+}
+
+/// Memory on its way to the system, counted in [`PageState::leaving`] until this is dropped: when it is free again, or the
+/// call unwinds.
+struct Leaving<'a>(&'a MHeap);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.pages.lock().leaving -= 1;
+    }
 }
 
 impl PageState {
@@ -181,52 +210,71 @@ impl MHeap {
         }
     }
 
-    /// Pages, a strip of `strip_len` colour bytes, and a number for a span.
+    /// Pages, a strip of `strip_len` colour bytes, and a number for a span. Gives free pages back if that helps, and waits for
+    /// what others are giving back.
     pub(super) fn take_parts(&self, pages: u32, strip_len: usize) -> Result<Parts, OutOfMemory> {
-        let table = self.space.page_table();
         self.ease(pages);
-        let mut released_all = false;
+        let mut is_all_given = false;
         loop {
             let mut state = self.pages.lock();
-            let in_use = self.in_use_locked(&state);
-            let fail = |limit, obstacle| {
-                let requested = pages as usize * PAGE_SIZE;
-                Err(OutOfMemory { requested, in_use, limit, obstacle })
+            let lack = match self.plan(&state, pages) {
+                Ok(plan) => match state.strips.take(strip_len) {
+                    Some(strip) => return self.take(state, plan, strip).map_err(|lack| lack.error(pages)),
+                    None => self.lack(&state, Obstacle::Table, 0),
+                },
+                Err(lack) => lack,
             };
-            let Some(plan) = state.heap.plan(table, pages) else {
-                drop(state);
-                // Committed and released neighbours do not join: make all free pages of one kind, once.
-                if released_all || self.release(usize::MAX).is_nothing() {
-                    return fail(self.space.len() as u64, Obstacle::Reservation);
-                }
-                released_all = true;
-                continue;
-            };
-            let limit = self.limit.load(Ordering::Relaxed);
-            let wanted = in_use.saturating_add(most_added(plan.fresh));
-            if plan.fresh > 0 && wanted > limit {
-                drop(state);
-                let over = (wanted - limit).div_ceil(PAGE_SIZE as u64) as usize;
-                if self.release(over).is_nothing() {
-                    return fail(limit, Obstacle::Limit);
-                }
-                continue;
-            }
-            let Some(strip) = state.strips.take(strip_len) else {
-                return fail(self.space.colour_table().entries() as u64, Obstacle::Table);
-            };
-            let row = state.heap.take(table, plan);
-            let id = self.take_number(&mut state);
+            let is_more_coming = state.leaving > 0;
             drop(state);
-            let parts = Parts { row, strip, id };
-            return match self.commit(row, plan.fresh) {
-                Ok(()) => Ok(parts),
-                Err(_) => {
-                    self.give_uncommitted(parts, plan.fresh);
-                    fail(limit, Obstacle::System)
-                }
-            };
+            if !is_all_given {
+                is_all_given = self.release(lack.over).is_nothing();
+            } else if is_more_coming {
+                thread::yield_now();
+                is_all_given = false;
+            } else {
+                return Err(lack.error(pages));
+            }
         }
+    }
+
+    /// Where so many pages would come from, below the limit.
+    fn plan(&self, state: &PageState, pages: u32) -> Result<Plan, Lack> {
+        let Some(plan) = state.heap.plan(self.space.page_table(), pages) else {
+            // Committed and released neighbours do not join: all free pages of one kind may do.
+            return Err(self.lack(state, Obstacle::Reservation, usize::MAX));
+        };
+        if plan.fresh > 0 {
+            let wanted = self.in_use_locked(state).saturating_add(most_added(plan.fresh));
+            let limit = self.limit.load(Ordering::Relaxed);
+            if wanted > limit {
+                let over = (wanted - limit).div_ceil(PAGE_SIZE as u64) as usize;
+                return Err(self.lack(state, Obstacle::Limit, over));
+            }
+        }
+        Ok(plan)
+    }
+
+    fn lack(&self, state: &PageState, obstacle: Obstacle, over: usize) -> Lack {
+        let limit = match obstacle {
+            Obstacle::Limit | Obstacle::System => self.limit.load(Ordering::Relaxed),
+            Obstacle::Reservation => self.space.len() as u64,
+            Obstacle::Table => self.space.colour_table().entries() as u64,
+        };
+        Lack { obstacle, limit, in_use: self.in_use_locked(state), over }
+    }
+
+    /// The parts of a span: what `plan` has just found, and a strip.
+    fn take(&self, mut state: MutexGuard<'_, PageState>, plan: Plan, strip: StripNo) -> Result<Parts, Lack> {
+        let row = state.heap.take(self.space.page_table(), plan);
+        let id = self.take_number(&mut state);
+        drop(state);
+        let parts = Parts { row, strip, id };
+        if self.commit(row, plan.fresh).is_err() {
+            let mut state = self.pages.lock();
+            self.give_uncommitted(&mut state, parts, plan.fresh);
+            return Err(self.lack(&state, Obstacle::System, 0));
+        }
+        Ok(parts)
     }
 
     /// Tells the system that the last `fresh` pages of `row` are about to be used.
@@ -245,8 +293,7 @@ impl MHeap {
             return id;
         }
         let id = SpanId(self.known_spans.load(Ordering::Relaxed) + 1);
-        // ORDERING: pairs with the acquire load in `for_each_span`.
-        self.known_spans.store(id.0, Ordering::Release);
+        self.known_spans.store(id.0, Ordering::Relaxed);
         id
     }
 
@@ -264,10 +311,9 @@ impl MHeap {
     }
 
     /// Takes parts back of whose pages the last `fresh` could not be committed.
-    fn give_uncommitted(&self, parts: Parts, fresh: u32) {
-        let mut state = self.pages.lock();
+    fn give_uncommitted(&self, state: &mut PageState, parts: Parts, fresh: u32) {
         state.strips.give(parts.strip);
-        self.give_number(&mut state, parts.id);
+        self.give_number(state, parts.id);
         let table = self.space.page_table();
         let Row { start, pages } = parts.row;
         if pages > fresh {
@@ -290,17 +336,27 @@ impl MHeap {
         progress
     }
 
+    /// Says that memory just taken is on its way to the system.
+    fn leave(&self, state: &mut PageState) -> Leaving<'_> {
+        state.leaving += 1;
+        Leaving(self)
+    }
+
     fn release_pages(&self, most: usize, done: &mut usize) -> io::Result<()> {
         let table = self.space.page_table();
         while *done < most {
             let step = RELEASE_STEP.min(most - *done) as u32;
-            let Some(row) = self.pages.lock().heap.take_highest(table, step) else { break };
+            let mut state = self.pages.lock();
+            let Some(row) = state.heap.take_highest(table, step) else { break };
+            let leaving = self.leave(&mut state);
+            drop(state);
             let (memory, range) = self.space.memory_of(row.start, row.pages);
             // SAFETY: the row was free, and until it is given back to the page heap below nobody else can get it, so
             // nobody uses these pages (MHeap invariant 1).
             let released = unsafe { self.os.release(memory, range) };
             let backing = if released.is_ok() { Backing::Released } else { Backing::Committed };
             self.pages.lock().heap.give(table, row, backing);
+            drop(leaving);
             released?;
             *done += row.pages as usize;
         }
@@ -312,7 +368,10 @@ impl MHeap {
         while left > 0 {
             let step = RELEASE_STEP.min(left);
             left -= step;
-            let mut slabs = self.pages.lock().strips.take_idle(step);
+            let mut state = self.pages.lock();
+            let mut slabs = state.strips.take_idle(step);
+            let leaving = self.leave(&mut state);
+            drop(state);
             slabs.sort_unstable();
             let mut result = Ok(());
             // Neighbours go with one call: it costs ten times what a slab does.
@@ -327,6 +386,7 @@ impl MHeap {
                 let mut state = self.pages.lock();
                 row.iter().for_each(|&slab| state.strips.give_idle(slab, result.is_ok()));
             }
+            drop(leaving);
             result?;
             if slabs.len() < step {
                 break;
@@ -335,3 +395,6 @@ impl MHeap {
         Ok(())
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -69,7 +69,7 @@ pub enum SweepLeft {
     /// Spans that this role may sweep.
     Some,
     /// Nothing that this role can claim now: other threads hold the rest, or the sweep is not open yet, or only spans with
-    /// drop glue are left for a mutator.
+    /// drop glue are left for a mutator, or 16,383 calls are under way.
     Others,
 }
 
@@ -176,16 +176,20 @@ impl Sweeping {
         SweepState::unpack(self.state.load(Ordering::Acquire))
     }
 
-    /// Starts a pass: the generation it is of does not end before it.
-    fn pass(&self) -> Pass<'_> {
+    /// Starts a pass: the generation it is of does not end before it. `None` when as many are under way as the word can count,
+    /// which takes drop glue that sweeps within drop glue that sweeps.
+    fn pass(&self) -> Option<Pass<'_>> {
         let mut word = self.state.load(Ordering::Relaxed);
         loop {
             let state = SweepState::unpack(word);
+            if passes(word, state.parity()) == PASSES_MASK {
+                return None;
+            }
             let one = 1 << PASSES_SHIFT[state.parity()];
             // ORDERING: acquires what `begin` and `open` released, as `state` does; its own order with `begin` comes from
             // both changing one word.
             match self.state.compare_exchange_weak(word, word + one, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Pass { sweeping: self, state },
+                Ok(_) => return Some(Pass { sweeping: self, state }),
                 Err(now) => word = now,
             }
         }
@@ -374,7 +378,9 @@ impl MHeap {
     /// Sweeps spans until at least `pages` pages are done, or nothing is left that this role may claim. Cost: the colour
     /// bytes of the spans, 64 at a step, and what `reclaim` does.
     pub fn sweep_some(&self, role: Role, pages: usize, reclaim: &dyn Reclaim) -> SweepProgress {
-        let pass = self.sweeping.pass();
+        let Some(pass) = self.sweeping.pass() else {
+            return SweepProgress { pages: 0, left: SweepLeft::Others };
+        };
         let state = pass.state;
         let mut swept = 0;
         let mut more = state.open;

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 /// What the allocator asks of the system. Ranges are in bytes from the start of the reservation, multiples of 4 KiB.
 pub trait Os: Send + Sync {
-    /// Reserves `len` bytes of zeroed, readable and writable address space that costs no memory until touched.
+    /// Reserves at least `len` bytes of zeroed, readable and writable address space that costs no memory until touched.
     ///
     /// # Errors
     /// Whatever the system says; the caller tries again with less.
@@ -65,6 +65,16 @@ impl<T: Os + ?Sized> Os for Arc<T> {
     fn advise_huge(&self, memory: &Reservation, range: Range<usize>, wanted: bool) -> io::Result<()> {
         (**self).advise_huge(memory, range, wanted)
     }
+}
+
+/// As [`Os::reserve`], and an error if the system gives less than that, which everything about addresses relies on.
+pub(crate) fn reserve(os: &dyn Os, len: usize) -> io::Result<Reservation> {
+    let memory = os.reserve(len)?;
+    if memory.len() < len {
+        let given = memory.len();
+        return Err(io::Error::other(format!("{len} bytes of addresses asked of the system, {given} given")));
+    }
+    Ok(memory)
 }
 
 /// The largest page the system may have: what is given back must not reach into a neighbour's.

@@ -12,6 +12,7 @@ use std::fmt;
 /// 1. Written once, before the class's number is published; constant from then on.
 /// 2. `info` is null or came from a `&'static TypeInfo`.
 #[repr(C, align(64))]
+#[cfg_attr(all(test, loom), derive(Default))]
 pub struct ClassInfo {
     info: AtomicPtr<TypeInfo>,
     slot: AtomicU32,

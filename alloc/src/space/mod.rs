@@ -19,7 +19,7 @@ pub use view::View;
 
 use crate::colour::Colour;
 use crate::config::HugePages;
-use crate::os::{Os, Reservation};
+use crate::os::{self, Os, Reservation};
 use crate::size_class::Magic;
 use crate::span::Span;
 use crate::type_info::SpanFlags;
@@ -58,7 +58,7 @@ impl Space {
     /// Reserves `len` bytes, a power of two, for objects, and the tables for them.
     pub(crate) fn reserve(len: usize, huge: HugePages, os: &dyn Os) -> io::Result<Space> {
         debug_assert!(len.is_power_of_two());
-        let heap = os.reserve(len + BASE_ALIGN)?;
+        let heap = os::reserve(os, len + BASE_ALIGN)?;
         let base = heap.start().addr().get().next_multiple_of(BASE_ALIGN);
         if cfg!(all(target_arch = "x86_64", target_os = "linux")) && base + len > ADDRESSES {
             return Err(io::Error::other(format!(

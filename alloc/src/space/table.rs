@@ -2,7 +2,7 @@
 //!
 //! Entries never move and are never dropped; they are made of atomics, so a shared reference is all anybody needs.
 
-use crate::os::{Os, Reservation};
+use crate::os::{self, Os, Reservation};
 use std::io;
 use std::mem::{align_of, size_of};
 use std::ptr::NonNull;
@@ -39,10 +39,10 @@ impl<T: Zeroed> Table<T> {
     pub(crate) fn reserve(os: &dyn Os, entries: usize) -> io::Result<Table<T>> {
         const { assert!(align_of::<T>() <= 4096 && size_of::<T>() > 0) };
         let entries = entries.max(4096 / size_of::<T>()).next_power_of_two();
-        let memory = os.reserve(entries * size_of::<T>())?;
+        let memory = os::reserve(os, entries * size_of::<T>())?;
         // Where the system gives huge pages unasked, a table of which little is used would take megabytes. Only a wish.
         let _ = os.advise_huge(&memory, 0..memory.len(), false);
-        // INVARIANT: zero and aligned to 4 KiB by `Reservation` 1 and 2, and as long as just asked for.
+        // INVARIANT: zero and aligned to 4 KiB by `Reservation` 1 and 2, and at least as long as asked for by `os::reserve`.
         Ok(Table { first: memory.start().cast(), mask: entries - 1, memory })
     }
 

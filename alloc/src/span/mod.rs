@@ -24,7 +24,7 @@ use crate::size_class::Magic;
 use crate::space::{ClassInfo, Space, Zeroed};
 use crate::type_info::{NO_TYPE, SpanFlags, TypeInfo};
 use crate::unit::{PAGE_SIZE, SpanClassId, SpanId, StripNo};
-use greyset_sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use greyset_sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering, Ordering::Relaxed};
 use std::fmt;
 
 /// Where a span is. Kept for verification and diagnosis; the claim itself is the set's pop.
@@ -50,6 +50,7 @@ pub enum Place {
 ///    readers read old values, not garbage.
 /// 2. `info` is null or came from a `&'static TypeInfo`.
 #[repr(C, align(64))]
+#[cfg_attr(all(test, loom), derive(Default))]
 pub struct Span {
     addr: AtomicUsize,
     info: AtomicPtr<TypeInfo>,
@@ -202,9 +203,10 @@ impl Span {
         self.generation.load(Relaxed)
     }
 
-    /// Where it is.
+    /// Where it is. Who sees it in use sees what it was made of, too.
     pub fn place(&self) -> Place {
-        match self.place.load(Relaxed) {
+        // ORDERING: pairs with the release store in `set_place`.
+        match self.place.load(Ordering::Acquire) {
             1 => Place::Cached,
             2 => Place::Partial,
             3 => Place::Full,
@@ -236,7 +238,10 @@ impl Span {
     }
 
     pub(crate) fn set_place(&self, place: Place) {
-        self.place.store(place as u8, Relaxed);
+        // ORDERING: pairs with the acquire load in `place`: a walk over all spans that meets a number in its second use must not
+        // take the strip it had in its first. So all places are stored, whoever moves the span: not all of them are moved by
+        // the thread that made it.
+        self.place.store(place as u8, Ordering::Release);
     }
 
     pub(crate) fn set_swept(&self, generation: u32, live: usize) {
@@ -266,3 +271,6 @@ impl fmt::Debug for Span {
             .finish()
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests;

@@ -35,7 +35,7 @@ fn loom_no_pass_of_the_last_sweep_is_left_when_the_next_begins() {
             .map(|_| {
                 let model = Arc::clone(&model);
                 thread::spawn(move || {
-                    let pass = model.sweeping.pass();
+                    let pass = model.sweeping.pass().expect("two at most");
                     if pass.state.open {
                         // SAFETY: inside a pass of an open sweep; loom reports it if the write below is concurrent.
                         let sets = model.sets.with(|sets| unsafe { *sets });

@@ -44,7 +44,7 @@ fn a_refill_that_slept_puts_a_newer_span_back() {
 #[test]
 fn the_next_sweep_waits_for_passes_under_way() {
     let (heap, _) = heap();
-    let pass = heap.sweeping.pass();
+    let pass = heap.sweeping.pass().expect("the first");
     std::thread::scope(|scope| {
         let begin = scope.spawn(|| heap.begin_sweep(A));
         while heap.sweeping.state().generation == pass.state.generation {
@@ -55,4 +55,29 @@ fn the_next_sweep_waits_for_passes_under_way() {
         begin.join().expect("no panic");
     });
     assert_eq!(heap.sweeping.state().generation, 1);
+}
+
+/// Drop glue that sweeps runs inside a pass, and may find more drop glue that sweeps.
+#[test]
+fn no_pass_begins_beyond_those_that_can_be_counted() {
+    for first in [A, B] {
+        let (heap, _) = heap();
+        let cache = Cache::new(&heap);
+        if first == B {
+            sweep_all(&heap, A, &Counting::default()); // so that both parities are seen
+        }
+        alloc(&heap, &cache, &NODE64, first);
+        cache.flush(&heap);
+        heap.begin_sweep(first);
+        heap.open_sweep();
+        let state = heap.sweeping.state();
+        let all: Vec<_> = std::iter::from_fn(|| heap.sweeping.pass()).take(1 << 15).collect();
+        assert_eq!((all.len() as u64, heap.sweeping.state()), (PASSES_MASK, state));
+        let nothing = heap.sweep_some(Role::Background, 1, &Counting::default());
+        assert_eq!((nothing.pages, nothing.left), (0, SweepLeft::Others));
+        drop(all);
+        let all = heap.sweep_some(Role::Background, 1, &Counting::default());
+        assert_eq!((all.pages, all.left), (1, SweepLeft::Nothing));
+        heap.begin_sweep(first.other());
+    }
 }
