@@ -16,12 +16,12 @@ const TURN: Duration = Duration::from_micros(50);
 /// How old the number of running mutators may be.
 const LOOK: Duration = Duration::from_millis(1);
 /// By how much the system may be late to wake a thread of the heap, in nanoseconds: rests are as short as turns.
-const SLACK: NonZeroU64 = NonZeroU64::new(1000).expect("not 0");
+const SLACK: Option<NonZeroU64> = NonZeroU64::new(1000);
 
 /// The calling thread is to be woken in time: by default the system may be 50 µs late, to join timers. Where that cannot be set, rests
 /// are longer, and fewer: what was slept too long counts for the next.
 pub(crate) fn wake_in_time() {
-    let _ = rustix::thread::set_current_timer_slack(Some(SLACK));
+    let _ = rustix::thread::set_current_timer_slack(SLACK);
 }
 
 /// Work and rest of one thread.
