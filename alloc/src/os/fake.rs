@@ -66,9 +66,14 @@ impl FakeOs {
 
     /// The `nth` call of this kind from now on (1 is the next) fails, and only that.
     pub fn fail_nth(&self, kind: Call, nth: usize) {
-        let made = self.calls(kind);
-        self.fail_from[kind as usize].store(made + nth, Relaxed);
-        self.fail_to[kind as usize].store(made + nth, Relaxed);
+        self.fail_row(kind, nth, 1);
+    }
+
+    /// `count` calls of this kind in a row fail, the first of them the `nth` from now on, and only those.
+    pub fn fail_row(&self, kind: Call, nth: usize, count: usize) {
+        let first = self.calls(kind) + nth;
+        self.fail_from[kind as usize].store(first, Relaxed);
+        self.fail_to[kind as usize].store(first + count - 1, Relaxed);
     }
 
     /// All calls of this kind fail from now on.
