@@ -229,6 +229,8 @@ impl MHeap {
             if !is_all_given {
                 is_all_given = self.release(lack.over).is_nothing();
             } else if is_more_coming {
+                #[cfg(all(test, not(loom)))]
+                tests::waits();
                 thread::yield_now();
                 is_all_given = false;
             } else {

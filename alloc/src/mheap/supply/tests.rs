@@ -4,7 +4,8 @@ use super::*;
 use crate::os::{FakeOs, Os, Reservation};
 use crate::testing::*;
 use crate::{Cache, Colour, Config};
-use greyset_sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use greyset_sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -44,6 +45,20 @@ impl Os for Slow {
     }
 }
 
+thread_local! {
+    /// Says that this thread waits for what others are giving back.
+    static WAITS: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+}
+
+/// The calling thread waits for what others are giving back.
+pub(super) fn waits() {
+    WAITS.with_borrow(|waits| {
+        if let Some(waits) = waits {
+            waits.store(true, Relaxed);
+        }
+    });
+}
+
 /// With all free pages in the hands of a thread that gives them back: an allocation waits, and then has what it needs.
 fn waits_for_what_is_given_back(limit: Option<u64>, size: usize) {
     let os = Arc::new(Slow { os: FakeOs::new(), next: AtomicUsize::new(Slow::FAST) });
@@ -64,14 +79,19 @@ fn waits_for_what_is_given_back(limit: Option<u64>, size: usize) {
         while os.next.load(Relaxed) != Slow::UNDER_WAY {
             thread::yield_now();
         }
+        let waits = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&waits);
         let needy = scope.spawn(|| {
+            WAITS.set(Some(told));
             let cache = Cache::new(&heap);
             let info = if size > crate::MAX_SMALL { &ARRAY } else { &NODE64 };
             let taken = try_alloc(&heap, &cache, info, size, B);
             cache.flush(&heap);
             taken
         });
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        while !waits.load(Relaxed) && !needy.is_finished() {
+            thread::yield_now();
+        }
         let waits = !needy.is_finished();
         os.next.store(Slow::FAST, Relaxed);
         assert!(waits, "{:?}", needy.join());
