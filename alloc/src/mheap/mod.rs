@@ -139,8 +139,7 @@ impl MHeap {
     }
 
     /// Calls `f` with every span in use, in order of their numbers. For a heap at rest; while others work, spans that come
-    /// or go meanwhile may be missed, but of those that only come none is seen
-    /// half made.
+    /// or go meanwhile may be missed, but of those that only come none is seen half made.
     pub fn for_each_span(&self, mut f: impl FnMut(&Span)) {
         // Which of these numbers are in use, and then what for, is said by their places.
         for number in 1..=self.known_spans.load(Ordering::Relaxed) {

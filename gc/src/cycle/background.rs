@@ -1,7 +1,7 @@
 //! The background driver: a collector thread that also marks, more marker threads if asked for, and a sweeper.
 //!
 //! Threads are started with the first cycle, so that a heap that never collects never has any. They hold the heap's shared
-//! state, not its owner: when the last handle goes, the owner tells them to stop and joins them.
+//! state, not its owner: when the last handle goes, the owner tells them to stop, and joins them where it may.
 
 use crate::cycle::turns::{Turns, wake_in_time};
 use crate::cycle::{Phase, Step, processors};
@@ -12,7 +12,6 @@ use crate::pacer::release::ReleasePacer;
 use crate::panics::{discard, must_not_unwind};
 use crate::stats::cpu::thread_cpu_time;
 use crate::sweep::GaveBack;
-use greyset_sync::atomic::Ordering;
 use greyset_sync::{Mutex, Rank, thread, tiny};
 use std::cell::Cell;
 use std::io;
@@ -198,7 +197,7 @@ fn collector_thread(shared: &Shared) {
         };
         let now = thread_cpu_time();
         let worked = now.saturating_sub(before);
-        charge(shared, worked);
+        shared.pace.charge_mark(worked);
         before = now;
         vain = if step == Step::AwaitMarkers && progress == Progress::Empty { vain + 1 } else { 0 };
         if step != Step::AwaitMutators {
@@ -258,7 +257,7 @@ fn marker_thread(shared: &Shared) {
         let progress = if open { marker.run(shared, portion(shared, &turns)) } else { Progress::Empty };
         let now = thread_cpu_time();
         let worked = now.saturating_sub(before);
-        charge(shared, worked);
+        shared.pace.charge_mark(worked);
         before = now;
         let looking = open && progress == Progress::Empty;
         if looking != hungry {
@@ -280,12 +279,6 @@ fn marker_thread(shared: &Shared) {
     if hungry {
         shared.queue.hungry(false);
     }
-}
-
-/// CPU time of a marker thread: to the statistics, and as credit for assists what the scan work was worth.
-fn charge(shared: &Shared, time: Duration) {
-    let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    shared.pace.mark_ns.fetch_add(ns, Ordering::Relaxed);
 }
 
 /// Sweeps, runs drop glue and cleanups, gives memory back.

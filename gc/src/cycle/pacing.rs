@@ -15,7 +15,7 @@ use crate::pacer::assist::ceiling;
 use crate::pacer::memory_limit::MemoryUse;
 use crate::pacer::sweep::SweepPace;
 use crate::pacer::{CycleInputs, CycleStart, Pacer, Progress, Settings, Targets};
-use crate::stats::cpu::Clock;
+use crate::stats::cpu::{Clock, nanos};
 use crate::stats::{Cause, CollectorCpu, CycleReport, Event, LimitKind, Phase as Shown, PhaseTimes, Thrash};
 use greyset_alloc::PAGE_SIZE;
 use greyset_sync::atomic::Ordering::Relaxed;
@@ -483,10 +483,6 @@ fn memory_of(shared: &Shared, stats: &greyset_alloc::AllocStats) -> MemoryUse {
         // overhead, a heap full of holes would have its goal where it is already, and collect without end.
         heap_alloc: pages(stats.pages_used).saturating_add(stats.external),
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -2,7 +2,7 @@
 //!
 //! The system lets a thread run for milliseconds before it gives the processor to another one. Of three threads on two processors, two of
 //! them mutators, one mutator at a time would wait that long, and its next operation with it. So a marker or sweeper works for
-//! [`TURN`] and then sleeps, for as long as its share of the processors asks for ([`duty`]): nobody waits for longer than a turn. Where each
+//! [`TURN`] and then sleeps, for as long as its share of the processors asks for ([`duty`]): a mutator waits for turns and no longer for slices. Where each
 //! thread has a processor it does not rest at all.
 
 use crate::cycle::processors;

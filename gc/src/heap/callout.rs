@@ -46,17 +46,20 @@ impl Drop for Called {
     }
 }
 
+/// Whether the caller is in a call of this kind.
+fn is_called(is_it: impl Fn(&Call) -> bool) -> bool {
+    let me = task();
+    CALLS.try_with(|calls| calls.borrow().iter().any(|call| call.0 == me && is_it(call))).unwrap_or(false)
+}
+
 /// Whether the caller is in an event sink of any heap.
 pub(crate) fn in_sink() -> bool {
-    let me = task();
-    let is_it = |call: &Call| call.0 == me && call.2 == Callout::Sink;
-    CALLS.try_with(|calls| calls.borrow().iter().any(is_it)).unwrap_or(false)
+    is_called(|call| call.2 == Callout::Sink)
 }
 
 /// Whether the caller is in user code that any heap has called.
 pub(crate) fn in_any_callout() -> bool {
-    let me = task();
-    CALLS.try_with(|calls| calls.borrow().iter().any(|call| call.0 == me)).unwrap_or(false)
+    is_called(|_| true)
 }
 
 impl Shared {
@@ -69,9 +72,8 @@ impl Shared {
     }
 
     fn is_called(&self, is_it: impl Fn(Callout) -> bool) -> bool {
-        let (me, heap) = (task(), ptr::from_ref(self).addr());
-        let of_it = |call: &Call| call.0 == me && call.1 == heap && is_it(call.2);
-        CALLS.try_with(|calls| calls.borrow().iter().any(of_it)).unwrap_or(false)
+        let heap = ptr::from_ref(self).addr();
+        is_called(|call| call.1 == heap && is_it(call.2))
     }
 
     /// Whether the caller is in user code that this heap has called: then no step of the collector is to be taken here.

@@ -13,6 +13,7 @@ use crate::mark::{GreyQueue, RootCursor};
 use crate::mutator::Mutators;
 use crate::roots::EntryTable;
 use crate::stats::Sinks;
+use crate::stats::cpu::nanos;
 use crate::sweep::{Ephemerons, Registry, SweepState};
 use crate::zeal::ZealState;
 use greyset_alloc::{MHeap, Os, ReserveError, Space};
@@ -113,9 +114,14 @@ impl Pace {
 
     /// Counts the processor time of a mutator that marked; returns it in nanoseconds.
     pub(crate) fn charge_assist(&self, time: Duration) -> u64 {
-        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let ns = nanos(time);
         self.assist_ns.fetch_add(ns, Ordering::Relaxed);
         ns
+    }
+
+    /// Counts the processor time of a marker thread.
+    pub(crate) fn charge_mark(&self, time: Duration) {
+        self.mark_ns.fetch_add(nanos(time), Ordering::Relaxed);
     }
 
     /// Scan work owed for a byte.

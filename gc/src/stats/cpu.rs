@@ -24,6 +24,11 @@ fn read(clock: rustix::time::ClockId) -> Duration {
     Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
 }
 
+/// Nanoseconds in a word; `u64::MAX` for what does not fit (584 years).
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Wall time in nanoseconds since it was made: an [`Instant`] that fits in an atomic word.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {

@@ -4,6 +4,7 @@
 //! wide as its values are large, and values below 64 have a bucket of their own. The whole range of `u64` fits in 1920
 //! counters (15 KiB). It never allocates after it is made, and a record is one relaxed addition and, rarely, a maximum.
 
+use crate::stats::cpu::nanos;
 use greyset_sync::atomic::{AtomicU64, Ordering};
 use std::fmt;
 use std::time::Duration;
@@ -76,7 +77,7 @@ impl Histogram {
     /// Counts one duration; above 584 years it counts as that.
     #[inline]
     pub fn record_duration(&self, duration: Duration) {
-        self.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        self.record(nanos(duration));
     }
 
     /// Counts everything that `other` holds: how a mutator's own histogram joins the heap's. A counter stops at `u64::MAX`.

@@ -4,7 +4,7 @@ use crate::heap::{Callout, Shared};
 use crate::pacer::release::ReleaseGoal;
 use crate::panics::caught;
 use crate::stats::Event;
-use crate::stats::cpu::thread_cpu_time;
+use crate::stats::cpu::{nanos, thread_cpu_time};
 use greyset_alloc::{DeadSlots, PAGE_SIZE, Reclaim, Role, Span};
 use greyset_sync::atomic::{AtomicU64, Ordering};
 use greyset_sync::{Fault, Point, fault, point};
@@ -105,8 +105,7 @@ impl SweepState {
 
     /// Adds CPU time.
     pub(crate) fn spent(&self, time: Duration) {
-        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.cpu_ns.fetch_add(ns, Ordering::Relaxed);
+        self.cpu_ns.fetch_add(nanos(time), Ordering::Relaxed);
     }
 
     /// Counts and reports a panic of user code.
