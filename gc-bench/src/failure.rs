@@ -1,5 +1,6 @@
 //! Why a run ended early. Every failure is one clear line for a person and one exit code for a script.
 use std::fmt;
+use std::path::Path;
 
 /// What went wrong; the text says what and, where it can, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,12 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What is wrong with the file at `path` in a line, counted from 1: one line of text, whatever it quotes.
+    pub fn in_file(path: &Path, line: usize, problem: &str) -> Failure {
+        let problem = problem.replace(char::is_control, " ");
+        Failure::Usage(format!("{}:{line}: {problem}", path.display()))
+    }
+
     /// The exit code that tells scripts what kind of failure it was.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -53,5 +60,11 @@ mod tests {
         assert_eq!(failure.exit_code(), 1);
         assert_eq!(failure.to_string(), "check failed: nodes is 30, must be 31");
         assert_eq!(Failure::Usage("x".into()).exit_code(), 2);
+    }
+
+    #[test]
+    fn what_is_quoted_from_a_file_starts_no_line_and_colours_none() {
+        let failure = Failure::in_file(Path::new("a.tsv"), 3, "setting \u{1b}[31m\r is there twice");
+        assert_eq!(failure, Failure::Usage("a.tsv:3: setting  [31m  is there twice".into()));
     }
 }

@@ -1,6 +1,8 @@
-//! Texts from outside: settings, environments, JSON documents, Lisp programs. Each is either taken, and then means the same when
-//! it is written out and read again, or refused with an error in words.
+//! Texts from outside: settings, environments, JSON documents, Lisp programs, and what the laboratory reads: scenarios, recordings,
+//! objectives. Each is either taken, and then means the same when it is written out and read again, or leads to numbers; or it is
+//! refused with an error in words.
 
+mod laboratory;
 mod lisp;
 
 use greyset::{ByteSize, Driver, Gogc, Heap, HugePages, Limit, MutatorHandle, Period};
@@ -21,14 +23,16 @@ const MOST: usize = 4096;
 pub fn run(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
     let rest = &rest[..rest.len().min(MOST)];
-    if kind % 4 == 1 {
-        return environment(rest);
-    }
-    let Ok(text) = std::str::from_utf8(rest) else { return };
-    match kind % 4 {
-        0 => settings(text),
-        2 => json(text),
-        _ => lisp::run(text),
+    let text = std::str::from_utf8(rest);
+    match (kind % 7, text) {
+        (1, _) => environment(rest),
+        (4, _) => laboratory::scenario(rest),
+        (5, _) => laboratory::recording(rest),
+        (0, Ok(text)) => settings(text),
+        (2, Ok(text)) => json(text),
+        (3, Ok(text)) => lisp::run(text),
+        (_, Ok(text)) => laboratory::objective(text),
+        (_, Err(_)) => {}
     }
 }
 

@@ -105,10 +105,17 @@ impl Recording {
         if bytes.len() as u64 > MOST_BYTES {
             return Err(usage(format!(": expected a recording of {} MiB at most", MOST_BYTES >> 20)));
         }
-        let text = std::str::from_utf8(&bytes).map_err(|_| {
-            usage(":1: not text: expected a recording of Heap::record or gc-bench record".into())
-        })?;
-        parse(text).map_err(|(line, problem)| usage(format!(":{line}: {problem}")))
+        Recording::parse(path, &bytes)
+    }
+
+    /// Reads what was found in the file at `path`.
+    ///
+    /// # Errors
+    /// As for [`Recording::read`].
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Recording, Failure> {
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| (1, "not text: expected a recording of Heap::record or gc-bench record".into()));
+        text.and_then(parse).map_err(|(line, problem)| Failure::in_file(path, line, &problem))
     }
 
     /// A recording that is right, for tests.

@@ -145,6 +145,12 @@ impl Replay {
     }
 }
 
+/// What a recorded run has cost, and what it would have by the model, with the settings that were recorded.
+pub fn as_recorded(recording: &Recording) -> (Cost, Cost) {
+    let predicted = predict(&Demand::of(recording), recording, &Changes::default());
+    (Cost::recorded(recording), predicted)
+}
+
 fn table(recorded: &Cost, predicted: &Cost, errors: Option<&Errors>) -> String {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);

@@ -98,6 +98,19 @@ pub struct Source {
 }
 
 impl Source {
+    /// Reads what was found in the file at `path`.
+    ///
+    /// # Errors
+    /// As for [`read`].
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Source, Failure> {
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| (error.valid_up_to(), "expected text in UTF-8".into()));
+        let read = text.and_then(|text| parse(text).map_err(|(span, problem)| (span.start, problem)));
+        let (scenario, lines) =
+            read.map_err(|(offset, problem)| Failure::in_file(path, line_of(bytes, offset), &problem))?;
+        Ok(Source { scenario, path: path.into(), lines })
+    }
+
     /// The failure that the error of a run is: with file, and line of the signal that it names or that mends it.
     pub fn failure(&self, error: &ScenarioError) -> Failure {
         let named = match error {
@@ -105,14 +118,8 @@ impl Source {
             _ => "scan_rate",
         };
         let line = self.lines.iter().find(|(signal, _)| *signal == named).map_or(1, |(_, line)| *line);
-        at(&self.path, line, &error.to_string())
+        Failure::in_file(&self.path, line, &error.to_string())
     }
-}
-
-/// The failure of the file at `path` in a line, counted from 1: one line of text, whatever it quotes.
-fn at(path: &Path, line: usize, problem: &str) -> Failure {
-    let problem = problem.replace(char::is_control, " ");
-    Failure::Usage(format!("{}:{line}: {problem}", path.display()))
 }
 
 /// The line in which the byte at `offset` is, counted from 1.
@@ -133,11 +140,7 @@ pub fn read(path: &Path) -> Result<Source, Failure> {
         let size = MOST_BYTES >> 20;
         return Err(Failure::Usage(format!("{}: expected a scenario of {size} MiB at most", path.display())));
     }
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| at(path, line_of(&bytes, error.valid_up_to()), "expected text in UTF-8"))?;
-    let (scenario, lines) =
-        parse(text).map_err(|(span, problem)| at(path, line_of(&bytes, span.start), &problem))?;
-    Ok(Source { scenario, path: path.into(), lines })
+    Source::parse(path, &bytes)
 }
 
 /// What the TOML reader found wrong; a key that is there twice it does not name.

@@ -100,7 +100,10 @@ impl Simulate {
 }
 
 /// The cycles of a scenario under a pacer.
-pub(super) fn run(source: &Source, kind: Kind) -> Result<Vec<Row>, Failure> {
+///
+/// # Errors
+/// [`Failure::Usage`] with file and line where a signal leads nowhere.
+pub fn run(source: &Source, kind: Kind) -> Result<Vec<Row>, Failure> {
     let settings = Settings { kind: kind.into(), retain: HALF_LIFE, ..source.scenario.settings() };
     source.scenario.run_with(settings).map_err(|error| source.failure(&error))
 }
