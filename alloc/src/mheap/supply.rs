@@ -214,7 +214,7 @@ impl MHeap {
     /// what others are giving back.
     pub(super) fn take_parts(&self, pages: u32, strip_len: usize) -> Result<Parts, OutOfMemory> {
         self.ease(pages);
-        let mut is_all_given = false;
+        let (mut is_all_given, mut is_refused) = (false, false);
         loop {
             let mut state = self.pages.lock();
             let lack = match self.plan(&state, pages) {
@@ -227,12 +227,15 @@ impl MHeap {
             let is_more_coming = state.leaving > 0;
             drop(state);
             if !is_all_given {
-                is_all_given = self.release(lack.over).is_nothing();
+                let given = self.release(lack.over);
+                is_refused |= given.error.is_some();
+                is_all_given = given.is_nothing();
             } else if is_more_coming {
                 #[cfg(all(test, not(loom)))]
                 tests::waits();
                 thread::yield_now();
-                is_all_given = false;
+                // A system that refuses is not asked again: those who need memory would wait for each other's vain calls.
+                is_all_given = is_refused;
             } else {
                 return Err(lack.error(pages));
             }
@@ -340,6 +343,8 @@ impl MHeap {
 
     /// Says that memory just taken is on its way to the system.
     fn leave(&self, state: &mut PageState) -> Leaving<'_> {
+        #[cfg(all(test, not(loom)))]
+        tests::leaves();
         state.leaving += 1;
         Leaving(self)
     }
@@ -372,6 +377,10 @@ impl MHeap {
             left -= step;
             let mut state = self.pages.lock();
             let mut slabs = state.strips.take_idle(step);
+            if slabs.is_empty() {
+                // Nothing is on its way, and nobody should wait for it.
+                break;
+            }
             let leaving = self.leave(&mut state);
             drop(state);
             slabs.sort_unstable();

@@ -5,7 +5,7 @@
 
 use crate::cycle::turns::{Turns, wake_in_time};
 use crate::cycle::{Phase, Step, processors};
-use crate::heap::{Shared, in_sink};
+use crate::heap::{Shared, in_any_callout};
 use crate::mark::{Marker, Progress};
 use crate::mutator::is_entered;
 use crate::pacer::release::ReleasePacer;
@@ -68,11 +68,14 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    /// Waits for the others, which end by themselves. They may need any lock of the heap until then.
+    /// Waits for the others, which end by themselves, unless that could take for ever. They may need any lock of the heap until then.
     pub(crate) fn join(self) {
+        let may_join = may_join();
         for handle in self.handles {
             handle.thread().unpark();
-            ended(handle);
+            if may_join {
+                ended(handle);
+            }
         }
     }
 }
@@ -160,9 +163,10 @@ impl Threads {
 /// Whether the caller may wait for a heap's threads. They may be in drop glue that waits for
 /// - a handshake of another heap, and so for the window that the caller is in;
 /// - the threads of another heap, and so for the caller if it is one of those;
+/// - the end of a cycle of another heap, and so for the caller if it sweeps there, as a mutator does with the inline driver;
 /// - the collector's lock, which whoever calls an event sink may hold.
 pub(crate) fn may_join() -> bool {
-    !ON_ONE.get() && !is_entered() && !in_sink()
+    !ON_ONE.get() && !is_entered() && !in_any_callout()
 }
 
 /// Waits until a thread has ended. If it has panicked as it let go of the heap (in the drop of a subscriber), the panic hook has
@@ -206,7 +210,7 @@ fn collector_thread(shared: &Shared) {
         match step {
             Step::Worked => {}
             Step::AwaitMarkers if progress == Progress::More => {
-                turns.worked(shared, worked, |rest| shared.driver.doze(rest));
+                turns.worked(shared, worked, |slice| shared.driver.doze(slice));
             }
             Step::AwaitMarkers => yield_or_nap(vain),
             Step::AwaitMutators => {
@@ -266,7 +270,7 @@ fn marker_thread(shared: &Shared) {
         }
         vain = if looking { vain + 1 } else { 0 };
         if progress == Progress::More {
-            turns.worked(shared, worked, thread::park_timeout);
+            turns.worked(shared, worked, thread::sleep);
         } else if looking {
             yield_or_nap(vain);
         } else if progress == Progress::Empty {
@@ -294,13 +298,14 @@ fn sweeper_thread(shared: &Shared) {
         }
         if more {
             let now = thread_cpu_time();
-            turns.worked(shared, now.saturating_sub(before), thread::park_timeout);
+            turns.worked(shared, now.saturating_sub(before), thread::sleep);
             before = now;
             continue;
         }
         let timer = thread_cpu_time();
         let gave = shared.sweep.give_back(shared);
-        let worked = thread_cpu_time().saturating_sub(timer);
+        before = thread_cpu_time();
+        let worked = before.saturating_sub(timer);
         let rested = shared.stats.clock.nanos();
         let sleep = match gave {
             GaveBack::Urgent => continue,

@@ -24,6 +24,10 @@ pub(crate) fn wake_in_time() {
     let _ = rustix::thread::set_current_timer_slack(SLACK);
 }
 
+/// Longest sleep of a rest before another look at whether it is still wanted: a rest is as long as the work before it asks for, which
+/// is long where one object is large.
+const SLICE: Duration = Duration::from_millis(1);
+
 /// Work and rest of one thread.
 pub(crate) struct Turns {
     /// Processor time since the last rest.
@@ -47,29 +51,38 @@ impl Turns {
         self.duty < 1.0
     }
 
-    /// It has worked for `time`, and would go on. Rests by `sleep` if it is time for that; true if it has.
-    pub(crate) fn worked(&mut self, shared: &Shared, time: Duration, sleep: impl FnOnce(Duration)) -> bool {
+    /// The thread has worked for `time`, and would go on. If it is time for a rest, sleeps by `sleep`, a slice at a time, from which
+    /// nobody should wake it: all that could be wanted of it is what it rests from.
+    pub(crate) fn worked(&mut self, shared: &Shared, time: Duration, mut sleep: impl FnMut(Duration)) {
+        let clock = &shared.stats.clock;
         self.worked += time;
         if self.worked < TURN {
-            return false;
+            return;
         }
-        // Allocations rest then, and the processors are free.
-        if shared.pace.is_above_ceiling() {
-            self.worked = Duration::ZERO;
-            return false;
+        let began = clock.elapsed();
+        self.look(shared, began);
+        let Some(rest) = self.rest() else { return };
+        let until = began + rest;
+        let mut now = began;
+        while now < until && self.rests(shared, now) {
+            sleep(SLICE.min(until - now));
+            now = clock.elapsed();
         }
-        let now = shared.stats.clock.elapsed();
-        if self.looked.is_none_or(|looked| now.saturating_sub(looked) >= LOOK) {
-            self.look(shared);
-            self.looked = Some(now);
-        }
-        let Some(rest) = self.rest() else { return false };
-        sleep(rest);
-        self.overslept = shared.stats.clock.elapsed().saturating_sub(now + rest);
-        true
+        self.overslept = now.saturating_sub(until);
     }
 
-    fn look(&mut self, shared: &Shared) {
+    /// Whether a rest is still wanted. Where the heap is above the ceiling allocations rest, and the processors are free.
+    fn rests(&mut self, shared: &Shared, now: Duration) -> bool {
+        self.look(shared, now);
+        self.crowded() && !shared.pace.is_above_ceiling() && !shared.driver.should_stop()
+    }
+
+    /// Looks at the program, if that was long ago.
+    fn look(&mut self, shared: &Shared, now: Duration) {
+        if self.looked.is_some_and(|looked| now.saturating_sub(looked) < LOOK) {
+            return;
+        }
+        self.looked = Some(now);
         let config = &shared.config;
         let [workers, running] =
             [config.workers, shared.mutators.running()].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
@@ -90,14 +103,22 @@ mod tests {
     use super::*;
     use crate::Heap;
     use crate::mutator::Record;
+    use greyset_sync::atomic::Ordering;
     use std::sync::Arc;
 
-    /// How long `turns` rests after `time` of work; `None` if it goes on.
-    fn rest_after(turns: &mut Turns, shared: &Shared, time: Duration) -> Option<Duration> {
-        let mut rested = None;
-        let said = turns.worked(shared, time, |rest| rested = Some(rest));
-        assert_eq!(said, rested.is_some());
-        rested
+    /// The slices that `turns` sleeps after `time` of work, while `during` is called in each.
+    fn slices(turns: &mut Turns, shared: &Shared, time: Duration, mut during: impl FnMut()) -> Vec<Duration> {
+        let mut slept = Vec::new();
+        turns.worked(shared, time, |slice| {
+            // Time passes as it should, without a sleep.
+            let until = shared.stats.clock.elapsed() + slice;
+            while shared.stats.clock.elapsed() < until {
+                std::hint::spin_loop();
+            }
+            slept.push(slice);
+            during();
+        });
+        slept
     }
 
     /// A heap with so many mutators in a window.
@@ -112,7 +133,7 @@ mod tests {
     fn who_has_a_processor_works_on() {
         let (heap, _busy) = busy(processors() - 1);
         let mut turns = Turns::new();
-        assert_eq!(rest_after(&mut turns, heap.owner().shared(), 1000 * TURN), None);
+        assert!(slices(&mut turns, heap.owner().shared(), 1000 * TURN, || ()).is_empty());
         assert!(!turns.crowded());
     }
 
@@ -121,16 +142,49 @@ mod tests {
         let (heap, records) = busy(processors());
         let shared = heap.owner().shared();
         let mut turns = Turns::new();
-        assert_eq!(rest_after(&mut turns, shared, TURN / 2), None, "half a turn");
-        let rest = rest_after(&mut turns, shared, TURN / 2).expect("a rest");
-        let due = TURN.mul_f64((1.0 - turns.duty) / turns.duty);
-        assert_eq!(rest, due);
-        assert!(turns.crowded() && rest > Duration::ZERO);
+        assert!(slices(&mut turns, shared, TURN / 2, || ()).is_empty(), "half a turn");
+        let first = slices(&mut turns, shared, TURN / 2, || ())[0];
+        assert!(turns.crowded());
+        assert_eq!(first, TURN.mul_f64((1.0 - turns.duty) / turns.duty));
         // Parked mutators want no processor.
         records.iter().for_each(|record| _ = record.word.park(false));
         assert_eq!(shared.mutators.running(), 0);
         turns.looked = None;
-        assert_eq!(rest_after(&mut turns, shared, TURN), None);
+        assert!(slices(&mut turns, shared, TURN, || ()).is_empty());
+    }
+
+    /// One large object: the work of a portion, and the rest for it, have no bound.
+    #[test]
+    fn a_long_rest_ends_when_it_is_not_wanted_any_more() {
+        let (heap, records) = busy(processors());
+        let shared = heap.owner().shared();
+        let mut turns = Turns::new();
+        let slept = slices(&mut turns, shared, 10 * SLICE, || ());
+        let due = (10 * SLICE).mul_f64((1.0 - turns.duty) / turns.duty);
+        assert!(slept.iter().all(|slice| *slice <= SLICE) && slept.len() > 2, "{slept:?}");
+        assert!(slept.iter().sum::<Duration>() <= due, "{slept:?} of {due:?}");
+        // The mutators park; the program is looked at once a millisecond.
+        let slept = slices(&mut turns, shared, 1000 * SLICE, || {
+            records.iter().for_each(|record| _ = record.word.park(false));
+        });
+        assert!(slept.len() < 10, "{slept:?}");
+        records.iter().for_each(|record| _ = record.word.unpark());
+        turns.looked = None;
+        // The heap goes away.
+        assert_eq!(slices(&mut turns, shared, 1000 * SLICE, || shared.driver.shut_down()).len(), 1);
+    }
+
+    #[test]
+    fn nobody_rests_while_the_heap_is_above_the_ceiling() {
+        let (heap, _records) = busy(processors());
+        let shared = heap.owner().shared();
+        let mut turns = Turns::new();
+        let passes = || {
+            shared.pace.live.store(1, Ordering::Relaxed);
+            shared.pace.ceiling.store(0, Ordering::Relaxed);
+        };
+        assert_eq!(slices(&mut turns, shared, 1000 * SLICE, passes).len(), 1);
+        assert!(slices(&mut turns, shared, 1000 * SLICE, || ()).is_empty());
     }
 
     #[test]

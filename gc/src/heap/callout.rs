@@ -52,11 +52,6 @@ fn is_called(is_it: impl Fn(&Call) -> bool) -> bool {
     CALLS.try_with(|calls| calls.borrow().iter().any(|call| call.0 == me && is_it(call))).unwrap_or(false)
 }
 
-/// Whether the caller is in an event sink of any heap.
-pub(crate) fn in_sink() -> bool {
-    is_called(|call| call.2 == Callout::Sink)
-}
-
 /// Whether the caller is in user code that any heap has called.
 pub(crate) fn in_any_callout() -> bool {
     is_called(|_| true)

@@ -9,7 +9,7 @@ mod recording;
 mod shared;
 
 pub use budget::{Budget, BudgetMember};
-pub(crate) use callout::{Callout, in_any_callout, in_sink};
+pub(crate) use callout::{Callout, in_any_callout};
 pub(crate) use counters::Counters;
 pub(crate) use owner::Owner;
 pub use recording::{RecordError, Recording};
@@ -30,8 +30,8 @@ use std::sync::Arc;
 /// the object dies.
 ///
 /// Who drops the last of them waits for the heap's threads, and has dropped every value when it returns. Inside of
-/// [`enter`](MutatorHandle::enter), in an event sink and on a thread of any heap (drop glue, cleanups) it does not wait, since that
-/// thread may be waiting for it: a thread of the heap drops the values then.
+/// [`enter`](MutatorHandle::enter), in an event sink, in drop glue and cleanups of any heap, and on a heap's thread it does not wait, since
+/// the heap's own threads may be waiting for the caller: one of them drops the values then.
 ///
 /// ```
 /// # fn main() -> Result<(), greyset::HeapError> {

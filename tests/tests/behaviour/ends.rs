@@ -201,6 +201,43 @@ fn a_heap_may_end_in_a_window_of_another() {
     });
 }
 
+/// Drop glue that a mutator runs, as with the inline driver, lets go of a heap whose own glue waits for that mutator's cycle.
+#[test]
+fn a_heap_may_end_in_drop_glue_that_a_mutator_runs() {
+    struct Collects(Mutex<MutatorHandle>, Arc<Barrier>, Mutex<Sender<()>>);
+    impl Drop for Collects {
+        fn drop(&mut self) {
+            self.1.wait();
+            self.0.get_mut().unwrap_or_else(PoisonError::into_inner).enter(|m| m.collect());
+            let _ = self.2.lock().unwrap_or_else(PoisonError::into_inner).send(());
+        }
+    }
+    struct Ends(Option<Heap>, Arc<Barrier>);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            self.1.wait();
+            drop(self.0.take());
+        }
+    }
+    let stays = Heap::builder().driver(Driver::Inline).build().expect("a heap");
+    let ends = Heap::builder().build().expect("a heap");
+    let (both, (tell, told)) = (Arc::new(Barrier::new(2)), channel());
+    let glue = Collects(Mutex::new(stays.mutator()), Arc::clone(&both), Mutex::new(tell.clone()));
+    ends.mutator().enter(|m| _ = m.alloc(Static(glue)));
+    ends.request_cycle();
+    let runs = std::thread::spawn(move || {
+        stays.mutator().enter(|m| {
+            m.alloc(Static(Ends(Some(ends), both)));
+            m.collect();
+        });
+        let _ = tell.send(());
+    });
+    for _ in 0..2 {
+        told.recv_timeout(Duration::from_secs(60)).expect("neither waits for the other");
+    }
+    runs.join().expect("no panic");
+}
+
 #[test]
 fn drop_glue_may_use_another_heap() {
     struct Maker(Heap, Arc<Mutex<Vec<Root<String>>>>);

@@ -1,11 +1,11 @@
 //! Systems that are slow, or give less than was asked for.
 
 use super::*;
-use crate::os::{FakeOs, Os, Reservation};
+use crate::os::{Call, FakeOs, Os, Reservation};
 use crate::testing::*;
 use crate::{Cache, Colour, Config};
 use greyset_sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -48,6 +48,13 @@ impl Os for Slow {
 thread_local! {
     /// Says that this thread waits for what others are giving back.
     static WAITS: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+    /// How often this thread has said that memory is on its way to the system.
+    static LEAVES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The calling thread says that memory is on its way to the system.
+pub(super) fn leaves() {
+    LEAVES.set(LEAVES.get() + 1);
 }
 
 /// The calling thread waits for what others are giving back.
@@ -112,6 +119,78 @@ fn in_a_full_reservation_a_large_value_waits_for_pages_on_their_way() {
     waits_for_what_is_given_back(None, RELEASE_STEP * PAGE_SIZE);
 }
 
+/// A system that takes nothing back, and takes its time to say so.
+struct Refusing(FakeOs);
+
+impl Os for Refusing {
+    fn reserve(&self, len: usize) -> io::Result<Reservation> {
+        self.0.reserve(len)
+    }
+    fn commit(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
+        self.0.commit(memory, range)
+    }
+    unsafe fn release(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
+        (0..100).for_each(|_| thread::yield_now());
+        // SAFETY: the caller's promise is the one asked for.
+        unsafe { self.0.release(memory, range) }
+    }
+    fn advise_huge(&self, memory: &Reservation, range: Range<usize>, wanted: bool) -> io::Result<()> {
+        self.0.advise_huge(memory, range, wanted)
+    }
+}
+
+/// In a heap at its limit, of which so many values are alive, threads ask for more than there is, all at once: how many calls of the
+/// system that made.
+fn refused_together(alive: usize, threads: usize) -> usize {
+    let os = Arc::new(Refusing(FakeOs::new()));
+    let config = Config { reserve: Config::MIN_RESERVE, limit: Some(4 << 20), ..Config::default() };
+    let heap = MHeap::new(&config, Box::new(Arc::clone(&os))).expect("memory");
+    let cache = Cache::new(&heap);
+    let row = RELEASE_STEP * PAGE_SIZE;
+    let values: Vec<_> = std::iter::from_fn(|| alloc_large(&heap, &cache, row, A).ok()).collect();
+    values.iter().take(alive).for_each(|value| mark(&heap, value.ptr.addr().get(), B));
+    sweep_all(&heap, A, &Counting::default());
+    heap.set_limit(Some(heap.in_use()));
+    os.0.fail_all(Call::GiveBack);
+    let together = std::sync::Barrier::new(threads);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let cache = Cache::new(&heap);
+                together.wait();
+                let taken = try_alloc(&heap, &cache, &ARRAY, 8 << 20, B);
+                assert!(taken.is_err());
+                cache.flush(&heap);
+            });
+        }
+    });
+    cache.flush(&heap);
+    heap.verify().expect("sound");
+    os.0.calls(Call::GiveBack)
+}
+
+/// Who finds nothing to give back must not look like one who gives: those at the limit would wait for each other.
+#[test]
+fn who_has_nothing_to_give_gives_nothing() {
+    let config = Config { reserve: Config::MIN_RESERVE, ..Config::default() };
+    let heap = MHeap::new(&config, Box::new(FakeOs::new())).expect("memory");
+    let cache = Cache::new(&heap);
+    alloc_large(&heap, &cache, PAGE_SIZE, A).expect("memory");
+    cache.flush(&heap);
+    assert!(heap.release(usize::MAX).is_nothing());
+    assert_eq!(LEAVES.get(), 0);
+    sweep_all(&heap, A, &Counting::default());
+    assert!(!heap.release(usize::MAX).is_nothing());
+    assert!(LEAVES.get() > 0);
+}
+
+/// Where the system takes nothing back each asks once, however many others ask meanwhile.
+#[test]
+fn a_system_that_takes_nothing_back_is_not_asked_again_and_again() {
+    let calls = refused_together(1, 8);
+    assert!((1..=8).contains(&calls), "{calls}");
+}
+
 /// A system that gives less than is asked for, from a certain reservation on.
 struct Stingy {
     os: FakeOs,
@@ -120,7 +199,7 @@ struct Stingy {
 
 impl Os for Stingy {
     fn reserve(&self, len: usize) -> io::Result<Reservation> {
-        let is_short = self.os.calls(crate::os::Call::Reserve) >= self.first;
+        let is_short = self.os.calls(Call::Reserve) >= self.first;
         self.os.reserve(if is_short { len - PAGE_SIZE / 2 } else { len })
     }
     fn commit(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
