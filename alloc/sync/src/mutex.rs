@@ -115,7 +115,7 @@ impl<T> Deref for MutexGuard<'_, T> {
     fn deref(&self) -> &T {
         match &self.inner {
             Some(guard) => guard,
-            None => unreachable!("a guard is empty only inside Condvar::wait"),
+            None => unreachable!("a guard is empty only inside Condvar::wait_timeout"),
         }
     }
 }
@@ -124,7 +124,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         match &mut self.inner {
             Some(guard) => guard,
-            None => unreachable!("a guard is empty only inside Condvar::wait"),
+            None => unreachable!("a guard is empty only inside Condvar::wait_timeout"),
         }
     }
 }
@@ -155,24 +155,8 @@ impl Condvar {
         Condvar { inner: imp::Condvar::new() }
     }
 
-    /// Releases the lock, waits for a notification (or a spurious wake-up) and takes the lock again.
-    #[cfg_attr(feature = "sim", track_caller)]
-    pub fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        let (rank, lock) = (guard.rank, guard.lock);
-        let Some(inner) = guard.inner.take() else { unreachable!("guard already given away") };
-        rank::release(rank);
-        #[cfg(feature = "sim")]
-        if let Some(hooks) = crate::sim::hooks() {
-            drop(inner);
-            (hooks.sleep)(Location::caller());
-            return lock.lock();
-        }
-        let inner = self.inner.wait(inner).unwrap_or_else(|poisoned| poisoned.into_inner());
-        rank::acquire(rank);
-        MutexGuard { rank, inner: Some(inner), lock }
-    }
-
-    /// As [`Condvar::wait`], for at most `timeout`; the flag says whether the time ran out.
+    /// Releases the lock, waits for a notification (or a spurious wake-up), for at most `timeout`, and takes the lock again; the flag
+    /// says whether the time ran out. There is no wait without an end: a notification that is lost costs time and nothing else.
     #[cfg_attr(feature = "sim", track_caller)]
     pub fn wait_timeout<'a, T>(
         &self,

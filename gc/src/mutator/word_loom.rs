@@ -269,3 +269,25 @@ fn loom_word_work_done_before_parking_is_reported_by_who_answers() {
         assert!(model.dirty.load(Relaxed), "a round that was not clean counts as clean");
     });
 }
+
+/// What the verifier reads of tables that a mutator changes counts only if nothing has changed between two looks.
+#[test]
+fn loom_word_tables_read_between_two_equal_looks_are_of_one_state() {
+    loom::model(|| {
+        let record = Mutators::new().attach("model");
+        let tables = Arc::new([(); 2].map(|()| loom::sync::atomic::AtomicU32::new(0)));
+        let (its, changed) = (std::sync::Arc::clone(&record), Arc::clone(&tables));
+        let mutator = thread::spawn(move || {
+            for state in 1..=2 {
+                let _changing = its.changing();
+                changed.iter().for_each(|table| table.store(state, loom::sync::atomic::Ordering::Relaxed));
+            }
+        });
+        let before = record.changes();
+        let [one, other] = [0, 1].map(|at| tables[at].load(loom::sync::atomic::Ordering::Relaxed));
+        if before % 2 == 0 && record.changes() == before {
+            assert_eq!([one, other], [before / 2; 2], "a look between two changes");
+        }
+        mutator.join().expect("no panic");
+    });
+}
