@@ -62,13 +62,13 @@ impl Turns {
         let began = clock.elapsed();
         self.look(shared, began);
         let Some(rest) = self.rest() else { return };
-        let until = began + rest;
-        let mut now = began;
-        while now < until && self.rests(shared, now) {
-            sleep(SLICE.min(until - now));
-            now = clock.elapsed();
+        let mut left = rest;
+        while !left.is_zero() && self.rests(shared, clock.elapsed()) {
+            let slice = SLICE.min(left);
+            sleep(slice);
+            left -= slice;
         }
-        self.overslept = now.saturating_sub(until);
+        self.overslept = clock.elapsed().saturating_sub(began + rest);
     }
 
     /// Whether a rest is still wanted. Where the heap is above the ceiling allocations rest, and the processors are free.
