@@ -3,6 +3,7 @@ use crate::bench::{Bench, quiet_panics};
 use crate::compare::Compare;
 use crate::failure::Failure;
 use crate::lab::budget::SharedBudget;
+use crate::lab::limits::Limits;
 use crate::lab::pacers::Pacers;
 use crate::lab::record::Record;
 use crate::lab::replay::Replay;
@@ -49,6 +50,8 @@ enum Command {
     Pacers(Pacers),
     /// Runs several heaps under one budget, and under equal parts of it.
     Budget(SharedBudget),
+    /// Lets live data grow past the soft limit, then to the hard one, and get small again.
+    Limits(Limits),
     /// Runs one workload and records what the pacer sees of it, for `replay` and `tune`.
     Record(Record),
     /// Predicts what a recorded program would cost with other settings.
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Some(Command::Simulate(simulate)) => simulate.carry_out(),
         Some(Command::Pacers(pacers)) => pacers.carry_out(),
         Some(Command::Budget(budget)) => budget.carry_out(),
+        Some(Command::Limits(limits)) => limits.carry_out(),
         Some(Command::Record(record)) => record.carry_out(),
         Some(Command::Replay(replay)) => replay.carry_out(),
         Some(Command::Tune(tune)) => tune.carry_out(),

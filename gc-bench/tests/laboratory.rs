@@ -236,3 +236,29 @@ fn heaps_under_a_budget_and_under_equal_parts() {
     let crowded = error(&["budget", "--total", "64MiB", "--live", "7MiB"], 2);
     assert!(crowded.contains("at most three quarters of a heap's equal part, 8.0 MiB"), "{crowded}");
 }
+
+#[test]
+fn limits_are_passed_told_and_survived() {
+    let told =
+        json(&["limits", "--memory-limit", "8MiB", "--hard-limit", "32MiB", "--seconds", "0.6", "--json"]);
+    let stages = told["stages"].as_array().expect("stages");
+    assert_eq!(
+        stages.iter().map(|stage| stage["name"].as_str().expect("a name")).collect::<Vec<_>>(),
+        ["below", "above", "after"]
+    );
+    assert!(stages.iter().all(|stage| stage["ops_per_s"].as_f64() > Some(0.0)), "{told}");
+    assert!(stages[1]["live_bytes"].as_u64() > told["memory_limit_bytes"].as_u64());
+    assert!(told["thrashes"].as_u64() >= Some(1) && told["thrash_after_s"].is_number(), "{told}");
+    assert!(told["refused"].as_u64() >= Some(12) && told["blocks"].as_u64() > Some(0), "{told}");
+    // Mark stacks count, and are not refused.
+    let most = stages[1]["held_most_bytes"].as_u64().expect("bytes");
+    assert!(most <= (32 << 20) + (1 << 20), "{told}");
+    assert!(
+        error(&["limits", "--memory-limit", "8MiB", "--hard-limit", "8MiB"], 2)
+            .contains("--hard-limit 8.0 MiB")
+    );
+    assert!(
+        stdout(&["limits", "--memory-limit", "8MiB", "--seconds", "0.1"])
+            .contains("allocations were refused")
+    );
+}

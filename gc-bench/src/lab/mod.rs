@@ -3,6 +3,7 @@
 pub mod budget;
 mod candidates;
 mod demand;
+pub mod limits;
 mod marking;
 pub mod model;
 pub mod objective;
