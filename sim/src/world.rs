@@ -307,14 +307,14 @@ pub fn read_value(id: u32, key: u32, value: u32, by: usize, removed: bool) {
 /// Why an object is taken for dead.
 const CLEARED: &str = "a weak handle on it had been cleared";
 
-/// A weak handle on object `id` was found cleared: nobody may see the object any more.
+/// A weak handle on object `id` was found cleared: nobody may see the object any more, unless the finalizer queue has brought it back.
 pub fn cleared(id: u32) {
     let held = with(|w| {
         let object = &mut w.objects[id as usize - 1];
         if object.finalize.0 == 0 && !object.revived {
             object.dead = Some(CLEARED);
         }
-        w.holds(id)
+        !object.revived && w.holds(id)
     });
     if held {
         sched::fail(format!("a weak handle on object {id} is cleared while a window holds the object"));

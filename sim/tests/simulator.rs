@@ -94,6 +94,14 @@ fn what_a_finalizable_object_points_to_may_live_on_without_its_weak_handles() {
     assert_eq!(record.repeat(false).failure, None);
 }
 
+/// The object itself: polled, and so held again, when a weak handle on it, made before, is found cleared. Found by fuzzing; the simulator
+/// was wrong again.
+#[test]
+fn what_was_polled_may_be_held_without_its_weak_handles() {
+    let record = Record::parse(include_str!("stories/weak-on-what-was-polled.json")).expect("a replay file");
+    assert_eq!(record.repeat(false).failure, None);
+}
+
 #[test]
 fn a_run_that_does_not_end_says_who_waits_where() {
     let found = campaign::run(&campaign(2000, Some(Fault::SweepBeforeT3))).found.expect("a run without end");
