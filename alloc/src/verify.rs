@@ -263,6 +263,8 @@ impl MHeap {
                         if found.insert(id, (class, place, half)).is_some() {
                             twice = Some(id);
                         }
+                        // Links that lead round in a circle have no end.
+                        twice.is_none()
                     });
                 }
             }

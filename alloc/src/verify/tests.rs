@@ -87,6 +87,14 @@ fn a_span_in_the_wrong_set() {
 }
 
 #[test]
+fn a_set_that_leads_in_a_circle() {
+    let (heap, addrs) = some_heap();
+    let full = span_of(&heap, addrs[0]);
+    full.link().store(full.id().0, Relaxed);
+    assert_eq!(found(&heap), Corruption::Set { span: full.id() });
+}
+
+#[test]
 fn a_span_of_impossible_shape() {
     let (heap, addrs) = some_heap();
     let span = span_of(&heap, addrs[0]);
