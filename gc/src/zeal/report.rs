@@ -28,6 +28,12 @@ pub struct ZealReport {
     pub verifications: u64,
     /// Objects they held: `verify`.
     pub objects_verified: u64,
+    /// Heaps that were checked as a whole when a cycle was over: `verify`.
+    pub heaps_verified: u64,
+    /// Times that this came to no result but for the re-mark, since mutators changed the tables all the time: `verify`.
+    pub heaps_not_verified: u64,
+    /// Spans of the heaps that were checked as a whole: `verify`.
+    pub spans_verified: u64,
     /// Slots filled: `poison`.
     pub poisoned: u64,
     /// Slots looked at when they were handed out: `poison`.
@@ -79,6 +85,9 @@ fn report(shared: &Shared) -> Option<ZealReport> {
         yields: done.yields.load(Relaxed),
         verifications: done.verifications.load(Relaxed),
         objects_verified: done.objects_verified.load(Relaxed),
+        heaps_verified: done.heaps_verified.load(Relaxed),
+        heaps_not_verified: done.heaps_not_verified.load(Relaxed),
+        spans_verified: done.spans_verified.load(Relaxed),
         poisoned: memory.poisoned,
         poison_checked: memory.poison_checked,
         quarantined: memory.quarantined,
@@ -106,8 +115,11 @@ impl fmt::Display for ZealReport {
             ("cycles asked for", self.cycles_asked),
             ("steps cut short", self.slices),
             ("phases held back", self.yields),
-            ("heaps verified", self.verifications),
+            ("markings verified", self.verifications),
             ("objects verified", self.objects_verified),
+            ("heaps verified", self.heaps_verified),
+            ("heaps that changed too fast", self.heaps_not_verified),
+            ("spans verified", self.spans_verified),
             ("slots poisoned", self.poisoned),
             ("slots checked for poison", self.poison_checked),
             ("slots quarantined", self.quarantined),

@@ -89,6 +89,8 @@ fn verify_checks_what_each_cycle_has_marked() {
         });
         let report = report(&heap);
         assert_eq!((report.verifications, report.objects_verified), (3, 300), "{driver}");
+        assert_eq!((report.heaps_verified, report.heaps_not_verified), (3, 0), "{driver}");
+        assert!(report.spans_verified >= 3, "{driver}: {report}");
     }
 }
 
