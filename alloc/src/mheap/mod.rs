@@ -10,6 +10,8 @@
 //!
 //! Never runs user code except through [`crate::Reclaim`], and never while it holds a lock.
 
+#[cfg(all(test, not(loom)))]
+mod damage;
 mod hand_out;
 mod spans;
 mod supply;
