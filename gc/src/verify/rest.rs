@@ -2,8 +2,11 @@
 //! said the same.
 //!
 //! 1. The allocator's tables against themselves: pages, spans, strips, sets, free rows, colours, counters.
-//! 2. The account: every object ever accounted for lies in a coloured slot or has been swept.
+//! 2. The account: every object ever accounted for lies in a coloured slot or has been swept, and so do their bytes. How much of it the
+//!    pacer takes for live (`Stats::heap_bytes`) is an estimate, and not checked.
 //! 3. Free runs: nothing that can be reached lies in the unused part of a mutator's run.
+//! 4. Bytes outside the heap: the account is the sum of what `Charged` values are charged with and what was reported by hand. Only with
+//!    zeal's `verify`, which keeps a second book of them.
 //!
 //! All of it may be read at any time, since tables are atomics that never move; but what is read while somebody changes them need not
 //! fit together. While no cycle runs, these change them:
@@ -55,12 +58,13 @@ pub(super) fn check(walk: &mut Walk<'_>) -> Result<Option<u64>, Blame> {
     if let Some(blame) = walk.blame.take() {
         return Err(blame);
     }
+    if let Some(rule) = shared.wrong_external() {
+        return Err(wrong(rule));
+    }
     for _ in 0..LOOKS {
         let before = Changes::so_far(shared, &list);
         if before.is_some() {
-            // Tables that do not fit together can lead anywhere, also to a panic.
-            let found = caught(|| tables(shared))
-                .unwrap_or_else(|| Err(wrong("the allocator's tables cannot be walked".to_owned())));
+            let found = walked(|| tables(shared));
             // What fits together does so whoever has changed it meanwhile.
             if found.is_ok() || Changes::so_far(shared, &list) == before {
                 return found.map(Some);
@@ -75,15 +79,25 @@ fn wrong(rule: String) -> Blame {
     Blame { rule, path: None, writes: Vec::new() }
 }
 
+/// Tables that do not fit together can lead anywhere, also to a panic.
+pub(super) fn walked(look: impl FnOnce() -> Result<u64, Blame>) -> Result<u64, Blame> {
+    caught(look).unwrap_or_else(|| Err(wrong("the allocator's tables cannot be walked".to_owned())))
+}
+
 /// 1 and 2. Answers how many spans there are.
 fn tables(shared: &Shared) -> Result<u64, Blame> {
     let report = shared.alloc.verify().map_err(|corruption| wrong(corruption.to_string()))?;
     let coloured = report.coloured.iter().sum::<usize>() as u64;
-    let (said, swept) = (shared.pace.objects.load(Relaxed), shared.alloc.swept_objects());
-    if said != coloured + swept {
-        return Err(wrong(format!(
-            "the account says that {said} objects have been allocated; {coloured} are there and {swept} have been swept"
-        )));
+    let (pace, alloc) = (&shared.pace, &shared.alloc);
+    for (what, said, there, swept) in [
+        ("objects", pace.objects.load(Relaxed), coloured, alloc.swept_objects()),
+        ("bytes", pace.allocated.load(Relaxed), report.coloured_bytes as u64, alloc.swept_bytes()),
+    ] {
+        if said != there + swept {
+            return Err(wrong(format!(
+                "the account says that {said} {what} have been allocated; {there} are there and {swept} have been swept"
+            )));
+        }
     }
     Ok(report.spans as u64)
 }
