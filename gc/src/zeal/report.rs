@@ -44,8 +44,12 @@ pub struct ZealReport {
     pub quarantine_released: u64,
     /// Buffers handed over before they were full: `tiny-buffers`.
     pub small_buffers: u64,
+    /// Segments that markers or mutators handed over, cut off from longer ones: `tiny-buffers`.
+    pub segments_cut: u64,
     /// Times a marker shared: `steal-storm`; a few without it.
     pub shares: u64,
+    /// Times a marker took from another one's deque: `steal-storm`; a few without it.
+    pub steals: u64,
     /// Times a thread yielded: `jitter`.
     pub jitters: u64,
     /// Allocations made to fail: `fail-alloc` and `oom-at`.
@@ -93,7 +97,9 @@ fn report(shared: &Shared) -> Option<ZealReport> {
         quarantined: memory.quarantined,
         quarantine_released: memory.released,
         small_buffers: done.small_buffers.load(Relaxed),
+        segments_cut: shared.queue.cuts(),
         shares: shared.queue.shares(),
+        steals: shared.queue.steals(),
         jitters: done.jitters.load(Relaxed),
         failed: done.failed.load(Relaxed),
         assists_left_out: done.assists_left_out.load(Relaxed),
@@ -125,7 +131,9 @@ impl fmt::Display for ZealReport {
             ("slots quarantined", self.quarantined),
             ("slots released from quarantine", self.quarantine_released),
             ("small buffers", self.small_buffers),
+            ("segments cut", self.segments_cut),
             ("shares of markers", self.shares),
+            ("steals of markers", self.steals),
             ("jitters", self.jitters),
             ("allocations failed", self.failed),
             ("assists left out", self.assists_left_out),
