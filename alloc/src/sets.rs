@@ -78,12 +78,12 @@ impl SpanStack {
         }
     }
 
-    /// Calls `f` with every span on it. For a heap at rest: spans that come or go meanwhile may be missed or repeated.
-    pub(crate) fn for_each(&self, links: &impl Links, mut f: impl FnMut(SpanId)) {
+    /// Calls `f` with every span on it as long as that answers true. For a heap at rest: spans that come or go meanwhile may be missed
+    /// or repeated.
+    pub(crate) fn for_each(&self, links: &impl Links, mut f: impl FnMut(SpanId) -> bool) {
         // ORDERING: pairs with the release swap in `push`, so that links are read after they were written.
         let (mut at, _) = unpack(self.head.load(Ordering::Acquire));
-        while at.is_some() {
-            f(at);
+        while at.is_some() && f(at) {
             at = SpanId(links.link(at).load(Ordering::Relaxed));
         }
     }

@@ -24,6 +24,8 @@ pub struct VerifyReport {
     pub free_pages: usize,
     /// Slots of colour A and B.
     pub coloured: [usize; 2],
+    /// Bytes of all these slots.
+    pub coloured_bytes: usize,
     /// Free slots.
     pub free_slots: usize,
     /// Spans that caches hold.
@@ -219,6 +221,7 @@ impl MHeap {
         if counted < span.live() {
             return Err(Corruption::Live { span: id, said: span.live(), counted });
         }
+        report.coloured_bytes += counted * span.object_bytes();
         report.spans += 1;
         report.pages += span.pages() as usize;
         report.cached += usize::from(span.place() == Place::Cached);
@@ -263,6 +266,8 @@ impl MHeap {
                         if found.insert(id, (class, place, half)).is_some() {
                             twice = Some(id);
                         }
+                        // Links that lead round in a circle have no end.
+                        twice.is_none()
                     });
                 }
             }

@@ -10,6 +10,8 @@
 //!
 //! Never runs user code except through [`crate::Reclaim`], and never while it holds a lock.
 
+#[cfg(all(test, not(loom)))]
+mod damage;
 mod hand_out;
 mod spans;
 mod supply;
@@ -73,6 +75,8 @@ struct PageState {
     unused: SpanId,
     /// Calls under way that give memory back to the system.
     leaving: u32,
+    /// Such calls that have ever begun.
+    left: u64,
 }
 
 /// Bytes that a heap of a simulator reserves.
@@ -98,6 +102,7 @@ impl MHeap {
             strips: Strips::new(space.colour_table().entries()),
             unused: SpanId::NONE,
             leaving: 0,
+            left: 0,
         };
         Ok(MHeap {
             registry: Registry::new(central),

@@ -328,6 +328,13 @@ impl MHeap {
         state.heap.give(table, row, Backing::Released);
     }
 
+    /// How often memory has been given back to the system so far, `None` while some is on its way, which no table knows then: between
+    /// two answers that are the same number none was. A short lock.
+    pub fn releases(&self) -> Option<u64> {
+        let state = self.pages.lock();
+        (state.leaving == 0).then_some(state.left)
+    }
+
     /// Gives up to `max_pages` free pages back to the system, highest addresses first, and up to as many idle pieces of the
     /// colour table. Cost: a call of the system for each row of free pages, at most half a MiB each, and each row of
     /// idle pieces.
@@ -346,6 +353,7 @@ impl MHeap {
         #[cfg(all(test, not(loom)))]
         tests::leaves();
         state.leaving += 1;
+        state.left += 1;
         Leaving(self)
     }
 

@@ -155,8 +155,8 @@ pub(crate) struct Sweeping {
     counts: [CachePadded<Count>; 2],
     /// For each role, the class to look at next: the old sets of all lower classes (that the role may sweep) are empty.
     cursors: [AtomicU32; 2],
-    /// Objects ever swept.
-    freed: AtomicU64,
+    /// Objects ever swept, and their bytes.
+    freed: [AtomicU64; 2],
 }
 
 impl Sweeping {
@@ -166,7 +166,7 @@ impl Sweeping {
             state: AtomicU64::new(first.pack()),
             counts: Default::default(),
             cursors: [AtomicU32::new(1), AtomicU32::new(1)],
-            freed: AtomicU64::new(0),
+            freed: Default::default(),
         }
     }
 
@@ -318,7 +318,10 @@ impl<'a> Claim<'a> {
         let mut swept = strip::sweep(strip, self.state.white, reused || held > 0);
         swept.held = held;
         self.span.set_swept(self.state.generation, swept.live);
-        self.heap.sweeping.freed.fetch_add((swept.freed + swept.held) as u64, Ordering::Relaxed);
+        let dead = swept.freed + swept.held;
+        for (sum, more) in self.heap.sweeping.freed.iter().zip([dead, dead * self.span.object_bytes()]) {
+            sum.fetch_add(more as u64, Ordering::Relaxed);
+        }
         swept
     }
 
@@ -405,12 +408,6 @@ impl MHeap {
         SweepProgress { pages: swept, left }
     }
 
-    /// For tests of the verification.
-    #[cfg(all(test, not(loom)))]
-    pub(crate) fn count_a_page_too_many(&self) {
-        self.sweeping.enter(0, 1);
-    }
-
     /// Claims an unswept span of any class this role may sweep.
     fn claim_any(&self, role: Role, state: SweepState) -> Option<Claim<'_>> {
         let cursor = &self.sweeping.cursors[role as usize];
@@ -477,7 +474,12 @@ impl MHeap {
 
     /// Objects that sweeping has found dead, ever.
     pub fn swept_objects(&self) -> u64 {
-        self.sweeping.freed.load(Ordering::Relaxed)
+        self.sweeping.freed[0].load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the slots of [`MHeap::swept_objects`].
+    pub fn swept_bytes(&self) -> u64 {
+        self.sweeping.freed[1].load(Ordering::Relaxed)
     }
 
     /// Pages of spans that are not swept yet, those in caches and in the hands of sweepers included.

@@ -207,6 +207,12 @@ impl PageHeap {
         self.starts.bytes()
     }
 
+    /// For tests of the verification.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn count_a_released_page_too_many(&mut self) {
+        self.released.count_a_page_too_many();
+    }
+
     /// Calls `f` with every free row.
     pub(crate) fn for_each_free(&self, table: &Table<PageEntry>, mut f: impl FnMut(Backing, Row)) {
         self.committed.for_each(table, |row| f(Backing::Committed, row));

@@ -113,6 +113,12 @@ impl Rows {
         table.at(row.end().index() - 1).clear();
     }
 
+    /// For tests of the verification.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn count_a_page_too_many(&mut self) {
+        self.pages += 1;
+    }
+
     /// All rows, in no order.
     pub(crate) fn for_each(&self, table: &Table<PageEntry>, mut f: impl FnMut(Row)) {
         for (at, &list) in self.lists.iter().enumerate() {

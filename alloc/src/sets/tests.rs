@@ -23,7 +23,10 @@ fn last_in_first_out() {
         stack.push(&links, SpanId(number));
     }
     let mut seen = Vec::new();
-    stack.for_each(&links, |id| seen.push(id.0));
+    stack.for_each(&links, |id| {
+        seen.push(id.0);
+        true
+    });
     assert_eq!(seen, [3, 2, 1]);
     for number in [3, 2, 1] {
         assert_eq!(stack.pop(&links), Some(SpanId(number)));
@@ -78,7 +81,10 @@ fn threads_neither_lose_nor_double_spans() {
         }
     });
     let mut seen = Vec::new();
-    stack.for_each(&links, |id| seen.push(id.0));
+    stack.for_each(&links, |id| {
+        seen.push(id.0);
+        true
+    });
     seen.sort_unstable();
     assert_eq!(seen, (1..=SPANS).collect::<Vec<_>>());
 }

@@ -87,6 +87,14 @@ fn a_span_in_the_wrong_set() {
 }
 
 #[test]
+fn a_set_that_leads_in_a_circle() {
+    let (heap, addrs) = some_heap();
+    let full = span_of(&heap, addrs[0]);
+    full.link().store(full.id().0, Relaxed);
+    assert_eq!(found(&heap), Corruption::Set { span: full.id() });
+}
+
+#[test]
 fn a_span_of_impossible_shape() {
     let (heap, addrs) = some_heap();
     let span = span_of(&heap, addrs[0]);
@@ -137,8 +145,66 @@ fn a_lost_span_and_its_pages() {
 }
 
 #[test]
-fn a_wrong_counter() {
+fn a_page_of_two_spans() {
+    let (heap, addrs) = some_heap();
+    let (full, partial) = (span_of(&heap, addrs[0]), span_of(&heap, addrs[199]));
+    let shape = crate::span::NewSpan {
+        id: partial.id(),
+        addr: heap.space().page_addr(heap.space().page_no(full.addr())),
+        pages: partial.pages(),
+        class: partial.class(),
+        strip: partial.strip_no(),
+        slots: partial.slots(),
+        generation: partial.generation(),
+    };
+    partial.set(shape, heap.space().class_info(partial.class()));
+    assert_eq!(found(&heap), Corruption::PageTwice { page: heap.space().page_no(full.addr()) });
+}
+
+#[test]
+fn free_rows_side_by_side() {
     let (heap, _) = some_heap();
-    heap.count_a_page_too_many();
-    assert!(matches!(found(&heap), Corruption::Count { what: "spans", .. }), "{}", found(&heap));
+    let first = heap.split_a_free_row();
+    let rows = heap.free_rows();
+    let Corruption::NotJoined { page } = found(&heap) else { panic!("{}", found(&heap)) };
+    assert!(rows.iter().any(|(_, row)| row.pages == first && row.end() == page), "{page:?} of {rows:?}");
+}
+
+#[test]
+fn a_strip_without_a_span() {
+    let (heap, _) = some_heap();
+    let spans = heap.strip_bytes();
+    heap.lose_a_strip(32);
+    assert_eq!(found(&heap), Corruption::StripBytes { spans, strips: spans + 32 });
+}
+
+#[test]
+fn wrong_counters() {
+    type Damage = fn(&MHeap);
+    let cases: [(&str, Damage, isize); 5] = [
+        ("spans", |heap| heap.count_too_many(1, 1), 1),
+        ("pages used", |heap| heap.count_too_many(0, 1), 1),
+        ("resident pages", MHeap::count_a_resident_page_too_many, 1),
+        ("pages below the top", MHeap::count_a_released_page_too_many, -1),
+        (
+            "spans in sets",
+            |heap| {
+                let mut partial = None;
+                heap.for_each_span(|span| {
+                    if span.place() == Place::Partial {
+                        partial = Some((span.class(), parity(span.generation())));
+                    }
+                });
+                let (class, half) = partial.expect("some_heap has one");
+                heap.put_nobody(class, half);
+            },
+            1,
+        ),
+    ];
+    for (counter, damage, by) in cases {
+        let (heap, _) = some_heap();
+        damage(&heap);
+        let Corruption::Count { what, said, counted } = found(&heap) else { panic!("{}", found(&heap)) };
+        assert_eq!((what, said as isize - counted as isize), (counter, by));
+    }
 }

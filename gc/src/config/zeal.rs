@@ -30,7 +30,8 @@ pub enum Zeal {
     /// `yield-before:PHASE`: the collector lets other threads run before it enters a phase (idle, prepare, begin, mark, terminate,
     /// clear or sweep). May be given for several.
     YieldBefore(Phase),
-    /// `verify`: an independent re-mark after each marking; the process ends with a report when it finds an object lost.
+    /// `verify`: an independent re-mark after each marking, before anything is freed, and all of [`Heap::verify`](crate::Heap::verify)
+    /// when the cycle is over; the process ends with a report when something is wrong.
     Verify,
     /// `poison`: free slots hold a pattern, which is checked when they are handed out.
     Poison,

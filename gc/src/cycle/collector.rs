@@ -157,7 +157,7 @@ impl Collector {
                 nothing_grey(shared) && shared.ephemerons.is_empty() && !shared.queue.has_deferred()
             }
             State::Clear(_) => is_trivial(shared) && !shared.zeal.asks(Asks::VERIFY),
-            State::Sweep => shared.alloc.unswept_pages() == 0,
+            State::Sweep => shared.alloc.unswept_pages() == 0 && !shared.zeal.asks(Asks::VERIFY),
         };
         if short { self.step(shared) } else { Step::AwaitMarkers }
     }
@@ -406,6 +406,9 @@ impl Collector {
         }
         shared.zeal.enters(Shown::Idle);
         shared.published.publish(Phase::Idle);
+        if shared.zeal.asks(Asks::VERIFY) {
+            crate::verify::check_all_or_die(shared);
+        }
         self.pacing.sweep_done(shared);
         shared.driver.cycle_completed(shared);
         self.enter(shared, State::Idle)

@@ -120,10 +120,7 @@ impl Stepper {
         self.owner.shared().published.phase().name()
     }
 
-    /// Checks the heap against an independent re-mark and, if no cycle runs, the allocator's own tables.
-    ///
-    /// Other threads may go on meanwhile; a step of the collector waits. What a mutator alone holds in a window is not seen, and
-    /// the tables are not judged if a mutator changes them at the same time.
+    /// Checks the heap, as [`Heap::verify`] does.
     ///
     /// # Errors
     /// A description of the first thing found wrong.

@@ -7,7 +7,7 @@ use crate::config::{Config, HugePages};
 use crate::cycle::{Collector, DriverControl, Pacing, Published};
 use crate::error::HeapError;
 use crate::heap::budget::Membership;
-use crate::heap::external::ByHand;
+use crate::heap::external::{ByHand, Ledger};
 use crate::heap::{Callout, Counters, Owner};
 use crate::mark::{GreyQueue, RootCursor};
 use crate::mutator::Mutators;
@@ -169,6 +169,8 @@ pub(crate) struct Shared {
     pub(crate) membership: Option<Membership>,
     /// External bytes that the program has reported itself.
     pub(crate) by_hand: ByHand,
+    /// Kept for the verifier, if it is.
+    pub(crate) ledger: Ledger,
     pub(crate) collector: Mutex<Collector>,
     pub(crate) driver: DriverControl,
     pub(crate) stats: Counters,
@@ -251,6 +253,7 @@ impl Shared {
             pace,
             membership,
             by_hand: ByHand::new(),
+            ledger: Ledger::new(&zeal),
             collector: Mutex::new(Rank::Collector, Collector::new(pacing)),
             driver: DriverControl::new(config.driver),
             stats: Counters::new(),

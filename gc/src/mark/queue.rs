@@ -49,6 +49,10 @@ pub(crate) struct GreyQueue {
     /// Markers share at every turn, and look at each other's deques first.
     storm: bool,
     shares: AtomicU64,
+    /// Times a marker took from another one's deque.
+    steals: AtomicU64,
+    /// Segments cut off from longer ones.
+    cuts: AtomicU64,
 }
 
 /// Segments with `tiny-buffers`. Not shorter: each takes 4 KiB however few objects are in it.
@@ -72,6 +76,8 @@ impl GreyQueue {
             longest: if zeal.asks(Asks::TINY_BUFFERS) { SHORT } else { SEGMENT_LEN },
             storm,
             shares: AtomicU64::new(0),
+            steals: AtomicU64::new(0),
+            cuts: AtomicU64::new(0),
         }
     }
 
@@ -91,6 +97,7 @@ impl GreyQueue {
     pub(crate) fn push(&self, mut segment: Box<Segment>) {
         point(Point::BufferHandOver);
         while segment.len() > self.longest {
+            self.cuts.fetch_add(1, Ordering::Relaxed);
             self.injector.push(segment.split_at(self.longest));
         }
         if !segment.is_empty() {
@@ -121,7 +128,10 @@ impl GreyQueue {
         for (_, stealer) in &deques.known {
             loop {
                 match stealer.steal_batch_and_pop(own) {
-                    Steal::Success(segment) => return Some(segment),
+                    Steal::Success(segment) => {
+                        self.steals.fetch_add(1, Ordering::Relaxed);
+                        return Some(segment);
+                    }
                     Steal::Retry => continue,
                     Steal::Empty => break,
                 }
@@ -154,6 +164,16 @@ impl GreyQueue {
     /// How often a marker has shared.
     pub(crate) fn shares(&self) -> u64 {
         self.shares.load(Ordering::Relaxed)
+    }
+
+    /// How often a marker has taken from another one's deque.
+    pub(crate) fn steals(&self) -> u64 {
+        self.steals.load(Ordering::Relaxed)
+    }
+
+    /// How many segments have been cut off from longer ones.
+    pub(crate) fn cuts(&self) -> u64 {
+        self.cuts.load(Ordering::Relaxed)
     }
 
     /// Makes a marker's deque known to the others, until [`GreyQueue::unregister`].
@@ -261,6 +281,13 @@ impl GreyQueue {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::{Driver, Heap, Zeal};
+
+    /// A heap with these modes, of which no marker is known yet.
+    fn heap(zeal: Option<Zeal>) -> Heap {
+        let builder = Heap::builder().ignore_environment().driver(Driver::Stepping);
+        builder.zeal(zeal).build().expect("a heap")
+    }
 
     fn segment(of: &[usize]) -> Box<Segment> {
         let mut segment = Segment::new();
@@ -297,7 +324,36 @@ mod tests {
         queue.register(one.stealer());
         one.push(segment(&[16, 24]));
         let stolen = queue.take(&two).expect("one has work");
-        assert_eq!(stolen.len(), 2);
+        assert_eq!((stolen.len(), queue.steals()), (2, 1));
+    }
+
+    #[test]
+    fn deques_come_before_the_queue_in_a_storm_alone() {
+        for (zeal, stolen) in [(Some(Zeal::StealStorm), true), (None, false)] {
+            let heap = heap(zeal);
+            let queue = &heap.owner().shared().queue;
+            let (one, two) = (Worker::new_lifo(), Worker::new_lifo());
+            queue.register(one.stealer());
+            one.push(segment(&[16, 24]));
+            queue.push(segment(&[32]));
+            let first = queue.take(&two).expect("there is work");
+            assert_eq!((first.len() == 2, queue.steals()), (stolen, u64::from(stolen)));
+        }
+    }
+
+    #[test]
+    fn long_segments_are_cut_with_tiny_buffers_alone() {
+        for (zeal, cuts) in [(Some(Zeal::TinyBuffers), 3), (None, 0)] {
+            let heap = heap(zeal);
+            let queue = &heap.owner().shared().queue;
+            queue.push(segment(&[8; 3 * SHORT + 1]));
+            let mut lengths: Vec<_> =
+                std::iter::from_fn(|| queue.take_one()).map(|taken| taken.len()).collect();
+            lengths.sort_unstable();
+            assert_eq!(queue.cuts(), cuts);
+            let wanted = if cuts == 0 { vec![49] } else { vec![1, SHORT, SHORT, SHORT] };
+            assert_eq!(lengths, wanted);
+        }
     }
 
     #[test]

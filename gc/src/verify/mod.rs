@@ -1,8 +1,16 @@
 //! The verifier: an independent re-mark from the roots, as simple as possible, and a report that says who is to blame.
 //!
 //! It shares nothing with the marker but the types' own `trace`: a set of visited objects, a list, a loop. What it finds
-//! reachable must be an allocated object, and once marking has ended it must be black. The allocator's own walk checks
-//! spans, colours and tables against each other.
+//! reachable must be an allocated object, and once marking has ended it must be black. While no cycle runs, the rest (`rest`) checks
+//! spans, colours, tables, free runs and accounts against each other.
+//!
+//! | who asks | the re-mark | the rest |
+//! | --- | --- | --- |
+//! | `Heap::verify`, `Stepper::verify` | in every phase; objects must be black from Sweep to Idle | in phase Idle |
+//! | zeal's `verify`, each cycle | before sweeping begins; once more when all is swept | when all is swept |
+//!
+//! Mutators go on meanwhile, in windows or not. What is read while they do is atomic, or theirs alone and left out: what a mutator in a
+//! window holds in its hands and what is left of its runs.
 
 use crate::barrier::Shade;
 use crate::cycle::Phase;
@@ -35,6 +43,9 @@ pub struct Verified {
     pub objects: u64,
     /// References followed.
     pub edges: u64,
+    /// Spans that were checked, with all else that is said about a heap at rest: colours, free runs, tables, accounts. `None` where
+    /// that was not possible: a cycle runs, or mutators changed the tables each time they were looked at.
+    pub spans: Option<u64>,
 }
 
 /// What is wrong, and where.
@@ -150,19 +161,26 @@ impl EdgeSink for Walk<'_> {
 
 /// Re-marks from the roots and compares; then checks what can be checked of a heap at rest, if no cycle runs.
 ///
+/// Waits for the collector's step under way, never for a cycle.
+pub(crate) fn verify(shared: &Shared) -> Result<Verified, Blame> {
+    let _collector = shared.lock_collector();
+    look(shared)
+}
+
+/// The caller holds the collector's lock.
+///
 /// No step of the collector is taken meanwhile, so the phase stays what it is, no sweep begins, and nothing is freed that can be
 /// reached now: mutators and other sweepers free what is white since before sweeping began. Nor is what was reached a moment ago and
 /// has been cut off since: it is black, or no sweep is under way.
-pub(crate) fn verify(shared: &Shared) -> Result<Verified, Blame> {
-    let _collector = shared.lock_collector();
+fn look(shared: &Shared) -> Result<Verified, Blame> {
     // During Clear, what finalizable objects reach is marked only by and by.
     let marked = matches!(shared.published.phase(), Phase::Sweep | Phase::Idle);
     let mut walk = Walk::new(shared, marked);
     walk.walk_roots()?;
     if shared.published.phase() == Phase::Idle {
-        rest::check(&mut walk)?;
+        walk.seen.spans = rest::check(&mut walk)?;
     }
-    walk.blame.take().map_or(Ok(walk.seen), Err)
+    Ok(walk.seen)
 }
 
 impl<'a> Walk<'a> {
@@ -232,14 +250,40 @@ fn ephemerons(walk: &mut Walk<'_>) -> bool {
     walk.seen.objects > before
 }
 
-/// For `verify` as a setting: a wrong heap is reported and the process ends before anything is freed.
+/// For `verify` as a setting, when marking and clearing are over: a wrong heap is reported and the process ends before anything is
+/// freed. In a step of the collector.
 pub(crate) fn check_or_die(shared: &Shared) {
     let mut walk = Walk::new(shared, true);
-    let Err(blame) = walk.walk_roots() else {
-        count(&shared.zeal.done.verifications);
-        shared.zeal.done.objects_verified.fetch_add(walk.seen.objects, Ordering::Relaxed);
+    match walk.walk_roots() {
+        Ok(()) => {
+            count(&shared.zeal.done.verifications);
+            shared.zeal.done.objects_verified.fetch_add(walk.seen.objects, Ordering::Relaxed);
+        }
+        Err(blame) => die(shared, &blame),
+    }
+}
+
+/// For `verify` as a setting, when all is swept and the phase is Idle: checks everything. In a step of the collector, so that the next
+/// cycle does not begin meanwhile.
+pub(crate) fn check_all_or_die(shared: &Shared) {
+    // A simulator asks when its program is over. Steps more in each cycle would change every schedule that it has kept.
+    #[cfg(feature = "sim")]
+    if greyset_sync::sim::hooks().is_some() {
         return;
-    };
+    }
+    let done = &shared.zeal.done;
+    match look(shared) {
+        Ok(Verified { spans: Some(spans), .. }) => {
+            count(&done.heaps_verified);
+            done.spans_verified.fetch_add(spans, Ordering::Relaxed);
+        }
+        Ok(_) => _ = count(&done.heaps_not_verified),
+        Err(blame) => die(shared, &blame),
+    }
+}
+
+#[cold]
+fn die(shared: &Shared, blame: &Blame) {
     #[cfg(feature = "sim")]
     if let Some(hooks) = greyset_sync::sim::hooks() {
         let lost = blame.path.as_ref().and_then(|path| path.links.last()).map_or(0, |link| link.addr);

@@ -2,59 +2,104 @@
 //! said the same.
 //!
 //! 1. The allocator's tables against themselves: pages, spans, strips, sets, free rows, colours, counters.
-//! 2. The account: every object ever accounted for lies in a coloured slot or has been swept.
+//! 2. The account: every object ever accounted for lies in a coloured slot or has been swept, and so do their bytes. How much of it the
+//!    pacer takes for live (`Stats::heap_bytes`) is an estimate, and not checked.
 //! 3. Free runs: nothing that can be reached lies in the unused part of a mutator's run.
+//! 4. Bytes outside the heap: the account is the sum of what `Charged` values are charged with and what was reported by hand. Only with
+//!    zeal's `verify`, which keeps a second book of them.
 //!
 //! All of it may be read at any time, since tables are atomics that never move; but what is read while somebody changes them need not
-//! fit together. While no cycle runs only mutators change them, and each says when (`Record::changing`): if one is at it, nothing is
-//! checked, and if one was meanwhile, what looks wrong is not reported.
+//! fit together. While no cycle runs, these change them:
+//!
+//! - mutators, who take runs, give them back when they leave, and give memory back to the system when they need other memory. Each
+//!   says when (`Record::changing`);
+//! - the sweeper, which gives memory back to the system. The allocator says when (`MHeap::releases`).
+//!
+//! So what is found wrong counts only if nobody has changed anything from before the look until after it; if somebody has, it is looked
+//! again, a few times. What is left of a run is known to its mutator alone: it is checked of those that are parked, and left out of
+//! those in a window, whose bump pointers move without a word.
 
 use super::{Blame, Walk};
 use crate::heap::Shared;
 use crate::mutator::{List, with_parked_caches};
 use crate::panics::caught;
 use greyset_sync::atomic::Ordering::Relaxed;
+use greyset_sync::thread;
 
-/// The checks. `walk` has reached all it can; the caller holds the collector's lock, and the phase is Idle.
-pub(super) fn check(walk: &mut Walk<'_>) -> Result<(), Blame> {
+/// How often tables are looked at that somebody changes each time.
+const LOOKS: usize = 16;
+
+/// What has been changed so far, and by whom.
+#[derive(PartialEq, Eq)]
+struct Changes {
+    /// By each mutator.
+    mutators: Vec<u32>,
+    /// Memory given back.
+    releases: u64,
+}
+
+impl Changes {
+    /// `None` if somebody is at it.
+    fn so_far(shared: &Shared, list: &List) -> Option<Changes> {
+        let releases = shared.alloc.releases()?;
+        let each = list.records().iter().map(|record| record.changes());
+        let mutators = each.map(|changes| (changes % 2 == 0).then_some(changes)).collect::<Option<_>>()?;
+        Some(Changes { mutators, releases })
+    }
+}
+
+/// The checks. `walk` has reached all it can; the caller holds the collector's lock, and the phase is Idle. Answers how many spans were
+/// checked; `None` if somebody changed them each time.
+pub(super) fn check(walk: &mut Walk<'_>) -> Result<Option<u64>, Blame> {
     let shared = walk.shared;
     // Nobody attaches or detaches meanwhile.
     let list = shared.mutators.lock();
-    let Some(before) = changes(&list) else { return Ok(()) };
     runs(walk, &list);
     if let Some(blame) = walk.blame.take() {
         return Err(blame);
     }
-    // Tables that do not fit together can lead anywhere, also to a panic.
-    let found = caught(|| tables(shared))
-        .unwrap_or_else(|| Err(wrong("the allocator's tables cannot be walked".to_owned())));
-    if found.is_err() && changes(&list).as_ref() != Some(&before) {
-        return Ok(());
+    if let Some(rule) = shared.wrong_external() {
+        return Err(wrong(rule));
     }
-    found
-}
-
-/// What the mutators have changed so far; `None` if one is at it.
-fn changes(list: &List) -> Option<Vec<u32>> {
-    let each = list.records().iter().map(|record| record.changes());
-    each.map(|changes| (changes % 2 == 0).then_some(changes)).collect()
+    for _ in 0..LOOKS {
+        let before = Changes::so_far(shared, &list);
+        if before.is_some() {
+            let found = walked(|| tables(shared));
+            // What fits together does so whoever has changed it meanwhile.
+            if found.is_ok() || Changes::so_far(shared, &list) == before {
+                return found.map(Some);
+            }
+        }
+        thread::yield_now();
+    }
+    Ok(None)
 }
 
 fn wrong(rule: String) -> Blame {
     Blame { rule, path: None, writes: Vec::new() }
 }
 
-/// 1 and 2.
-fn tables(shared: &Shared) -> Result<(), Blame> {
+/// Tables that do not fit together can lead anywhere, also to a panic.
+pub(super) fn walked(look: impl FnOnce() -> Result<u64, Blame>) -> Result<u64, Blame> {
+    caught(look).unwrap_or_else(|| Err(wrong("the allocator's tables cannot be walked".to_owned())))
+}
+
+/// 1 and 2. Answers how many spans there are.
+fn tables(shared: &Shared) -> Result<u64, Blame> {
     let report = shared.alloc.verify().map_err(|corruption| wrong(corruption.to_string()))?;
     let coloured = report.coloured.iter().sum::<usize>() as u64;
-    let (said, swept) = (shared.pace.objects.load(Relaxed), shared.alloc.swept_objects());
-    if said != coloured + swept {
-        return Err(wrong(format!(
-            "the account says that {said} objects have been allocated; {coloured} are there and {swept} have been swept"
-        )));
+    let (pace, alloc) = (&shared.pace, &shared.alloc);
+    for (what, said, there, swept) in [
+        ("objects", pace.objects.load(Relaxed), coloured, alloc.swept_objects()),
+        ("bytes", pace.allocated.load(Relaxed), report.coloured_bytes as u64, alloc.swept_bytes()),
+    ] {
+        if said != there + swept {
+            return Err(wrong(format!(
+                "the account says that {said} {what} have been allocated; {there} are there and {swept} have been swept"
+            )));
+        }
     }
-    Ok(())
+    Ok(report.spans as u64)
 }
 
 /// 3. The unused part of a run holds nothing that was reached, whoever has run meanwhile: a slot is not used twice between sweeps.

@@ -5,6 +5,8 @@ use crate::{Driver, Gc, Heap, MutatorHandle, Root, Slot, Stepper, Trace, Zeal};
 use greyset_alloc::Colour;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+mod at_work;
+
 #[derive(Trace)]
 struct Node<'gc> {
     key: u64,
@@ -71,7 +73,9 @@ fn a_sound_heap_is_found_sound_in_every_phase() {
     let mut bench = bench(&[Zeal::Blame(8)]);
     for phase in ["prepare", "mark", "terminate", "clear", "sweep", "idle"] {
         bench.step_to(phase);
-        assert_eq!(bench.stepper.verify(), Ok(Verified { roots: 1, objects: 3, edges: 3 }), "{phase}");
+        let spans = (phase == "idle").then_some(1);
+        assert_eq!(bench.heap.verify(), Ok(Verified { roots: 1, objects: 3, edges: 3, spans }), "{phase}");
+        assert_eq!(bench.stepper.verify(), bench.heap.verify(), "{phase}");
     }
 }
 
@@ -138,6 +142,58 @@ fn an_account_that_does_not_add_up_is_told_with_all_its_numbers() {
         "the account says that {said} objects have been allocated; {coloured} are there and {swept} have been swept"
     );
     assert_eq!((blame.rule, blame.path), (rule, None));
+}
+
+#[test]
+fn bytes_that_do_not_add_up_are_told_with_all_their_numbers() {
+    let mut bench = bench(&[]);
+    bench.handle.enter(|m| {
+        for n in 0..1000_usize {
+            m.alloc(n as u8);
+            m.alloc_bytes(&vec![7; 40 * n]);
+        }
+    });
+    assert!(bench.stepper.verify().is_ok());
+    bench.collect();
+    assert!(bench.stepper.verify().is_ok());
+    let alloc = &bench.shared().alloc;
+    let (there, swept) = (alloc.verify().expect("sound").coloured_bytes, alloc.swept_bytes());
+    assert!(swept >= 1000 * 20_000 && there >= 3 * size_of::<Node<'static>>());
+    bench.shared().pace.allocated.fetch_sub(8, Ordering::Relaxed);
+    let said = there as u64 + swept - 8;
+    let rule = format!(
+        "the account says that {said} bytes have been allocated; {there} are there and {swept} have been swept"
+    );
+    let blame = bench.blame();
+    assert_eq!((blame.rule, blame.path), (rule, None));
+}
+
+#[test]
+fn tables_that_cannot_be_walked_are_told() {
+    let blame = rest::walked(|| panic!("a span leads out of the tables")).expect_err("told");
+    assert_eq!((blame.rule.as_str(), blame.path), ("the allocator's tables cannot be walked", None));
+    assert_eq!(rest::walked(|| Ok(3)), Ok(3));
+}
+
+#[test]
+fn a_reference_out_of_every_span_is_told_with_who_holds_it() {
+    let bench = bench(&[]);
+    let space = bench.shared().space();
+    let first = bench.addrs[0];
+    // Of no heap; of this one, and of no span.
+    let beyond = first & !(greyset_alloc::PAGE_SIZE - 1);
+    let free =
+        (1..).map(|page| beyond + page * greyset_alloc::PAGE_SIZE).find(|&at| space.slot_at(at).is_none());
+    for addr in [0x10_0000, free.expect("the heap is not full")] {
+        bench.root.set_addr(addr);
+        let blame = bench.blame();
+        assert_eq!(blame.rule, format!("{addr:#x} is referred to and lies in no object of the heap"));
+        let path = blame.path.expect("a path");
+        assert_eq!((path.from, path.links.len()), (Holder::Root, 1));
+        assert_eq!((path.links[0].name.as_str(), path.links[0].addr), ("nothing", addr));
+    }
+    bench.root.set_addr(first);
+    assert!(bench.stepper.verify().is_ok());
 }
 
 #[test]

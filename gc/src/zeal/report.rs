@@ -28,6 +28,12 @@ pub struct ZealReport {
     pub verifications: u64,
     /// Objects they held: `verify`.
     pub objects_verified: u64,
+    /// Heaps that were checked as a whole when a cycle was over: `verify`.
+    pub heaps_verified: u64,
+    /// Times that this came to no result but for the re-mark, since mutators changed the tables all the time: `verify`.
+    pub heaps_not_verified: u64,
+    /// Spans of the heaps that were checked as a whole: `verify`.
+    pub spans_verified: u64,
     /// Slots filled: `poison`.
     pub poisoned: u64,
     /// Slots looked at when they were handed out: `poison`.
@@ -38,8 +44,12 @@ pub struct ZealReport {
     pub quarantine_released: u64,
     /// Buffers handed over before they were full: `tiny-buffers`.
     pub small_buffers: u64,
+    /// Segments that markers or mutators handed over, cut off from longer ones: `tiny-buffers`.
+    pub segments_cut: u64,
     /// Times a marker shared: `steal-storm`; a few without it.
     pub shares: u64,
+    /// Times a marker took from another one's deque: `steal-storm`; a few without it.
+    pub steals: u64,
     /// Times a thread yielded: `jitter`.
     pub jitters: u64,
     /// Allocations made to fail: `fail-alloc` and `oom-at`.
@@ -79,12 +89,17 @@ fn report(shared: &Shared) -> Option<ZealReport> {
         yields: done.yields.load(Relaxed),
         verifications: done.verifications.load(Relaxed),
         objects_verified: done.objects_verified.load(Relaxed),
+        heaps_verified: done.heaps_verified.load(Relaxed),
+        heaps_not_verified: done.heaps_not_verified.load(Relaxed),
+        spans_verified: done.spans_verified.load(Relaxed),
         poisoned: memory.poisoned,
         poison_checked: memory.poison_checked,
         quarantined: memory.quarantined,
         quarantine_released: memory.released,
         small_buffers: done.small_buffers.load(Relaxed),
+        segments_cut: shared.queue.cuts(),
         shares: shared.queue.shares(),
+        steals: shared.queue.steals(),
         jitters: done.jitters.load(Relaxed),
         failed: done.failed.load(Relaxed),
         assists_left_out: done.assists_left_out.load(Relaxed),
@@ -106,14 +121,19 @@ impl fmt::Display for ZealReport {
             ("cycles asked for", self.cycles_asked),
             ("steps cut short", self.slices),
             ("phases held back", self.yields),
-            ("heaps verified", self.verifications),
+            ("markings verified", self.verifications),
             ("objects verified", self.objects_verified),
+            ("heaps verified", self.heaps_verified),
+            ("heaps that changed too fast", self.heaps_not_verified),
+            ("spans verified", self.spans_verified),
             ("slots poisoned", self.poisoned),
             ("slots checked for poison", self.poison_checked),
             ("slots quarantined", self.quarantined),
             ("slots released from quarantine", self.quarantine_released),
             ("small buffers", self.small_buffers),
+            ("segments cut", self.segments_cut),
             ("shares of markers", self.shares),
+            ("steals of markers", self.steals),
             ("jitters", self.jitters),
             ("allocations failed", self.failed),
             ("assists left out", self.assists_left_out),

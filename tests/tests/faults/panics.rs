@@ -106,6 +106,67 @@ fn the_nth_trace_panics() {
     }
 }
 
+#[derive(Trace)]
+struct Bag<'gc> {
+    fuse: Fuse,
+    list: Option<Gc<'gc, Node<'gc>>>,
+}
+
+/// While marking runs a mutator that takes a `Lock` traces what is behind it: in mode Both when it takes it and when it lets go, in mode
+/// Deletion when it takes it first. At each step of a cycle the `nth` of these panics; how often one did.
+fn the_trace_of_a_lock_panics(nth: u64) -> u64 {
+    let heap = Heap::builder().ignore_environment().driver(Driver::Stepping).build().expect("a heap");
+    let (mut stepper, mut handle) = (heap.stepper(), heap.mutator());
+    let fuse = Fuse::default();
+    let bag = handle.enter(|m| {
+        let list = Some(make_list(m, 3));
+        m.alloc(Lock::new(Bag { fuse: fuse.clone(), list })).root(m)
+    });
+    let (mut panics, mut length) = (0, 3);
+    for steps in 0..25 {
+        stepper.request();
+        handle.enter(|m| {
+            for _ in 0..steps {
+                if stepper.step_any() == StepOutcome::AwaitMutators {
+                    m.safepoint();
+                }
+            }
+            let next = length + 1;
+            // Made before: an allocation may mark, and trace the bag for the collector.
+            let list = Some(make_list(m, next));
+            fuse.set(nth);
+            let written = catch_unwind(AssertUnwindSafe(|| bag.get(m).write(m).list = list));
+            let went_off = !fuse.is_left();
+            fuse.set(0);
+            assert_eq!(written.is_err(), went_off, "the panic is the mutator's own");
+            panics += u64::from(went_off);
+            if !went_off || nth == 2 {
+                length = next;
+            }
+            // The lock is free, and nothing behind it is lost.
+            let held = bag.get(m).try_write(m).expect("who has panicked has let go").list;
+            assert_eq!(list_length(m, held.expect("a list")), length, "after {steps} steps");
+            stepper.verify().expect("a sound heap");
+        });
+        finish(&mut stepper);
+        handle.enter(|m| {
+            let held = bag.get(m).with(m, |bag| bag.list).expect("a list");
+            assert_eq!(list_length(m, held), length, "a cycle later, after {steps} steps");
+        });
+        finish(&mut stepper);
+        stepper.verify().expect("a sound heap");
+        assert_eq!(objects(&heap), 1 + length, "the next cycle is whole");
+    }
+    panics
+}
+
+#[test]
+fn the_trace_of_a_lock_panics_when_a_mutator_takes_it_and_when_it_lets_go() {
+    let [taking, letting_go, never] = [1, 2, 3].map(the_trace_of_a_lock_panics);
+    assert!(0 < letting_go && letting_go < taking && taking < 25, "{taking} and {letting_go} of 25");
+    assert_eq!(never, 0);
+}
+
 /// Panics when it is dropped and its fuse goes off.
 struct Fragile(Fuse, Drops);
 

@@ -1,10 +1,11 @@
 //! The system refuses to reserve, to commit, to take back, to advise, to start a thread.
 
-use greyset::{Driver, Event, EventSink, Heap, HeapBuilder, HeapError, HugePages, Slot, Static};
+use greyset::{Driver, Event, EventSink, Heap, HeapBuilder, HeapError, HugePages, Slot, Static, Zeal};
 use greyset_alloc::os::{Call, FakeOs};
 use greyset_sync::thread::refuse_nth;
 use greyset_tests::common::{Drops, list_length, make_list, objects};
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -113,6 +114,53 @@ fn allocate_everything(heap: &Heap, drops: &Drops) -> (u64, u64) {
         }
     });
     (refused.get(), made.get())
+}
+
+/// The same by the functions that panic where they fail.
+fn allocate_everything_or_panic(heap: &Heap, drops: &Drops) -> (u64, u64) {
+    let (refused, made) = (Cell::new(0), Cell::new(0));
+    let value = || {
+        made.set(made.get() + 1);
+        drops.value()
+    };
+    heap.mutator().enter(|m| {
+        let all: [&dyn Fn(); 9] = [
+            &|| _ = m.alloc([1; 3]),
+            &|| _ = m.alloc(value()),
+            &|| _ = m.alloc(Static((value(), [0u64; 10_000]))),
+            &|| _ = m.alloc(7u8),
+            &|| _ = m.alloc_str("a string"),
+            &|| _ = m.alloc_bytes(&[1; 100_000]),
+            &|| _ = m.alloc_slice(&[1u32, 2, 3]),
+            &|| _ = m.alloc_array(100, |_| Slot::<String>::empty()),
+            &|| _ = m.alloc_array(4, |_| value()),
+        ];
+        for alloc in all {
+            let failed = catch_unwind(AssertUnwindSafe(alloc)).is_err();
+            refused.set(refused.get() + u64::from(failed));
+        }
+    });
+    (refused.get(), made.get())
+}
+
+#[test]
+fn the_nth_allocation_is_refused() {
+    for (all, of) in [(allocate_everything as fn(&Heap, &Drops) -> _, 20), (allocate_everything_or_panic, 9)]
+    {
+        for nth in 1.. {
+            let heap = inline().zeal([Zeal::FailAlloc(nth)]).build().expect("a heap");
+            let drops = Drops::default();
+            let (failed, made) = all(&heap, &drops);
+            assert_eq!(heap.zeal().map(|zeal| zeal.failed), Some(failed), "the {nth}th, and no other");
+            if failed == 0 {
+                assert_eq!(nth, of + 1, "until the scenario passes");
+                break;
+            }
+            is_usable(&heap);
+            heap.verify().expect("a sound heap");
+            assert_eq!((objects(&heap), drops.count()), (0, made), "values are dropped once: the {nth}th");
+        }
+    }
 }
 
 #[test]

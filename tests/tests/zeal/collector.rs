@@ -89,6 +89,8 @@ fn verify_checks_what_each_cycle_has_marked() {
         });
         let report = report(&heap);
         assert_eq!((report.verifications, report.objects_verified), (3, 300), "{driver}");
+        assert_eq!((report.heaps_verified, report.heaps_not_verified), (3, 0), "{driver}");
+        assert!(report.spans_verified >= 3, "{driver}: {report}");
     }
 }
 
@@ -127,6 +129,45 @@ fn several_markers_finish_in_a_storm() {
         assert!(roots.iter().all(|root| root.get(m).key == 200));
     });
     assert_eq!(report(&heap).objects_verified, 5 * 50 * 200);
+}
+
+#[test]
+fn markers_steal_from_each_other_in_a_storm() {
+    let builder = greyset::Heap::builder().ignore_environment().workers(3);
+    let heap = builder.zeal([Zeal::StealStorm, Zeal::TinyBuffers]).build().expect("a heap");
+    heap.mutator().enter(|m| {
+        let rows: Vec<_> = (0..5000).map(|_| make_list(m, 5)).collect();
+        let root = m.alloc_array(rows.len(), |at| greyset::Slot::new(Some(rows[at]))).root(m);
+        let mut cycles = 0;
+        while report(&heap).steals == 0 {
+            m.collect();
+            cycles += 1;
+            assert!(cycles < 2000, "nobody steals: {}", report(&heap));
+        }
+        assert_eq!(root.get(m).len(), 5000);
+    });
+}
+
+#[test]
+fn tiny_buffers_cut_what_markers_hand_over() {
+    let cut = |mode| {
+        let heap = heap(Driver::Stepping, &[mode]);
+        let root = heap.mutator().enter(|m| {
+            let rows: Vec<_> = (0..200).map(|_| make_list(m, 3)).collect();
+            m.alloc_array(rows.len(), |at| greyset::Slot::new(Some(rows[at]))).root(m)
+        });
+        let mut stepper = heap.stepper();
+        step_to_tracing(&mut stepper);
+        // One object, the array, and what it has shaded goes to whoever marks next.
+        assert!(stepper.mark(1));
+        let cut = report(&heap).segments_cut;
+        finish(&mut stepper);
+        stepper.verify().expect("a sound heap");
+        drop(root);
+        cut
+    };
+    assert_eq!(cut(Zeal::Poison), 0);
+    assert!((200 / 16 - 2..=200 / 16).contains(&cut(Zeal::TinyBuffers)), "{}", cut(Zeal::TinyBuffers));
 }
 
 #[test]

@@ -100,6 +100,7 @@ fn waits_for_what_is_given_back(limit: Option<u64>, size: usize) {
             thread::yield_now();
         }
         let waits = !needy.is_finished();
+        assert_eq!(heap.releases(), None, "pages are on their way");
         os.next.store(Slow::FAST, Relaxed);
         assert!(waits, "{:?}", needy.join());
         assert_eq!(giving.join().expect("no panic"), RELEASE_STEP);
@@ -107,6 +108,9 @@ fn waits_for_what_is_given_back(limit: Option<u64>, size: usize) {
     });
     cache.flush(&heap);
     heap.verify().expect("sound");
+    let before = heap.releases().expect("nothing is on its way");
+    assert!(before > 0 && heap.release(1).error.is_none());
+    assert!(heap.releases() > Some(before), "{before}");
 }
 
 #[test]
