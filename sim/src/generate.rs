@@ -15,13 +15,14 @@ enum Theme {
     Cells,
     Tables,
     Rows,
+    Words,
     Inner,
     Final,
     Allocation,
     All,
 }
 
-const THEMES: [Theme; 14] = [
+const THEMES: [Theme; 15] = [
     Theme::Slots,
     Theme::Slots,
     Theme::Slots,
@@ -32,6 +33,7 @@ const THEMES: [Theme; 14] = [
     Theme::Cells,
     Theme::Tables,
     Theme::Rows,
+    Theme::Words,
     Theme::Inner,
     Theme::Final,
     Theme::Allocation,
@@ -150,6 +152,7 @@ fn keep(rng: &mut Rng, r: u8, ops: &mut Vec<Op>) {
         5 => ops.push(Op::Store { r: 0, field: field(rng), s: r, how: how(rng) }),
         6 => ops.push(Op::CellSet { c, i: first(rng), r, forget: false }),
         7 => ops.push(Op::RowSet { c, i: first(rng), r }),
+        8 => ops.push(Op::WordSet { c, i: first(rng), r, how: how(rng) }),
         _ => {}
     }
 }
@@ -163,6 +166,7 @@ fn gadget(rng: &mut Rng, theme: Theme, ops: &mut Vec<Op>) {
         Theme::Cells => cells(rng, ops),
         Theme::Tables => tables(rng, ops),
         Theme::Rows => rows(rng, ops),
+        Theme::Words => words(rng, ops),
         Theme::Inner => inner(rng, ops),
         Theme::Final => finals(rng, ops),
         Theme::Allocation => allocation(rng, ops),
@@ -424,6 +428,33 @@ fn rows(rng: &mut Rng, ops: &mut Vec<Op>) {
             ops.push(Op::NewRow { c, r: 1 });
         }
         _ => ops.push(Op::RowCopy { c, d: 1 - c }),
+    }
+}
+
+fn words(rng: &mut Rng, ops: &mut Vec<Op>) {
+    let (c, i, how) = (first(rng), first(rng), how(rng));
+    match rng.below(8) {
+        0..=2 => {
+            ops.push(Op::FromRoot { r: 0, g: root(rng) });
+            ops.push(Op::WordTake { c, i, r: 1, how });
+            keep(rng, 1, ops);
+        }
+        3 => {
+            ops.push(Op::FromRoot { r: 0, g: root(rng) });
+            ops.push(Op::WordGet { c, i, r: 1 });
+            keep(rng, 1, ops);
+        }
+        4..=5 => {
+            // From a slot into a word.
+            descend(rng, ops);
+            ops.push(Op::Cut { r: 1, s: 0, field: field(rng), how });
+            ops.push(Op::WordSet { c, i, r: 1, how });
+        }
+        6 => ops.push(Op::WordSet { c, i, r: NONE, how }),
+        _ => {
+            ops.push(Op::New { r: 1, a: NONE, b: NONE, leaf: false });
+            ops.push(Op::NewWords { c, r: 1 });
+        }
     }
 }
 

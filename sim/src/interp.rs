@@ -178,7 +178,9 @@ impl<'gc> Window<'gc> {
                 slot.compare_exchange(self.m, current, value).unwrap_or_else(|found| found)
             }
         };
-        self.see(old)
+        let old = self.see(old);
+        world::swapped(of.1, place(field), id_of(old), self.me);
+        old
     }
 
     fn perform(&mut self, op: Op) {
@@ -203,6 +205,9 @@ impl<'gc> Window<'gc> {
                 holders::tables(self, op);
             }
             Op::NewRow { .. } | Op::RowSet { .. } | Op::RowGet { .. } => holders::rows(self, op),
+            Op::NewWords { .. } | Op::WordSet { .. } | Op::WordGet { .. } | Op::WordTake { .. } => {
+                holders::words(self, op);
+            }
             Op::RowShift { .. } | Op::RowFill { .. } | Op::RowCopy { .. } => holders::rows_in_bulk(self, op),
             Op::InnerRoot { .. } | Op::FromInner { .. } => self.inner(op),
             Op::Finalize { .. } | Op::Poll { .. } | Op::Cleanup { .. } => self.finals(op),
@@ -475,5 +480,7 @@ pub fn walk(heap: &Heap) {
                 window.see_leaf(node);
             }
         }
+        holders::look_at_words(&window);
+        world::release(0);
     });
 }

@@ -193,6 +193,7 @@ fn account(heap: &Heap) {
         (Kind::Table, "Table"),
         (Kind::Row, "Row"),
         (Kind::Row, "Array"),
+        (Kind::Words, "Words"),
     ] {
         let made = world::made(kind);
         let is_it =

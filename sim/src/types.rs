@@ -1,12 +1,14 @@
 //! What the simulated programs put into the heap. Every object carries a canary and its number.
 
 use crate::world;
-use greyset::{Array, Gc, Lock, Slot, Trace, WeakMap};
+use greyset::{Array, Gc, Lock, Nan, Slot, Trace, WeakMap, WordSlot};
 
 /// Objects of a cell.
 pub const CELL: usize = 3;
 /// Slots of a row.
 pub const ROW: usize = 4;
+/// Words of an object of words.
+pub const WORDS: usize = 2;
 
 const MAGIC: u64 = 0x6772_6579_7365_7421;
 
@@ -85,6 +87,18 @@ pub struct Row<'gc> {
     pub tag: Tag,
     /// The slots.
     pub slots: Gc<'gc, Array<'gc, Slot<'gc, Node<'gc>>>>,
+}
+
+/// A reference to a node, or a number, in a word.
+pub type Value<'gc> = Nan<'gc, Node<'gc>>;
+
+/// Words that each hold a node or a number.
+#[derive(Trace)]
+pub struct Words<'gc> {
+    /// Who it is.
+    pub tag: Tag,
+    /// The words.
+    pub slots: [WordSlot<'gc, Value<'gc>>; WORDS],
 }
 
 /// Says when the object it is part of is dropped.

@@ -8,11 +8,11 @@
 
 mod names;
 
-pub use names::{blame, is_name, named};
+pub use names::{blame, is_name, named, shown};
 
 use crate::program::{HOLDERS, REGISTERS, ROOTS, WEAKS};
 use crate::sched;
-use crate::types::{Cell, Leaf, Node, Row, Table, Tag};
+use crate::types::{Cell, Leaf, Node, Row, Table, Tag, Words};
 use greyset::{FinalizerQueue, Heap, Root, Slot, Weak};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,6 +26,7 @@ pub enum Kind {
     Cell,
     Table,
     Row,
+    Words,
 }
 
 /// A place of an object: something that is written and read.
@@ -43,7 +44,12 @@ pub enum Place {
     Row,
     /// The value of a key, by its number.
     Value(u32),
+    /// A word, which may hold a number instead of an object.
+    Word(u8),
 }
+
+/// Numbers that words hold begin here: the shadow keeps them where it keeps objects' numbers, of which there are fewer.
+const NUMBERS: u32 = 1 << 30;
 
 /// A write: what (0: none), where, by which mutator.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +107,8 @@ pub struct Globals {
     pub tables: [Shared<Root<Table<'static>>>; HOLDERS],
     /// Rows.
     pub rows: [Shared<Root<Row<'static>>>; HOLDERS],
+    /// Objects of words.
+    pub words: [Shared<Root<Words<'static>>>; HOLDERS],
     /// Roots on slots inside nodes, and the node's number.
     pub inner: [Option<(Inner, u32)>; HOLDERS],
     /// The task that drops and clones for others.
@@ -126,6 +134,8 @@ struct World {
     /// Number and mode of each mutator's window.
     windows: Vec<(u32, &'static str)>,
     turns: u32,
+    /// Numbers given out.
+    numbers: u32,
     held: Vec<[usize; HELD]>,
     globals: Globals,
 }
@@ -228,6 +238,14 @@ pub fn place_array(id: u32, addr: usize) {
     with(|w| w.arrays.push((addr, id)));
 }
 
+/// A number that no word has held.
+pub fn number() -> u32 {
+    with(|w| {
+        w.numbers += 1;
+        NUMBERS + w.numbers
+    })
+}
+
 /// Mutator `by` is about to write.
 pub fn write(id: u32, place: Place, value: u32, by: usize) {
     with(|w| {
@@ -272,6 +290,16 @@ pub fn seen(tag: Tag, addr: usize, kind: Kind) -> u32 {
 
 /// Mutator `by` has read `value` from `place` of object `id`.
 pub fn read(id: u32, place: Place, value: u32, by: usize) {
+    found(id, place, value, by, 0);
+}
+
+/// Mutator `by` has taken `value` from `place` of object `id` in a swap, of which it has told.
+pub fn swapped(id: u32, place: Place, value: u32, by: usize) {
+    found(id, place, value, by, 1);
+}
+
+/// `value` was in `place` before the last `later` writes of mutator `by`.
+fn found(id: u32, place: Place, value: u32, by: usize, later: usize) {
     let wrong = with(|w| {
         let row = place == Place::Row;
         let of = if row { &w.objects[..] } else { &w.objects[id as usize - 1..id as usize] };
@@ -280,7 +308,7 @@ pub fn read(id: u32, place: Place, value: u32, by: usize) {
             return Some("was never written there");
         }
         let own = writes().all(|write| write.by == by);
-        (own && !row && writes().next_back().is_some_and(|last| last.value != value))
+        (own && !row && writes().rev().nth(later).is_some_and(|last| last.value != value))
             .then_some("is not what this mutator, the only one to write there, wrote last")
     });
     if let Some(wrong) = wrong {
