@@ -334,6 +334,9 @@ fn leaves(rng: &mut Rng, ops: &mut Vec<Op>) {
 
 fn cells(rng: &mut Rng, ops: &mut Vec<Op>) {
     let (c, i) = (first(rng), first(rng));
+    if rng.one_in(8) {
+        ops.push(Op::Fuse { c, inside: rng.one_in(2), n: 1 + rng.below(3) as u8 });
+    }
     match rng.below(10) {
         0..=2 => {
             ops.push(Op::FromRoot { r: 0, g: root(rng) });

@@ -198,9 +198,11 @@ impl<'gc> Window<'gc> {
             }
             Op::Weaken { .. } | Op::Upgrade { .. } | Op::Duplicate { .. } => self.weaks(op),
             Op::WeakenLeaf { .. } | Op::UpgradeLeaf { .. } | Op::SetLeaf { .. } => self.leaves(op),
-            Op::NewCell { .. } | Op::CellSet { .. } | Op::CellGet { .. } | Op::CellTake { .. } => {
-                holders::cells(self, op)
-            }
+            Op::NewCell { .. }
+            | Op::CellSet { .. }
+            | Op::CellGet { .. }
+            | Op::CellTake { .. }
+            | Op::Fuse { .. } => holders::cells(self, op),
             Op::NewTable { .. } | Op::MapInsert { .. } | Op::MapGet { .. } | Op::MoveMap { .. } => {
                 holders::tables(self, op);
             }

@@ -114,6 +114,8 @@ pub enum Op {
     CellGet { c: u8, i: u8, r: u8 },
     /// r := entry i of cell c, which becomes none.
     CellTake { c: u8, i: u8, r: u8 },
+    /// The n-th trace from now of cell c, or of what lies behind its lock, panics.
+    Fuse { c: u8, inside: bool, n: u8 },
     /// Table c := a new one.
     NewTable { c: u8 },
     /// Table c maps r (or its leaf) to s.
@@ -196,7 +198,7 @@ impl Op {
             Op::RowGet { c, i, r } => c_ok(c) && i < 2 && r_ok(r),
             Op::RowShift { c } | Op::RowFill { c, .. } | Op::InnerRoot { c, .. } => c_ok(c),
             Op::RowCopy { c, d } => c_ok(c) && c_ok(d),
-            Op::NewWords { c, .. } => c_ok(c),
+            Op::NewWords { c, .. } | Op::Fuse { c, .. } => c_ok(c),
             Op::WordSet { c, i, .. } => c_ok(c) && i < 2,
             Op::WordGet { c, i, r } | Op::WordTake { c, i, r, .. } => c_ok(c) && i < 2 && r_ok(r),
             Op::FromInner { c, r } => c_ok(c) && r_ok(r),

@@ -93,13 +93,21 @@ fn build(program: &Program) -> Heap {
     }
 }
 
-/// Wakes task 1 for the next cycle when one has ended.
+/// Wakes task 1 for the next cycle when one has ended, and tells the shadow when one is given up.
 struct NextCycle;
 
 impl EventSink for NextCycle {
     fn event(&self, _: &str, event: &Event) {
-        if matches!(event, Event::CycleEnd(_)) {
-            sched::wake(1);
+        match event {
+            Event::TracePanic { .. } => {
+                sched::tell(|| "gives the cycle up".to_owned());
+                world::given_up(true);
+            }
+            Event::CycleEnd(_) => {
+                world::given_up(false);
+                sched::wake(1);
+            }
+            _ => {}
         }
     }
 }
@@ -135,6 +143,7 @@ fn main(program: &Program) {
         sched::park();
     }
     sched::calm();
+    world::put_out();
     collect(&heap, 1);
     interp::walk(&heap);
     verify(&heap, "with roots");

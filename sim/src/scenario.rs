@@ -84,12 +84,14 @@ scenarios! {
     Glue,
     /// The dangers of slots, and no slot but words is written.
     Words,
+    /// The trace of a cell panics, in a marker or in who has taken its lock.
+    Fused,
 }
 
 use Scenario::{
     Assist, Away, BothCut, BothStore, Bulk, Cell, CellIn, CellOut, DeadKey, DropLate, Dropped, Final,
-    FreeLate, Full, Glue, Gone, InFlight, Inserted, LeafKey, MapMoved, Overwritten, Parked, Queue, Round,
-    Table, Upgrade, WeakCopy, WeakSet, Words,
+    FreeLate, Full, Fused, Glue, Gone, InFlight, Inserted, LeafKey, MapMoved, Overwritten, Parked, Queue,
+    Round, Table, Upgrade, WeakCopy, WeakSet, Words,
 };
 
 impl Scenario {
@@ -112,6 +114,7 @@ impl Scenario {
                 | Away
                 | Glue
                 | Words
+                | Fused
         )
     }
 }
@@ -139,7 +142,8 @@ pub fn for_fault(fault: Fault) -> Option<Scenario> {
         Fault::CellNotShadedOnLock | Fault::CellNotCaptured | Fault::CellCapturedLate => CellOut,
         Fault::CellNotShadedOnUnlock | Fault::ForgottenGuardIgnored => CellIn,
         Fault::CellCapturedInBoth => Cell,
-        Fault::DeferredNotRetried | Fault::MapInsertUnshaded => Table,
+        Fault::DeferredNotRetried | Fault::TracePanicIgnored => Fused,
+        Fault::MapInsertUnshaded => Table,
         Fault::CapturedTableUnregistered => MapMoved,
         Fault::EphemeronsNotCleared => DeadKey,
         Fault::LeafSilent | Fault::PokeLost => LeafKey,
@@ -286,7 +290,7 @@ impl Maker<'_> {
             ]),
             InFlight | BothCut | BothStore | Queue | Final | Parked => {}
             Round | Assist | Full | DropLate | FreeLate | Overwritten | CellOut | CellIn | Inserted
-            | WeakCopy | Words => {
+            | WeakCopy | Words | Fused => {
                 return self.directed_setup(scenario);
             }
         }
@@ -382,7 +386,7 @@ impl Maker<'_> {
             Bulk => self.bulk(role, ops),
             Final => self.finals(role, ops),
             Round | Assist | Full | DropLate | FreeLate | Overwritten | CellOut | CellIn | Inserted
-            | WeakCopy | Words => {
+            | WeakCopy | Words | Fused => {
                 self.directed(scenario, even, ops);
             }
             Parked => {

@@ -4,6 +4,10 @@
 //! whether it has been dropped, cleaned up after or found dead by a weak handle. A value that is read must be one that was
 //! written to that place; if only the reader has written there, the last one. The shadow is told of a write before it happens.
 //!
+//! A `trace` may panic where the program says so ([`light`]). The collector gives that cycle up: from its report on
+//! ([`given_up`]) to the end of the cycle no drop glue runs, and nothing is swept. Weak handles that were cleared and objects
+//! that were finalized before, if it was what a finalizable object reaches that could not be traced, stay so.
+//!
 //! One shadow a thread, since one run at a time goes on there.
 
 mod names;
@@ -137,6 +141,10 @@ struct World {
     /// Numbers given out.
     numbers: u32,
     held: Vec<[usize; HELD]>,
+    /// Lit fuses: the cell, whether behind its lock, after how many traces they go off.
+    fuses: Vec<(u32, bool, u8)>,
+    /// The running cycle has been given up.
+    given_up: bool,
     globals: Globals,
 }
 
@@ -393,11 +401,45 @@ pub fn cleaned(id: u32) {
 /// Drop glue runs for the object with this tag.
 pub fn dropped(tag: Tag) {
     let Some(id) = tag.id() else { sched::fail(format!("drop glue runs for what is no object: {tag:?}")) };
-    let again = with(|w| std::mem::replace(&mut w.objects[id as usize - 1].dropped, true));
+    let (again, given_up) =
+        with(|w| (std::mem::replace(&mut w.objects[id as usize - 1].dropped, true), w.given_up));
     sched::tell(|| format!("object {id} is dropped"));
     if again {
         sched::fail(format!("object {id} is dropped twice"));
     }
+    if given_up {
+        sched::fail(format!("object {id} is dropped in a cycle that was given up"));
+    }
+}
+
+/// The `n`-th trace from now of cell `id`, or of what is behind its lock, is to panic.
+pub fn light(id: u32, inside: bool, n: u8) {
+    with(|w| w.fuses.push((id, inside, n)));
+}
+
+/// A fuse is traced: whether it goes off.
+pub fn burn(tag: Tag, inside: bool) -> bool {
+    let Some(id) = tag.id() else { sched::fail(format!("what is no object is traced: {tag:?}")) };
+    let blows = with(|w| {
+        let at = w.fuses.iter().position(|fuse| (fuse.0, fuse.1) == (id, inside))?;
+        w.fuses[at].2 = w.fuses[at].2.saturating_sub(1);
+        (w.fuses[at].2 == 0).then(|| w.fuses.swap_remove(at))
+    });
+    let what = if inside { "what is behind the lock of cell" } else { "cell" };
+    if blows.is_some() {
+        sched::tell(|| format!("the trace of {what}{id} panics"));
+    }
+    blows.is_some()
+}
+
+/// No fuse goes off from now on.
+pub fn put_out() {
+    with(|w| w.fuses.clear());
+}
+
+/// The running cycle has been given up, or it has ended.
+pub fn given_up(now: bool) {
+    with(|w| w.given_up = now);
 }
 
 /// How many objects of a kind were made.

@@ -3,9 +3,10 @@
 use super::{Register, Window, id_of};
 use crate::program::{HOLDERS, How, NONE, Op, REGISTERS};
 use crate::sched;
-use crate::types::{CELL, Cell, Node, ROW, Row, Table, Tag, Value, WORDS, Witness, Words};
+use crate::types::{CELL, Cell, Contents, Fuse, Node, ROW, Row, Table, Tag, Value, WORDS, Witness, Words};
 use crate::world::{self, Kind, Place};
 use greyset::{Gc, Lock, Nan, NanView, Slot, WeakMap, WordSlot};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 fn cell<'gc>(w: &Window<'gc>, c: u8) -> Option<(Gc<'gc, Cell<'gc>>, u32)> {
@@ -16,9 +17,20 @@ fn cell<'gc>(w: &Window<'gc>, c: u8) -> Option<(Gc<'gc, Cell<'gc>>, u32)> {
     Some((gc, id))
 }
 
-/// Operations on cells.
+/// Operations on cells. One ends where the trace of what it shades panics: before it has written anything, or after.
 pub(super) fn cells(w: &mut Window<'_>, op: Op) {
+    // Any other panic is a failure of the run, and does not come here.
+    if catch_unwind(AssertUnwindSafe(|| cell_operation(w, op))).is_err() {
+        sched::tell(|| "the operation has ended with the panic of a trace".to_owned());
+    }
+}
+
+fn cell_operation(w: &mut Window<'_>, op: Op) {
     match op {
+        Op::Fuse { c, inside, n } => {
+            let Some((_, id)) = cell(w, c) else { return };
+            world::light(id, inside, n);
+        }
         Op::NewCell { c, r } => {
             let tag = world::create(Kind::Cell);
             let (id, value) = (tag.id().unwrap_or(0), w.get(r));
@@ -27,7 +39,9 @@ pub(super) fn cells(w: &mut Window<'_>, op: Op) {
             }
             let mut list = [None; CELL];
             list[0] = value.map(|(gc, _)| gc);
-            let gc = w.m.alloc(Cell { tag, witness: Witness(tag), list: Lock::new(list) });
+            let [outer, inner] = [false, true].map(|inside| Fuse { tag, inside });
+            let list = Lock::new(Contents { fuse: inner, list });
+            let gc = w.m.alloc(Cell { tag, witness: Witness(tag), fuse: outer, list });
             world::place(id, gc.as_addr());
             let root = Rc::new(gc.root(w.m));
             drop(world::globals(|all| all.cells[c as usize].replace(root)));
@@ -35,26 +49,26 @@ pub(super) fn cells(w: &mut Window<'_>, op: Op) {
         Op::CellSet { c, i, r, forget } => {
             let Some((cell, id)) = cell(w, c) else { return };
             let value = w.get(r);
-            let Some(mut list) = cell.get().list.try_write(w.m) else { return };
+            let Some(mut guard) = cell.get().list.try_write(w.m) else { return };
             world::write(id, Place::Entry(i), id_of(value), w.me);
-            list[i as usize] = value.map(|(gc, _)| gc);
+            guard.list[i as usize] = value.map(|(gc, _)| gc);
             if forget {
-                std::mem::forget(list);
+                std::mem::forget(guard);
             }
         }
         Op::CellTake { c, i, r } => {
             let Some((cell, id)) = cell(w, c) else { return };
-            let Some(mut list) = cell.get().list.try_write(w.m) else { return };
-            let value = w.see(list[i as usize]);
+            let Some(mut guard) = cell.get().list.try_write(w.m) else { return };
+            let value = w.see(guard.list[i as usize]);
             world::read(id, Place::Entry(i), id_of(value), w.me);
             world::write(id, Place::Entry(i), 0, w.me);
-            list[i as usize] = None;
+            guard.list[i as usize] = None;
             w.set(r, value);
         }
         Op::CellGet { c, i, r } => {
             let Some((cell, id)) = cell(w, c) else { return };
-            let Some(list) = cell.get().list.try_read(w.m) else { return };
-            let value = w.see(list[i as usize]);
+            let Some(guard) = cell.get().list.try_read(w.m) else { return };
+            let value = w.see(guard.list[i as usize]);
             world::read(id, Place::Entry(i), id_of(value), w.me);
             w.set(r, value);
         }
