@@ -155,7 +155,7 @@ pub fn for_fault(fault: Fault) -> Option<Scenario> {
         Fault::RootsFreedAtT2 => Dropped,
         Fault::MarkerBusyLate => Queue,
         Fault::BulkUnshaded => Bulk,
-        Fault::ParkedRunsKept => Parked,
+        Fault::ParkedRunsKept | Fault::ParkedRunsLate => Parked,
         _ => return None,
     })
 }

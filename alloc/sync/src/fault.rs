@@ -52,8 +52,7 @@ faults! {
     NewBlackInBoth "new-black-in-both" "new objects are black in mode Both";
     RunsNotRecoloured "runs-not-recoloured" "handshake 2 does not recolour the mutator's runs";
     ParkedRunsKept "parked-runs-kept" "handshake 2 leaves the runs of a parked mutator as they are";
-    ParkedRunsLate "parked-runs-late" "handshake 2 leaves the runs of a parked mutator, which recolours them when it unparks"
-        harmless "handshake 3 flushes them before any sweep if it is still parked, and it allocates only after the recolouring";
+    ParkedRunsLate "parked-runs-late" "handshakes leave the runs of a parked mutator, which recolours them when it unparks";
     BulkUnshaded "bulk-unshaded" "copying and filling an array shades nothing";
     InteriorUnresolved "interior-unresolved" "an address inside an object does not find its object";
     // Handshakes, phases, termination.
