@@ -21,6 +21,11 @@ use std::ptr;
 const STACK: usize = 192 << 10;
 /// Nanoseconds that a step takes on the scheduler's clock.
 const STEP_NS: u64 = 100;
+/// Steps after which a task that can go on and is always passed over gets its turn. A strategy may be unfair for a while; for ever
+/// it would make a run without end of one that only waits.
+const STARVED: u64 = 8_000;
+/// Once in so many steps somebody looks for such tasks.
+const LOOK: u64 = 1024;
 /// The task that runs the others.
 const MAIN: usize = 0;
 /// Nobody runs next.
@@ -81,6 +86,8 @@ struct Task {
     /// A wake-up that has not been used.
     token: bool,
     steps: u32,
+    /// The run's step at which it ran last, or was started.
+    ran: u64,
     /// The choice point it came to last; `None` when it waits.
     at: Option<Point>,
     /// Where it waits, if the heap's code does.
@@ -222,6 +229,7 @@ impl Scheduler {
             name: name.to_owned(),
             token: false,
             steps: 0,
+            ran: self.steps,
             at: None,
             place: None,
             yielder: ptr::null(),
@@ -275,7 +283,7 @@ impl Scheduler {
     fn step(&mut self, kind: Kind, point: Option<Point>) -> usize {
         self.steps += 1;
         if self.steps > self.limit && self.failure.is_none() {
-            self.failure = Some(self.stuck(&format!("{} steps and no end", self.limit)));
+            self.end(self.stuck(&format!("{} steps and no end", self.limit)));
             return NOBODY;
         }
         self.choose(kind, point)
@@ -284,6 +292,7 @@ impl Scheduler {
     fn choose(&mut self, kind: Kind, point: Option<Point>) -> usize {
         let task = &mut self.tasks[self.current];
         task.steps += 1;
+        task.ran = self.steps;
         task.at = point;
         let at = task.steps;
         if matches!(kind, Kind::Sleep | Kind::Park) && !std::mem::take(&mut task.token) {
@@ -291,16 +300,34 @@ impl Scheduler {
         }
         let default = self.default(kind);
         if default == NOBODY && self.states.iter().any(|&state| state != State::Done) {
-            self.failure.get_or_insert(self.stuck("everybody waits to be woken"));
+            self.end(self.stuck("everybody waits to be woken"));
         }
         if default == NOBODY || self.calm {
             return default;
         }
-        let to = self.strategy.choose(self.current, at, kind, point, default, &Runnable(&self.states));
+        let chosen = self.strategy.choose(self.current, at, kind, point, default, &Runnable(&self.states));
+        let to = self.starved().unwrap_or(chosen);
         if to != default {
             self.switches.push(Switch { task: self.current as u32 + 1, at, to: to as u32 + 1 });
         }
         to
+    }
+
+    /// The task that has waited longest for its turn, if that is too long.
+    fn starved(&self) -> Option<usize> {
+        if !self.steps.is_multiple_of(LOOK) {
+            return None;
+        }
+        let can = (0..self.tasks.len()).filter(|&at| self.states[at].can_go_on());
+        can.min_by_key(|&at| self.tasks[at].ran).filter(|&at| self.steps - self.tasks[at].ran > STARVED)
+    }
+
+    /// The run ends here, unless it has failed before.
+    fn end(&mut self, why: String) {
+        if self.failure.is_none() {
+            self.note(|| format!("FAILURE: {why}"));
+            self.failure = Some(why);
+        }
     }
 
     /// Who waits for what when a run does not end.

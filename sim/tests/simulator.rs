@@ -105,6 +105,7 @@ fn a_run_that_does_not_end_says_who_waits_where() {
         "{}",
         found.failure
     );
+    assert!(story::tell(&found.record.replay(), false).contains("FAILURE: stuck: "));
 }
 
 #[test]
@@ -121,6 +122,19 @@ fn wrong_replay_files_are_refused_with_a_reason() {
     ] {
         let error = Record::parse(text).expect_err("a wrong file");
         assert!(error.contains(reason), "{error}");
+    }
+}
+
+/// Sweeping that never comes to an end.
+#[test]
+fn a_shrunk_run_without_end_fails_as_recorded_and_its_story_can_be_read() {
+    for fault in [Fault::SweepBeforeT3, Fault::ParkedRunsLate] {
+        let found = campaign::run(&campaign(2000, Some(fault))).found.expect("a run without end").record;
+        assert!(found.failure.starts_with("stuck: "), "{}", found.failure);
+        let small = shrink::shrink(&found).expect("it fails again");
+        let report = small.replay();
+        assert_eq!(report.failure.as_deref().map(story::kind), Some(story::kind(&found.failure)));
+        assert!(story::length(&report) < 300, "{} lines", story::length(&report));
     }
 }
 
