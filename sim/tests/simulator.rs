@@ -165,8 +165,24 @@ fn command_line() {
     let (code, _, error) = gc_sim(&["replay", "no-such-file.json"]);
     assert_eq!(code, Some(2));
     assert!(error.contains("no-such-file.json"), "{error}");
+    let run = ["run", "--seeds", "1", "--from", "7", "--record", name];
+    let (code, out, error) = gc_sim(&run);
+    assert_eq!((code, &*out), (Some(0), &*format!("seed 7 passes\nreplay file: {name}\n")), "{error}");
+    let (code, out, _) = gc_sim(&["replay", name]);
+    assert!(code == Some(0) && out.ends_with("the run passes as recorded\n"), "{out}");
+    assert!(gc_sim(&["shrink", name]).2.ends_with("this run does not fail\n"));
+    let text = std::fs::read_to_string(&file).expect("it was written");
+    let text = text.replace("\"failure\":\"\"", "\"failure\":\"a lost object\"");
+    std::fs::write(&file, text).expect("it can be written");
+    let (code, out, _) = gc_sim(&["replay", name]);
+    assert!(code == Some(0) && out.ends_with("the run passes, but it is recorded as failing\n"), "{out}");
+    std::fs::remove_file(&file).expect("it was written");
     for wrong in [
-        &["run"][..],
+        &["run", "--seeds", "2", "--record", name][..],
+        &["run", "--seeds", "1", "--strategy", "exhaustive", "--record", name],
+        &["run", "--seeds", "1", "--out", name, "--record", name],
+        &["run", "--seeds", "1", "--record"],
+        &["run"],
         &["run", "--seeds", "1", "--mutators", "5"],
         &["run", "--seeds", "1", "--fault", "x"],
         &["run", "--seeds", "0"],
