@@ -34,13 +34,13 @@ pub fn run_within(
     world::reset(program.mutators.len());
     set_fault(fault);
     let options = Options {
-        strategy,
         limit,
         story,
         held: world::held,
         name: world::named,
         blame: world::blame,
         standing,
+        ..Options::new(strategy)
     };
     let program = program.clone();
     let report = sched::run(options, Box::new(move || main(&program)));

@@ -13,6 +13,7 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use greyset_sync::Point;
 use greyset_sync::sim::{Hooks, Place, locks_held, set_hooks};
 use serde::{Deserialize, Serialize};
+use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr;
@@ -165,9 +166,24 @@ pub struct Options {
     pub standing: fn() -> String,
 }
 
+impl Options {
+    /// Up to 100,000 steps, without a story, of a program of which nothing is known.
+    pub fn new(strategy: Strategy) -> Options {
+        Options {
+            strategy,
+            limit: 100_000,
+            story: false,
+            held: Vec::new,
+            name: str::to_owned,
+            blame: |_| String::new(),
+            standing: String::new,
+        }
+    }
+}
+
 /// Runs `main` as task 1, and what it spawns, until all have ended or something is wrong.
 ///
-/// After a failure the tasks are left where they are and what they hold is leaked; the thread should not be used for another
+/// A panic of a task is a failure. After a failure the tasks are left where they are and what they hold is leaked; the thread should not be used for another
 /// run, since thread-local state of the heap is as they left it.
 pub fn run(options: Options, main: Body) -> Report {
     let mut scheduler = Box::new(Scheduler {
@@ -203,6 +219,12 @@ pub fn run(options: Options, main: Body) -> Report {
     scheduler.close()
 }
 
+/// What a panic says.
+fn text_of(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+}
+
 /// Calls `f` with the scheduler of this thread. `f` must not switch tasks.
 fn with<R>(f: impl FnOnce(&mut Scheduler) -> R) -> R {
     let running = RUNNING.get();
@@ -221,8 +243,8 @@ impl Scheduler {
         });
         let coroutine = Coroutine::with_stack(stack, move |yielder: &Yield, ()| {
             with(|s| s.tasks[index].yielder = yielder);
-            if catch_unwind(AssertUnwindSafe(body)).is_err() {
-                fail("a task panicked".to_owned());
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(body)) {
+                fail(format!("a task panicked: {}", text_of(&*payload)));
             }
         });
         self.tasks.push(Task {
