@@ -63,7 +63,9 @@ fn program(push: Push) {
     }
     let mut numbers = heap.mutator().enter(|m| stack.get(m).numbers(m));
     numbers.sort_unstable();
-    assert_eq!(numbers, [0, 1, 2, 10, 11, 12], "every job is on the stack once");
+    if numbers != [0, 1, 2, 10, 11, 12] {
+        sched::fail(format!("jobs are missing: {numbers:?} are on the stack"));
+    }
 }
 
 fn interpret(heap: &Heap, stack: &Root<Stack<'static>>, me: u32, push: Push) {
@@ -109,7 +111,7 @@ fn the_wrong_push_is_found_and_told() {
     let seed = first_failure(300, WRONG).expect("a lost job");
     let report = simulate(seed, WRONG, true);
     let failure = report.failure.clone().expect("it fails again");
-    assert!(failure.contains("every job is on the stack once"), "{failure}");
+    assert!(failure.starts_with("jobs are missing"), "{failure}");
     let text = story::tell(&report, false);
     assert!(text.contains("interpreter 1:") && text.contains("has pushed 10"), "{text}");
 }
