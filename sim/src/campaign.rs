@@ -116,6 +116,16 @@ fn seeds(campaign: &Campaign, schedules: &AtomicU64, steps: &AtomicU64) -> Optio
     })
 }
 
+/// The run of one seed, whatever comes of it.
+pub fn record(campaign: &Campaign) -> Record {
+    let (seed, fault) = (campaign.from, campaign.fault);
+    on_a_thread(|| {
+        let program = generate::generate(seed, campaign.mutators, fault);
+        let report = run::run(&program, strategy(campaign.strategy, seed, &program), fault, false);
+        Record::new(seed, fault, program, &report)
+    })
+}
+
 /// One run. After a failure the thread must not be used for another.
 pub fn one(
     seed: u64,

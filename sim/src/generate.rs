@@ -1,9 +1,12 @@
 //! Programs from seeds: rows of gadgets about a theme, with windows that end anywhere between them.
 
+mod holders;
+
 use crate::program::{Driver, Field, How, NONE, Op, Program, REGISTERS, graph};
 use crate::rng::Rng;
 use crate::scenario;
 use greyset_sync::Fault;
+use holders::{cells, rows, tables, words};
 
 /// What a program is mostly about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,13 +18,14 @@ enum Theme {
     Cells,
     Tables,
     Rows,
+    Words,
     Inner,
     Final,
     Allocation,
     All,
 }
 
-const THEMES: [Theme; 14] = [
+const THEMES: [Theme; 15] = [
     Theme::Slots,
     Theme::Slots,
     Theme::Slots,
@@ -32,6 +36,7 @@ const THEMES: [Theme; 14] = [
     Theme::Cells,
     Theme::Tables,
     Theme::Rows,
+    Theme::Words,
     Theme::Inner,
     Theme::Final,
     Theme::Allocation,
@@ -150,6 +155,7 @@ fn keep(rng: &mut Rng, r: u8, ops: &mut Vec<Op>) {
         5 => ops.push(Op::Store { r: 0, field: field(rng), s: r, how: how(rng) }),
         6 => ops.push(Op::CellSet { c, i: first(rng), r, forget: false }),
         7 => ops.push(Op::RowSet { c, i: first(rng), r }),
+        8 => ops.push(Op::WordSet { c, i: first(rng), r, how: how(rng) }),
         _ => {}
     }
 }
@@ -163,6 +169,7 @@ fn gadget(rng: &mut Rng, theme: Theme, ops: &mut Vec<Op>) {
         Theme::Cells => cells(rng, ops),
         Theme::Tables => tables(rng, ops),
         Theme::Rows => rows(rng, ops),
+        Theme::Words => words(rng, ops),
         Theme::Inner => inner(rng, ops),
         Theme::Final => finals(rng, ops),
         Theme::Allocation => allocation(rng, ops),
@@ -325,105 +332,6 @@ fn leaves(rng: &mut Rng, ops: &mut Vec<Op>) {
             ops.push(Op::MapGet { c, r: 0, s: 1, leaf: true, remove: rng.one_in(2) });
             keep(rng, 1, ops);
         }
-    }
-}
-
-fn cells(rng: &mut Rng, ops: &mut Vec<Op>) {
-    let (c, i) = (first(rng), first(rng));
-    match rng.below(10) {
-        0..=2 => {
-            ops.push(Op::FromRoot { r: 0, g: root(rng) });
-            ops.push(Op::CellTake { c, i, r: 1 });
-            keep(rng, 1, ops);
-        }
-        3 => {
-            ops.push(Op::FromRoot { r: 0, g: root(rng) });
-            ops.push(Op::CellGet { c, i, r: 1 });
-            keep(rng, 1, ops);
-        }
-        4..=6 => {
-            // From a slot into the cell.
-            descend(rng, ops);
-            let (field, how) = (field(rng), how(rng));
-            if rng.one_in(2) {
-                ops.push(Op::Cut { r: 1, s: 0, field, how });
-            } else {
-                ops.push(Op::Load { r: 1, s: 0, field });
-            }
-            ops.push(Op::CellSet { c, i, r: 1, forget: rng.one_in(4) });
-        }
-        7 => ops.push(Op::CellSet { c, i, r: NONE, forget: rng.one_in(6) }),
-        8 => {
-            descend(rng, ops);
-            ops.push(Op::Load { r: 1, s: 0, field: Field::A });
-            ops.push(Op::NewCell { c, r: 1 });
-        }
-        _ => rebuild(rng, ops),
-    }
-}
-
-fn tables(rng: &mut Rng, ops: &mut Vec<Op>) {
-    let c = first(rng);
-    match rng.below(8) {
-        0 => {
-            // A chain: each value is the next key.
-            ops.push(Op::New { r: 3, a: NONE, b: NONE, leaf: false });
-            ops.push(Op::New { r: 2, a: NONE, b: NONE, leaf: false });
-            ops.push(Op::FromRoot { r: 1, g: root(rng) });
-            ops.push(Op::MapInsert { c, r: 2, s: 3, leaf: false });
-            ops.push(Op::MapInsert { c, r: 1, s: 2, leaf: false });
-        }
-        1..=2 => {
-            // From a slot into the table.
-            descend(rng, ops);
-            ops.push(Op::Cut { r: 1, s: 0, field: field(rng), how: how(rng) });
-            ops.push(Op::MapInsert { c, r: 0, s: 1, leaf: rng.one_in(4) });
-        }
-        3 => {
-            descend(rng, ops);
-            ops.push(Op::New { r: 1, a: NONE, b: NONE, leaf: false });
-            ops.push(Op::MapInsert { c, r: 0, s: 1, leaf: false });
-        }
-        4 => ops.push(if rng.one_in(3) {
-            Op::NewTable { c }
-        } else {
-            Op::MoveMap { c, d: rng.below(3) as u8 }
-        }),
-        _ => {
-            descend(rng, ops);
-            ops.push(Op::MapGet { c, r: 0, s: 1, leaf: rng.one_in(6), remove: !rng.one_in(3) });
-            if rng.one_in(3) {
-                ops.push(Op::MapGet { c, r: 1, s: 2, leaf: false, remove: rng.one_in(2) });
-            }
-            keep(rng, 1, ops);
-        }
-    }
-}
-
-fn rows(rng: &mut Rng, ops: &mut Vec<Op>) {
-    let (c, i) = (first(rng), first(rng));
-    match rng.below(8) {
-        0..=3 => {
-            ops.push(Op::FromRoot { r: 0, g: root(rng) });
-            ops.push(Op::RowGet { c, i, r: 1 });
-            match rng.below(4) {
-                0 => ops.push(Op::RowShift { c }),
-                1 => ops.push(Op::RowFill { c, r: NONE }),
-                2 => ops.push(Op::RowCopy { c, d: 1 - c }),
-                _ => {}
-            }
-            keep(rng, 1, ops);
-        }
-        4..=5 => {
-            descend(rng, ops);
-            ops.push(Op::Cut { r: 1, s: 0, field: field(rng), how: how(rng) });
-            ops.push(Op::RowSet { c, i, r: 1 });
-        }
-        6 => {
-            ops.push(Op::New { r: 1, a: NONE, b: NONE, leaf: false });
-            ops.push(Op::NewRow { c, r: 1 });
-        }
-        _ => ops.push(Op::RowCopy { c, d: 1 - c }),
     }
 }
 

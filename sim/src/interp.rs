@@ -178,7 +178,9 @@ impl<'gc> Window<'gc> {
                 slot.compare_exchange(self.m, current, value).unwrap_or_else(|found| found)
             }
         };
-        self.see(old)
+        let old = self.see(old);
+        world::swapped(of.1, place(field), id_of(old), self.me);
+        old
     }
 
     fn perform(&mut self, op: Op) {
@@ -196,13 +198,18 @@ impl<'gc> Window<'gc> {
             }
             Op::Weaken { .. } | Op::Upgrade { .. } | Op::Duplicate { .. } => self.weaks(op),
             Op::WeakenLeaf { .. } | Op::UpgradeLeaf { .. } | Op::SetLeaf { .. } => self.leaves(op),
-            Op::NewCell { .. } | Op::CellSet { .. } | Op::CellGet { .. } | Op::CellTake { .. } => {
-                holders::cells(self, op)
-            }
+            Op::NewCell { .. }
+            | Op::CellSet { .. }
+            | Op::CellGet { .. }
+            | Op::CellTake { .. }
+            | Op::Fuse { .. } => holders::cells(self, op),
             Op::NewTable { .. } | Op::MapInsert { .. } | Op::MapGet { .. } | Op::MoveMap { .. } => {
                 holders::tables(self, op);
             }
             Op::NewRow { .. } | Op::RowSet { .. } | Op::RowGet { .. } => holders::rows(self, op),
+            Op::NewWords { .. } | Op::WordSet { .. } | Op::WordGet { .. } | Op::WordTake { .. } => {
+                holders::words(self, op);
+            }
             Op::RowShift { .. } | Op::RowFill { .. } | Op::RowCopy { .. } => holders::rows_in_bulk(self, op),
             Op::InnerRoot { .. } | Op::FromInner { .. } => self.inner(op),
             Op::Finalize { .. } | Op::Poll { .. } | Op::Cleanup { .. } => self.finals(op),
@@ -475,5 +482,7 @@ pub fn walk(heap: &Heap) {
                 window.see_leaf(node);
             }
         }
+        holders::look_at_words(&window);
+        world::release(0);
     });
 }

@@ -49,8 +49,11 @@ enum Command {
         /// Where the replay file goes.
         #[arg(long, value_name = "FILE", default_value = "gc-sim-failure.json")]
         out: PathBuf,
+        /// Writes the replay file of one run there, whether it passes or fails; with --seeds 1.
+        #[arg(long, value_name = "FILE", conflicts_with = "out")]
+        record: Option<PathBuf>,
     },
-    /// Repeats a recorded run and tells its story; exits with 1 if it fails as recorded.
+    /// Repeats a recorded run and tells its story; exits with 0 if it passes and with 1 if it fails.
     Replay {
         /// A file written by `run` or `shrink`.
         file: PathBuf,
@@ -136,7 +139,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
 
 fn command(command: Command) -> Result<ExitCode, String> {
     match command {
-        Command::Run { seeds, from, mutators, strategy, fault, jobs, out } => {
+        Command::Run { seeds, from, mutators, strategy, fault, jobs, out, record: file } => {
             let mutators = usize::from(mutators.unwrap_or(0));
             if strategy == Some(StrategyName::Exhaustive) && jobs > 1 {
                 return Err(
@@ -144,7 +147,14 @@ fn command(command: Command) -> Result<ExitCode, String> {
                 );
             }
             let campaign = Campaign { from, seeds, mutators, strategy, fault, jobs: usize::from(jobs) };
-            run(&campaign, &out)
+            let Some(file) = file else { return run(&campaign, &out) };
+            if seeds != 1 || strategy == Some(StrategyName::Exhaustive) {
+                return Err(
+                    "--record writes down the run of one seed: say --seeds 1, and a strategy for seeds"
+                        .to_owned(),
+                );
+            }
+            record(&campaign, &file)
         }
         Command::Replay { file, full } => replay(&file, full),
         Command::Shrink { file, out } => shrink_file(&file, out),
@@ -188,6 +198,17 @@ fn run(campaign: &Campaign, out: &Path) -> Result<ExitCode, String> {
     Ok(ExitCode::FAILURE)
 }
 
+/// Runs one seed and writes its replay file.
+fn record(campaign: &Campaign, file: &Path) -> Result<ExitCode, String> {
+    let record = campaign::record(campaign);
+    let passes = record.failure.is_empty();
+    let what = if passes { "passes".to_owned() } else { format!("fails: {}", record.failure) };
+    emit(&format!("seed {} {what}\n", record.seed));
+    record.save(file)?;
+    emit(&format!("replay file: {}\n", file.display()));
+    Ok(if passes { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 fn replay(file: &Path, full: bool) -> Result<ExitCode, String> {
     let record = Record::load(file)?;
     let report = record.replay();
@@ -195,11 +216,20 @@ fn replay(file: &Path, full: bool) -> Result<ExitCode, String> {
     match report.failure {
         Some(failure) => {
             let same = story::kind(&failure) == story::kind(&record.failure);
-            emit(if same { "the run fails as recorded\n" } else { "the run fails, but not as recorded\n" });
+            emit(match same {
+                true => "the run fails as recorded\n",
+                false if record.failure.is_empty() => "the run fails, but it is recorded as passing\n",
+                false => "the run fails, but not as recorded\n",
+            });
             Ok(ExitCode::FAILURE)
         }
         None => {
-            emit("the run passes\n");
+            let same = record.failure.is_empty();
+            emit(if same {
+                "the run passes as recorded\n"
+            } else {
+                "the run passes, but it is recorded as failing\n"
+            });
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -11,7 +11,7 @@ pub const NONE: u8 = REGISTERS as u8;
 pub const ROOTS: usize = 3;
 /// Global weak handles on nodes, and on leaves.
 pub const WEAKS: usize = 2;
-/// Global cells, tables and rows, of each kind.
+/// Global cells, tables, rows and objects of words, of each kind.
 pub const HOLDERS: usize = 2;
 
 /// A slot of a node.
@@ -64,7 +64,7 @@ impl When {
     }
 }
 
-/// An operation. `r`, `s`: registers; `g`: a global root; `w`: a weak handle; `c`: a cell, table or row.
+/// An operation. `r`, `s`: registers; `g`: a global root; `w`: a weak handle; `c`: a cell, table, row or object of words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "one line each says it")]
@@ -114,6 +114,8 @@ pub enum Op {
     CellGet { c: u8, i: u8, r: u8 },
     /// r := entry i of cell c, which becomes none.
     CellTake { c: u8, i: u8, r: u8 },
+    /// The n-th trace from now of cell c, or of what lies behind its lock, panics.
+    Fuse { c: u8, inside: bool, n: u8 },
     /// Table c := a new one.
     NewTable { c: u8 },
     /// Table c maps r (or its leaf) to s.
@@ -134,6 +136,14 @@ pub enum Op {
     RowFill { c: u8, r: u8 },
     /// Row c := what row d holds.
     RowCopy { c: u8, d: u8 },
+    /// Words c := a new object with r in word 0, and a number in word 1.
+    NewWords { c: u8, r: u8 },
+    /// Word i of words c := r (or a number).
+    WordSet { c: u8, i: u8, r: u8, how: How },
+    /// r := word i of words c (none if it is a number).
+    WordGet { c: u8, i: u8, r: u8 },
+    /// Word i of words c := a number; r := what it held.
+    WordTake { c: u8, i: u8, r: u8, how: How },
     /// Inner root c := slot a of r, as an object of its own.
     InnerRoot { c: u8, r: u8 },
     /// r := what the slot of inner root c holds.
@@ -188,6 +198,9 @@ impl Op {
             Op::RowGet { c, i, r } => c_ok(c) && i < 2 && r_ok(r),
             Op::RowShift { c } | Op::RowFill { c, .. } | Op::InnerRoot { c, .. } => c_ok(c),
             Op::RowCopy { c, d } => c_ok(c) && c_ok(d),
+            Op::NewWords { c, .. } | Op::Fuse { c, .. } => c_ok(c),
+            Op::WordSet { c, i, .. } => c_ok(c) && i < 2,
+            Op::WordGet { c, i, r } | Op::WordTake { c, i, r, .. } => c_ok(c) && i < 2 && r_ok(r),
             Op::FromInner { c, r } => c_ok(c) && r_ok(r),
             _ => true,
         }
@@ -280,7 +293,7 @@ pub fn graph() -> Vec<Op> {
         Op::NewTable { c: 0 },
         Op::New { r: 0, a: NONE, b: NONE, leaf: false },
         Op::MapInsert { c: 0, r: 3, s: 0, leaf: false },
-        // Each of these is referred to from one place: a root, a cell, a row.
+        // Each of these is referred to from one place: a root, a cell, a row, a word.
         Op::New { r: 0, a: NONE, b: NONE, leaf: false },
         Op::New { r: 0, a: 0, b: NONE, leaf: false },
         Op::Root { r: 0, g: 2 },
@@ -289,5 +302,8 @@ pub fn graph() -> Vec<Op> {
         Op::NewCell { c: 0, r: 0 },
         Op::New { r: 0, a: NONE, b: NONE, leaf: false },
         Op::NewRow { c: 0, r: 0 },
+        Op::New { r: 0, a: NONE, b: NONE, leaf: false },
+        Op::New { r: 0, a: 0, b: NONE, leaf: false },
+        Op::NewWords { c: 0, r: 0 },
     ]
 }

@@ -50,7 +50,7 @@ pub struct Record {
     pub seed: u64,
     /// Name of the broken rule.
     pub fault: Option<String>,
-    /// How it failed.
+    /// How it failed; empty if it passed.
     pub failure: String,
     /// What the mutators do.
     pub program: Program,
@@ -59,7 +59,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Of a run that failed.
+    /// Of a run.
     pub fn new(seed: u64, fault: Option<Fault>, program: Program, report: &Report) -> Record {
         Record {
             format: FORMAT,

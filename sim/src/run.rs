@@ -34,13 +34,13 @@ pub fn run_within(
     world::reset(program.mutators.len());
     set_fault(fault);
     let options = Options {
-        strategy,
         limit,
         story,
         held: world::held,
         name: world::named,
         blame: world::blame,
         standing,
+        ..Options::new(strategy)
     };
     let program = program.clone();
     let report = sched::run(options, Box::new(move || main(&program)));
@@ -93,13 +93,21 @@ fn build(program: &Program) -> Heap {
     }
 }
 
-/// Wakes task 1 for the next cycle when one has ended.
+/// Wakes task 1 for the next cycle when one has ended, and tells the shadow when one is given up.
 struct NextCycle;
 
 impl EventSink for NextCycle {
     fn event(&self, _: &str, event: &Event) {
-        if matches!(event, Event::CycleEnd(_)) {
-            sched::wake(1);
+        match event {
+            Event::TracePanic { .. } => {
+                sched::tell(|| "gives the cycle up".to_owned());
+                world::given_up(true);
+            }
+            Event::CycleEnd(_) => {
+                world::given_up(false);
+                sched::wake(1);
+            }
+            _ => {}
         }
     }
 }
@@ -135,6 +143,7 @@ fn main(program: &Program) {
         sched::park();
     }
     sched::calm();
+    world::put_out();
     collect(&heap, 1);
     interp::walk(&heap);
     verify(&heap, "with roots");
@@ -193,6 +202,7 @@ fn account(heap: &Heap) {
         (Kind::Table, "Table"),
         (Kind::Row, "Row"),
         (Kind::Row, "Array"),
+        (Kind::Words, "Words"),
     ] {
         let made = world::made(kind);
         let is_it =

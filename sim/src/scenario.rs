@@ -82,12 +82,16 @@ scenarios! {
     Away,
     /// What has drop glue is made while drop glue runs.
     Glue,
+    /// The dangers of slots, and no slot but words is written.
+    Words,
+    /// The trace of a cell panics, in a marker or in who has taken its lock.
+    Fused,
 }
 
 use Scenario::{
     Assist, Away, BothCut, BothStore, Bulk, Cell, CellIn, CellOut, DeadKey, DropLate, Dropped, Final,
-    FreeLate, Full, Glue, Gone, InFlight, Inserted, LeafKey, MapMoved, Overwritten, Parked, Queue, Round,
-    Table, Upgrade, WeakCopy, WeakSet,
+    FreeLate, Full, Fused, Glue, Gone, InFlight, Inserted, LeafKey, MapMoved, Overwritten, Parked, Queue,
+    Round, Table, Upgrade, WeakCopy, WeakSet, Words,
 };
 
 impl Scenario {
@@ -109,6 +113,8 @@ impl Scenario {
                 | Gone
                 | Away
                 | Glue
+                | Words
+                | Fused
         )
     }
 }
@@ -136,7 +142,8 @@ pub fn for_fault(fault: Fault) -> Option<Scenario> {
         Fault::CellNotShadedOnLock | Fault::CellNotCaptured | Fault::CellCapturedLate => CellOut,
         Fault::CellNotShadedOnUnlock | Fault::ForgottenGuardIgnored => CellIn,
         Fault::CellCapturedInBoth => Cell,
-        Fault::DeferredNotRetried | Fault::MapInsertUnshaded => Table,
+        Fault::DeferredNotRetried | Fault::TracePanicIgnored => Fused,
+        Fault::MapInsertUnshaded => Table,
         Fault::CapturedTableUnregistered => MapMoved,
         Fault::EphemeronsNotCleared => DeadKey,
         Fault::LeafSilent | Fault::PokeLost => LeafKey,
@@ -148,7 +155,7 @@ pub fn for_fault(fault: Fault) -> Option<Scenario> {
         Fault::RootsFreedAtT2 => Dropped,
         Fault::MarkerBusyLate => Queue,
         Fault::BulkUnshaded => Bulk,
-        Fault::ParkedRunsKept => Parked,
+        Fault::ParkedRunsKept | Fault::ParkedRunsLate => Parked,
         _ => return None,
     })
 }
@@ -162,13 +169,16 @@ struct Maker<'a> {
     deep: bool,
     /// Whether keys are leaves, in a map that no lock guards.
     leaf: bool,
+    /// Which of the dangers of words.
+    words: usize,
 }
 
 /// A program in the shape of a scenario.
 pub fn generate(rng: &mut Rng, scenario: Scenario, mutators: usize) -> Program {
     let deep = rng.one_in(2);
     let leaf = scenario == Table && rng.one_in(2);
-    let mut maker = Maker { rng, deep, leaf };
+    let words = if scenario == Words { rng.below(4) } else { 0 };
+    let mut maker = Maker { rng, deep, leaf, words };
     let setup = maker.setup(scenario);
     let count = if mutators > 0 { mutators } else { 2 + usize::from(maker.rng.one_in(2)) };
     let twists = maker.rng.below(3);
@@ -280,7 +290,7 @@ impl Maker<'_> {
             ]),
             InFlight | BothCut | BothStore | Queue | Final | Parked => {}
             Round | Assist | Full | DropLate | FreeLate | Overwritten | CellOut | CellIn | Inserted
-            | WeakCopy => {
+            | WeakCopy | Words | Fused => {
                 return self.directed_setup(scenario);
             }
         }
@@ -376,7 +386,7 @@ impl Maker<'_> {
             Bulk => self.bulk(role, ops),
             Final => self.finals(role, ops),
             Round | Assist | Full | DropLate | FreeLate | Overwritten | CellOut | CellIn | Inserted
-            | WeakCopy => {
+            | WeakCopy | Words | Fused => {
                 self.directed(scenario, even, ops);
             }
             Parked => {

@@ -6,13 +6,16 @@
 //!
 //! Nothing here knows of heaps.
 
+mod stuck;
+
 use crate::strategy::Strategy;
 use crate::trap;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use greyset_sync::Point;
-use greyset_sync::sim::{Hooks, Place, locks_held, set_hooks};
+use greyset_sync::sim::{Hooks, Place, set_hooks};
 use serde::{Deserialize, Serialize};
+use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr;
@@ -81,6 +84,8 @@ struct Task {
     /// A wake-up that has not been used.
     token: bool,
     steps: u32,
+    /// The run's step at which it ran last, or was started.
+    ran: u64,
     /// The choice point it came to last; `None` when it waits.
     at: Option<Point>,
     /// Where it waits, if the heap's code does.
@@ -158,9 +163,24 @@ pub struct Options {
     pub standing: fn() -> String,
 }
 
+impl Options {
+    /// Up to 100,000 steps, without a story, of a program of which nothing is known.
+    pub fn new(strategy: Strategy) -> Options {
+        Options {
+            strategy,
+            limit: 100_000,
+            story: false,
+            held: Vec::new,
+            name: str::to_owned,
+            blame: |_| String::new(),
+            standing: String::new,
+        }
+    }
+}
+
 /// Runs `main` as task 1, and what it spawns, until all have ended or something is wrong.
 ///
-/// After a failure the tasks are left where they are and what they hold is leaked; the thread should not be used for another
+/// A panic of a task is a failure. After a failure the tasks are left where they are and what they hold is leaked; the thread should not be used for another
 /// run, since thread-local state of the heap is as they left it.
 pub fn run(options: Options, main: Body) -> Report {
     let mut scheduler = Box::new(Scheduler {
@@ -196,6 +216,12 @@ pub fn run(options: Options, main: Body) -> Report {
     scheduler.close()
 }
 
+/// What a panic says.
+fn text_of(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+}
+
 /// Calls `f` with the scheduler of this thread. `f` must not switch tasks.
 fn with<R>(f: impl FnOnce(&mut Scheduler) -> R) -> R {
     let running = RUNNING.get();
@@ -214,14 +240,15 @@ impl Scheduler {
         });
         let coroutine = Coroutine::with_stack(stack, move |yielder: &Yield, ()| {
             with(|s| s.tasks[index].yielder = yielder);
-            if catch_unwind(AssertUnwindSafe(body)).is_err() {
-                fail("a task panicked".to_owned());
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(body)) {
+                fail(format!("a task panicked: {}", text_of(&*payload)));
             }
         });
         self.tasks.push(Task {
             name: name.to_owned(),
             token: false,
             steps: 0,
+            ran: self.steps,
             at: None,
             place: None,
             yielder: ptr::null(),
@@ -275,7 +302,7 @@ impl Scheduler {
     fn step(&mut self, kind: Kind, point: Option<Point>) -> usize {
         self.steps += 1;
         if self.steps > self.limit && self.failure.is_none() {
-            self.failure = Some(self.stuck(&format!("{} steps and no end", self.limit)));
+            self.end(self.stuck(&format!("{} steps and no end", self.limit)));
             return NOBODY;
         }
         self.choose(kind, point)
@@ -284,6 +311,7 @@ impl Scheduler {
     fn choose(&mut self, kind: Kind, point: Option<Point>) -> usize {
         let task = &mut self.tasks[self.current];
         task.steps += 1;
+        task.ran = self.steps;
         task.at = point;
         let at = task.steps;
         if matches!(kind, Kind::Sleep | Kind::Park) && !std::mem::take(&mut task.token) {
@@ -291,36 +319,17 @@ impl Scheduler {
         }
         let default = self.default(kind);
         if default == NOBODY && self.states.iter().any(|&state| state != State::Done) {
-            self.failure.get_or_insert(self.stuck("everybody waits to be woken"));
+            self.end(self.stuck("everybody waits to be woken"));
         }
         if default == NOBODY || self.calm {
             return default;
         }
-        let to = self.strategy.choose(self.current, at, kind, point, default, &Runnable(&self.states));
+        let chosen = self.strategy.choose(self.current, at, kind, point, default, &Runnable(&self.states));
+        let to = self.starved().unwrap_or(chosen);
         if to != default {
             self.switches.push(Switch { task: self.current as u32 + 1, at, to: to as u32 + 1 });
         }
         to
-    }
-
-    /// Who waits for what when a run does not end.
-    fn stuck(&self, why: &str) -> String {
-        let mut text = format!("stuck: {why}{}", (self.standing)());
-        for (at, task) in self.tasks.iter().enumerate().filter(|&(at, _)| self.states[at] != State::Done) {
-            let place = task.place.map_or(String::new(), |place| format!(" at {place}"));
-            let does = match (self.states[at], task.at) {
-                (State::Sleeping, _) => format!("sleeps{place}"),
-                (State::Parked, _) => "waits to be woken".to_owned(),
-                (_, Some(point)) => format!("is at {point:?}"),
-                (_, None) => format!("waits for others{place}"),
-            };
-            text += &format!("\n  {} {does}", task.name);
-            let locks = locks_held(at as u32 + 1);
-            if !locks.is_empty() {
-                text += &format!("; holds {locks:?}");
-            }
-        }
-        text
     }
 
     /// Who goes on if nobody chooses: the running task if it can, else the next one that has not ended; time always passes for

@@ -5,13 +5,14 @@
 
 use crate::program::Op;
 use crate::record::Record;
+use crate::run;
 use crate::story::kind;
 
 /// Tries at most: each failing one leaks its heap.
 const TRIES: u32 = 1500;
 /// Steps of all tries at most: runs that are stuck take many.
-const STEPS: u64 = 4_000_000;
-/// Steps of one try at most: more than a run takes that ends.
+const STEPS: u64 = 20_000_000;
+/// Steps of one try at most: more than nearly every run takes that ends.
 const LIMIT: u64 = 20_000;
 
 struct Shrinker {
@@ -51,8 +52,12 @@ impl Shrinker {
             return false;
         }
         self.tries += 1;
-        let report = candidate.repeat_within(false, LIMIT);
+        let mut report = candidate.repeat_within(false, LIMIT);
         self.steps += report.steps;
+        if report.steps > LIMIT {
+            report = candidate.repeat_within(false, run::LIMIT);
+            self.steps += report.steps;
+        }
         let Some(failure) = report.failure.filter(|failure| kind(failure) == self.wanted) else {
             return false;
         };

@@ -1,12 +1,15 @@
 //! What the simulated programs put into the heap. Every object carries a canary and its number.
 
 use crate::world;
-use greyset::{Array, Gc, Lock, Slot, Trace, WeakMap};
+use greyset::{Array, Gc, Lock, Nan, Shape, Shaped, Slot, Trace, Tracer, WeakMap, WordSlot};
+use std::panic;
 
 /// Objects of a cell.
 pub const CELL: usize = 3;
 /// Slots of a row.
 pub const ROW: usize = 4;
+/// Words of an object of words.
+pub const WORDS: usize = 2;
 
 const MAGIC: u64 = 0x6772_6579_7365_7421;
 
@@ -49,8 +52,41 @@ pub struct Leaf {
     pub tag: Tag,
 }
 
-/// References behind a lock.
-pub type Contents<'gc> = [Option<Gc<'gc, Node<'gc>>>; CELL];
+/// Panics when it is traced, if the program has lit it.
+pub struct Fuse {
+    /// Of which object.
+    pub tag: Tag,
+    /// Whether it lies behind the object's lock.
+    pub inside: bool,
+}
+
+/// What a fuse panics with.
+struct Blown;
+
+// SAFETY: holds no reference, is `Send + Sync`, borrows nothing.
+unsafe impl<'gc> Trace<'gc> for Fuse {
+    fn trace(&self, _: &mut Tracer<'gc>) {
+        if world::burn(self.tag, self.inside) {
+            // No panic hook is called: there a panic is a failure of the run.
+            panic::resume_unwind(Box::new(Blown));
+        }
+    }
+}
+
+// SAFETY: a call covers everything.
+unsafe impl<'gc> Shaped<'gc> for Fuse {
+    const SHAPE: Shape = Shape::Call;
+    const HASH: u64 = 91;
+}
+
+/// What lies behind the lock of a cell.
+#[derive(Trace)]
+pub struct Contents<'gc> {
+    /// Before the references: when it panics none of them is reported.
+    pub fuse: Fuse,
+    /// The references.
+    pub list: [Option<Gc<'gc, Node<'gc>>>; CELL],
+}
 
 /// A guarded cell, with drop glue.
 #[derive(Trace)]
@@ -60,6 +96,8 @@ pub struct Cell<'gc> {
     /// Says when it is dropped.
     #[trace(skip)]
     pub witness: Witness,
+    /// Panics before anything behind the lock is reported.
+    pub fuse: Fuse,
     /// What is in it.
     pub list: Lock<'gc, Contents<'gc>>,
 }
@@ -85,6 +123,18 @@ pub struct Row<'gc> {
     pub tag: Tag,
     /// The slots.
     pub slots: Gc<'gc, Array<'gc, Slot<'gc, Node<'gc>>>>,
+}
+
+/// A reference to a node, or a number, in a word.
+pub type Value<'gc> = Nan<'gc, Node<'gc>>;
+
+/// Words that each hold a node or a number.
+#[derive(Trace)]
+pub struct Words<'gc> {
+    /// Who it is.
+    pub tag: Tag,
+    /// The words.
+    pub slots: [WordSlot<'gc, Value<'gc>>; WORDS],
 }
 
 /// Says when the object it is part of is dropped.

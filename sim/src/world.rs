@@ -4,15 +4,19 @@
 //! whether it has been dropped, cleaned up after or found dead by a weak handle. A value that is read must be one that was
 //! written to that place; if only the reader has written there, the last one. The shadow is told of a write before it happens.
 //!
+//! A `trace` may panic where the program says so ([`light`]). The collector gives that cycle up: from its report on
+//! ([`given_up`]) to the end of the cycle no drop glue runs, and nothing is swept. Weak handles that were cleared and objects
+//! that were finalized before, if it was what a finalizable object reaches that could not be traced, stay so.
+//!
 //! One shadow a thread, since one run at a time goes on there.
 
 mod names;
 
-pub use names::{blame, is_name, named};
+pub use names::{blame, is_name, named, shown};
 
 use crate::program::{HOLDERS, REGISTERS, ROOTS, WEAKS};
 use crate::sched;
-use crate::types::{Cell, Leaf, Node, Row, Table, Tag};
+use crate::types::{Cell, Leaf, Node, Row, Table, Tag, Words};
 use greyset::{FinalizerQueue, Heap, Root, Slot, Weak};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,6 +30,7 @@ pub enum Kind {
     Cell,
     Table,
     Row,
+    Words,
 }
 
 /// A place of an object: something that is written and read.
@@ -43,7 +48,12 @@ pub enum Place {
     Row,
     /// The value of a key, by its number.
     Value(u32),
+    /// A word, which may hold a number instead of an object.
+    Word(u8),
 }
+
+/// Numbers that words hold begin here: the shadow keeps them where it keeps objects' numbers, of which there are fewer.
+const NUMBERS: u32 = 1 << 30;
 
 /// A write: what (0: none), where, by which mutator.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +111,8 @@ pub struct Globals {
     pub tables: [Shared<Root<Table<'static>>>; HOLDERS],
     /// Rows.
     pub rows: [Shared<Root<Row<'static>>>; HOLDERS],
+    /// Objects of words.
+    pub words: [Shared<Root<Words<'static>>>; HOLDERS],
     /// Roots on slots inside nodes, and the node's number.
     pub inner: [Option<(Inner, u32)>; HOLDERS],
     /// The task that drops and clones for others.
@@ -126,7 +138,13 @@ struct World {
     /// Number and mode of each mutator's window.
     windows: Vec<(u32, &'static str)>,
     turns: u32,
+    /// Numbers given out.
+    numbers: u32,
     held: Vec<[usize; HELD]>,
+    /// Lit fuses: the cell, whether behind its lock, after how many traces they go off.
+    fuses: Vec<(u32, bool, u8)>,
+    /// The running cycle has been given up.
+    given_up: bool,
     globals: Globals,
 }
 
@@ -228,6 +246,14 @@ pub fn place_array(id: u32, addr: usize) {
     with(|w| w.arrays.push((addr, id)));
 }
 
+/// A number that no word has held.
+pub fn number() -> u32 {
+    with(|w| {
+        w.numbers += 1;
+        NUMBERS + w.numbers
+    })
+}
+
 /// Mutator `by` is about to write.
 pub fn write(id: u32, place: Place, value: u32, by: usize) {
     with(|w| {
@@ -272,6 +298,16 @@ pub fn seen(tag: Tag, addr: usize, kind: Kind) -> u32 {
 
 /// Mutator `by` has read `value` from `place` of object `id`.
 pub fn read(id: u32, place: Place, value: u32, by: usize) {
+    found(id, place, value, by, 0);
+}
+
+/// Mutator `by` has taken `value` from `place` of object `id` in a swap, of which it has told.
+pub fn swapped(id: u32, place: Place, value: u32, by: usize) {
+    found(id, place, value, by, 1);
+}
+
+/// `value` was in `place` before the last `later` writes of mutator `by`.
+fn found(id: u32, place: Place, value: u32, by: usize, later: usize) {
     let wrong = with(|w| {
         let row = place == Place::Row;
         let of = if row { &w.objects[..] } else { &w.objects[id as usize - 1..id as usize] };
@@ -280,7 +316,7 @@ pub fn read(id: u32, place: Place, value: u32, by: usize) {
             return Some("was never written there");
         }
         let own = writes().all(|write| write.by == by);
-        (own && !row && writes().next_back().is_some_and(|last| last.value != value))
+        (own && !row && writes().rev().nth(later).is_some_and(|last| last.value != value))
             .then_some("is not what this mutator, the only one to write there, wrote last")
     });
     if let Some(wrong) = wrong {
@@ -365,11 +401,45 @@ pub fn cleaned(id: u32) {
 /// Drop glue runs for the object with this tag.
 pub fn dropped(tag: Tag) {
     let Some(id) = tag.id() else { sched::fail(format!("drop glue runs for what is no object: {tag:?}")) };
-    let again = with(|w| std::mem::replace(&mut w.objects[id as usize - 1].dropped, true));
+    let (again, given_up) =
+        with(|w| (std::mem::replace(&mut w.objects[id as usize - 1].dropped, true), w.given_up));
     sched::tell(|| format!("object {id} is dropped"));
     if again {
         sched::fail(format!("object {id} is dropped twice"));
     }
+    if given_up {
+        sched::fail(format!("object {id} is dropped in a cycle that was given up"));
+    }
+}
+
+/// The `n`-th trace from now of cell `id`, or of what is behind its lock, is to panic.
+pub fn light(id: u32, inside: bool, n: u8) {
+    with(|w| w.fuses.push((id, inside, n)));
+}
+
+/// A fuse is traced: whether it goes off.
+pub fn burn(tag: Tag, inside: bool) -> bool {
+    let Some(id) = tag.id() else { sched::fail(format!("what is no object is traced: {tag:?}")) };
+    let blows = with(|w| {
+        let at = w.fuses.iter().position(|fuse| (fuse.0, fuse.1) == (id, inside))?;
+        w.fuses[at].2 = w.fuses[at].2.saturating_sub(1);
+        (w.fuses[at].2 == 0).then(|| w.fuses.swap_remove(at))
+    });
+    let what = if inside { "what is behind the lock of cell" } else { "cell" };
+    if blows.is_some() {
+        sched::tell(|| format!("the trace of {what}{id} panics"));
+    }
+    blows.is_some()
+}
+
+/// No fuse goes off from now on.
+pub fn put_out() {
+    with(|w| w.fuses.clear());
+}
+
+/// The running cycle has been given up, or it has ended.
+pub fn given_up(now: bool) {
+    with(|w| w.given_up = now);
 }
 
 /// How many objects of a kind were made.

@@ -113,6 +113,7 @@ fn a_run_that_does_not_end_says_who_waits_where() {
         "{}",
         found.failure
     );
+    assert!(story::tell(&found.record.replay(), false).contains("FAILURE: stuck: "));
 }
 
 #[test]
@@ -129,6 +130,19 @@ fn wrong_replay_files_are_refused_with_a_reason() {
     ] {
         let error = Record::parse(text).expect_err("a wrong file");
         assert!(error.contains(reason), "{error}");
+    }
+}
+
+/// Sweeping that never comes to an end.
+#[test]
+fn a_shrunk_run_without_end_fails_as_recorded_and_its_story_can_be_read() {
+    for fault in [Fault::SweepBeforeT3, Fault::ParkedRunsLate] {
+        let found = campaign::run(&campaign(2000, Some(fault))).found.expect("a run without end").record;
+        assert!(found.failure.starts_with("stuck: "), "{}", found.failure);
+        let small = shrink::shrink(&found).expect("it fails again");
+        let report = small.replay();
+        assert_eq!(report.failure.as_deref().map(story::kind), Some(story::kind(&found.failure)));
+        assert!(story::length(&report) < 300, "{} lines", story::length(&report));
     }
 }
 
@@ -159,8 +173,24 @@ fn command_line() {
     let (code, _, error) = gc_sim(&["replay", "no-such-file.json"]);
     assert_eq!(code, Some(2));
     assert!(error.contains("no-such-file.json"), "{error}");
+    let run = ["run", "--seeds", "1", "--from", "7", "--record", name];
+    let (code, out, error) = gc_sim(&run);
+    assert_eq!((code, &*out), (Some(0), &*format!("seed 7 passes\nreplay file: {name}\n")), "{error}");
+    let (code, out, _) = gc_sim(&["replay", name]);
+    assert!(code == Some(0) && out.ends_with("the run passes as recorded\n"), "{out}");
+    assert!(gc_sim(&["shrink", name]).2.ends_with("this run does not fail\n"));
+    let text = std::fs::read_to_string(&file).expect("it was written");
+    let text = text.replace("\"failure\":\"\"", "\"failure\":\"a lost object\"");
+    std::fs::write(&file, text).expect("it can be written");
+    let (code, out, _) = gc_sim(&["replay", name]);
+    assert!(code == Some(0) && out.ends_with("the run passes, but it is recorded as failing\n"), "{out}");
+    std::fs::remove_file(&file).expect("it was written");
     for wrong in [
-        &["run"][..],
+        &["run", "--seeds", "2", "--record", name][..],
+        &["run", "--seeds", "1", "--strategy", "exhaustive", "--record", name],
+        &["run", "--seeds", "1", "--out", name, "--record", name],
+        &["run", "--seeds", "1", "--record"],
+        &["run"],
         &["run", "--seeds", "1", "--mutators", "5"],
         &["run", "--seeds", "1", "--fault", "x"],
         &["run", "--seeds", "0"],

@@ -6,15 +6,7 @@ use greyset_sim::strategy::Strategy;
 use greyset_sim::trap;
 
 fn run(main: fn()) -> Report {
-    let options = Options {
-        strategy: Strategy::replay(&[]),
-        limit: 100,
-        story: true,
-        held: Vec::new,
-        name: str::to_owned,
-        blame: |_| String::new(),
-        standing: String::new,
-    };
+    let options = Options { limit: 100, story: true, ..Options::new(Strategy::replay(&[])) };
     sched::run(options, Box::new(main))
 }
 

@@ -52,8 +52,7 @@ faults! {
     NewBlackInBoth "new-black-in-both" "new objects are black in mode Both";
     RunsNotRecoloured "runs-not-recoloured" "handshake 2 does not recolour the mutator's runs";
     ParkedRunsKept "parked-runs-kept" "handshake 2 leaves the runs of a parked mutator as they are";
-    ParkedRunsLate "parked-runs-late" "handshake 2 leaves the runs of a parked mutator, which recolours them when it unparks"
-        harmless "handshake 3 flushes them before any sweep if it is still parked, and it allocates only after the recolouring";
+    ParkedRunsLate "parked-runs-late" "handshakes leave the runs of a parked mutator, which recolours them when it unparks";
     BulkUnshaded "bulk-unshaded" "copying and filling an array shades nothing";
     InteriorUnresolved "interior-unresolved" "an address inside an object does not find its object";
     // Handshakes, phases, termination.
@@ -101,8 +100,8 @@ faults! {
     CapturedTableUnregistered "captured-table-unregistered" "shading a cell's contents does not register the tables of ephemerons among them";
     CellCapturedInBoth "cell-captured-in-both" "a cell written in mode Both counts as captured";
     ForgottenGuardIgnored "forgotten-guard-ignored" "a guard forgotten in mode Both does not make the cycle keep everything";
-    DeferredNotRetried "deferred-not-retried" "an object whose lock was taken is never scanned again"
-        harmless "who takes a lock captures what is behind it; there is more to scan only if a trace has panicked in that";
+    DeferredNotRetried "deferred-not-retried" "an object whose lock was taken is never scanned again";
+    TracePanicIgnored "trace-panic-ignored" "a cycle goes on as if nothing were wrong when a trace has panicked";
     EphemeronsOnce "ephemerons-once" "ephemerons are traced once and not run to a fixpoint";
     EphemeronsNotCleared "ephemerons-not-cleared" "entries of ephemerons with dead keys stay";
     MapInsertUnshaded "map-insert-unshaded" "inserting into a WeakMap in mode Both does not shade key and value";

@@ -237,7 +237,7 @@ impl Mutator {
         if !fault(Fault::UnparkKeepsMode) {
             self.take_mode(self.record.mode());
         }
-        if fault(Fault::ParkedRunsLate) && self.mode.get() == Mode::Deletion {
+        if fault(Fault::ParkedRunsLate) {
             self.recolour();
         }
         if unparked.asked {
@@ -325,7 +325,8 @@ pub(crate) fn answer_for(shared: &Shared, record: &Record, request: Request) {
     shared.zeal.jitter();
     match request {
         Request::Both | Request::Round => {}
-        Request::Deletion if fault(Fault::ParkedRunsKept) || fault(Fault::ParkedRunsLate) => {}
+        Request::Deletion if fault(Fault::ParkedRunsKept) => {}
+        Request::Deletion | Request::Off if fault(Fault::ParkedRunsLate) => {}
         // The runs of a parked mutator go back rather than being recoloured: it may stay parked for long.
         Request::Deletion | Request::Off => {
             flush_parked(shared, record);

@@ -181,7 +181,7 @@ impl Clearing {
 
 /// Whether a `trace` has panicked; if so, that is counted and reported.
 fn has_panicked(shared: &Shared) -> bool {
-    let panicked = shared.trace_panicked.swap(false, Ordering::Relaxed);
+    let panicked = shared.trace_panicked.swap(false, Ordering::Relaxed) && !fault(Fault::TracePanicIgnored);
     if panicked {
         shared.stats.trace_panics.fetch_add(1, Ordering::Relaxed);
         shared.emit(&Event::TracePanic { cycle: u64::from(shared.published.cycle()), type_name: None });

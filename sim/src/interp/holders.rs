@@ -1,10 +1,12 @@
-//! Operations on what holds nodes in other ways than slots: cells, tables, rows.
+//! Operations on what holds nodes in other ways than slots: cells, tables, rows, words.
 
-use super::{Window, id_of};
-use crate::program::{HOLDERS, Op, REGISTERS};
-use crate::types::{CELL, Cell, Node, ROW, Row, Table, Tag, Witness};
+use super::{Register, Window, id_of};
+use crate::program::{HOLDERS, How, NONE, Op, REGISTERS};
+use crate::sched;
+use crate::types::{CELL, Cell, Contents, Fuse, Node, ROW, Row, Table, Tag, Value, WORDS, Witness, Words};
 use crate::world::{self, Kind, Place};
-use greyset::{Gc, Lock, Slot, WeakMap};
+use greyset::{Gc, Lock, Nan, NanView, Slot, WeakMap, WordSlot};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 fn cell<'gc>(w: &Window<'gc>, c: u8) -> Option<(Gc<'gc, Cell<'gc>>, u32)> {
@@ -15,9 +17,20 @@ fn cell<'gc>(w: &Window<'gc>, c: u8) -> Option<(Gc<'gc, Cell<'gc>>, u32)> {
     Some((gc, id))
 }
 
-/// Operations on cells.
+/// Operations on cells. One ends where the trace of what it shades panics: before it has written anything, or after.
 pub(super) fn cells(w: &mut Window<'_>, op: Op) {
+    // Any other panic is a failure of the run, and does not come here.
+    if catch_unwind(AssertUnwindSafe(|| cell_operation(w, op))).is_err() {
+        sched::tell(|| "the operation has ended with the panic of a trace".to_owned());
+    }
+}
+
+fn cell_operation(w: &mut Window<'_>, op: Op) {
     match op {
+        Op::Fuse { c, inside, n } => {
+            let Some((_, id)) = cell(w, c) else { return };
+            world::light(id, inside, n);
+        }
         Op::NewCell { c, r } => {
             let tag = world::create(Kind::Cell);
             let (id, value) = (tag.id().unwrap_or(0), w.get(r));
@@ -26,7 +39,9 @@ pub(super) fn cells(w: &mut Window<'_>, op: Op) {
             }
             let mut list = [None; CELL];
             list[0] = value.map(|(gc, _)| gc);
-            let gc = w.m.alloc(Cell { tag, witness: Witness(tag), list: Lock::new(list) });
+            let [outer, inner] = [false, true].map(|inside| Fuse { tag, inside });
+            let list = Lock::new(Contents { fuse: inner, list });
+            let gc = w.m.alloc(Cell { tag, witness: Witness(tag), fuse: outer, list });
             world::place(id, gc.as_addr());
             let root = Rc::new(gc.root(w.m));
             drop(world::globals(|all| all.cells[c as usize].replace(root)));
@@ -34,26 +49,26 @@ pub(super) fn cells(w: &mut Window<'_>, op: Op) {
         Op::CellSet { c, i, r, forget } => {
             let Some((cell, id)) = cell(w, c) else { return };
             let value = w.get(r);
-            let Some(mut list) = cell.get().list.try_write(w.m) else { return };
+            let Some(mut guard) = cell.get().list.try_write(w.m) else { return };
             world::write(id, Place::Entry(i), id_of(value), w.me);
-            list[i as usize] = value.map(|(gc, _)| gc);
+            guard.list[i as usize] = value.map(|(gc, _)| gc);
             if forget {
-                std::mem::forget(list);
+                std::mem::forget(guard);
             }
         }
         Op::CellTake { c, i, r } => {
             let Some((cell, id)) = cell(w, c) else { return };
-            let Some(mut list) = cell.get().list.try_write(w.m) else { return };
-            let value = w.see(list[i as usize]);
+            let Some(mut guard) = cell.get().list.try_write(w.m) else { return };
+            let value = w.see(guard.list[i as usize]);
             world::read(id, Place::Entry(i), id_of(value), w.me);
             world::write(id, Place::Entry(i), 0, w.me);
-            list[i as usize] = None;
+            guard.list[i as usize] = None;
             w.set(r, value);
         }
         Op::CellGet { c, i, r } => {
             let Some((cell, id)) = cell(w, c) else { return };
-            let Some(list) = cell.get().list.try_read(w.m) else { return };
-            let value = w.see(list[i as usize]);
+            let Some(guard) = cell.get().list.try_read(w.m) else { return };
+            let value = w.see(guard.list[i as usize]);
             world::read(id, Place::Entry(i), id_of(value), w.me);
             w.set(r, value);
         }
@@ -193,5 +208,113 @@ pub(super) fn rows_in_bulk(w: &mut Window<'_>, op: Op) {
             to.slots.copy_from(w.m, 0, from.slots, 0..ROW);
         }
         _ => {}
+    }
+}
+
+/// An object of words and its number.
+type WordsAt<'gc> = (Gc<'gc, Words<'gc>>, u32);
+
+fn words_at<'gc>(w: &Window<'gc>, c: u8) -> Option<WordsAt<'gc>> {
+    let root = world::globals(|all| all.words[c as usize].clone())?;
+    let gc = root.get(w.m);
+    world::hold(w.me, REGISTERS, gc.as_addr());
+    Some((gc, w.seen(gc.tag, gc.as_addr(), Kind::Words)))
+}
+
+/// What goes into a word for a register, and the shadow's number for it: an empty one stands for a number.
+fn boxed<'gc>(register: Register<'gc>) -> (Value<'gc>, u32) {
+    match register {
+        Some((gc, id)) => (Nan::object(gc), id),
+        None => {
+            let number = world::number();
+            (Nan::int(number as i32), number)
+        }
+    }
+}
+
+/// What was in a word, and the shadow's number for it.
+fn unboxed<'gc>(w: &Window<'gc>, value: Value<'gc>) -> (Register<'gc>, u32) {
+    match value.view() {
+        NanView::Object(gc) => {
+            let node = w.see(Some(gc));
+            (node, id_of(node))
+        }
+        NanView::Int(number) => (None, number as u32),
+        _ => sched::fail(format!("a word holds {value:?}, which nobody has written")),
+    }
+}
+
+fn word<'gc>(w: &Window<'gc>, (words, id): WordsAt<'gc>, i: u8) -> (Register<'gc>, Value<'gc>) {
+    let value = words.get().slots[i as usize].load(w.m);
+    let (node, named) = unboxed(w, value);
+    world::read(id, Place::Word(i), named, w.me);
+    (node, value)
+}
+
+/// Writes a word; what it held.
+fn put<'gc>(w: &Window<'gc>, of: WordsAt<'gc>, i: u8, new: Register<'gc>, how: How) -> Register<'gc> {
+    let slot = &of.0.get().slots[i as usize];
+    let before = (how != How::Swap).then(|| word(w, of, i));
+    let (value, named) = boxed(new);
+    let held = before.and_then(|(node, _)| node);
+    world::hold(w.me, REGISTERS + 1, held.map_or(0, |(gc, _)| gc.as_addr()));
+    world::write(of.1, Place::Word(i), named, w.me);
+    let old = match (how, before) {
+        (How::Store, _) => {
+            slot.store(w.m, value);
+            sched::tell(|| format!("has stored {} in words{}[{i}]", world::shown(named), of.1));
+            return held;
+        }
+        (How::Exchange, Some((_, current))) => {
+            slot.compare_exchange(w.m, current, value).unwrap_or_else(|found| found)
+        }
+        _ => slot.swap(w.m, value),
+    };
+    let (node, old) = unboxed(w, old);
+    sched::tell(|| {
+        let (old, new) = (world::shown(old), world::shown(named));
+        format!("has swapped words{}[{i}]: old {old}, new {new}", of.1)
+    });
+    world::swapped(of.1, Place::Word(i), old, w.me);
+    node
+}
+
+/// Operations on words.
+pub(super) fn words(w: &mut Window<'_>, op: Op) {
+    match op {
+        Op::NewWords { c, r } => {
+            let tag = world::create(Kind::Words);
+            let id = tag.id().unwrap_or(0);
+            let values = [w.get(r), w.get(NONE)].map(boxed);
+            for (i, &(_, named)) in values.iter().enumerate() {
+                world::write(id, Place::Word(i as u8), named, w.me);
+            }
+            let gc = w.m.alloc(Words { tag, slots: values.map(|(value, _)| WordSlot::new(value)) });
+            world::place(id, gc.as_addr());
+            let root = Rc::new(gc.root(w.m));
+            drop(world::globals(|all| all.words[c as usize].replace(root)));
+        }
+        Op::WordSet { c, i, r, how } => {
+            let Some(of) = words_at(w, c) else { return };
+            put(w, of, i, w.get(r), how);
+        }
+        Op::WordGet { c, i, r } => {
+            let Some(of) = words_at(w, c) else { return };
+            let (node, _) = word(w, of, i);
+            w.set(r, node);
+        }
+        Op::WordTake { c, i, r, how } => {
+            let Some(of) = words_at(w, c) else { return };
+            let node = put(w, of, i, None, how);
+            w.set(r, node);
+        }
+        _ => {}
+    }
+}
+
+/// Reads every word there is.
+pub(super) fn look_at_words(w: &Window<'_>) {
+    for of in (0..HOLDERS as u8).filter_map(|c| words_at(w, c)) {
+        (0..WORDS as u8).for_each(|i| _ = word(w, of, i));
     }
 }

@@ -3,8 +3,8 @@
 //! What is left to the strategy is the delay in the middle of a step, which is what the broken rule allows.
 
 use super::Scenario::{
-    Assist, Away, CellIn, CellOut, DropLate, FreeLate, Full, Glue, Gone, InFlight, Inserted, MapMoved,
-    Overwritten, Round, Upgrade, WeakCopy,
+    Assist, Away, CellIn, CellOut, DropLate, FreeLate, Full, Fused, Glue, Gone, InFlight, Inserted, MapMoved,
+    Overwritten, Round, Upgrade, WeakCopy, Words,
 };
 use super::{A, B, Maker, Scenario, from, load, node, root};
 use crate::program::{HoldAt, NONE, Op, When};
@@ -26,7 +26,8 @@ pub(super) fn holds(scenario: Scenario, mutator: usize, even: bool) -> Vec<HoldA
         (Assist, true) => &[Point::MarkerBegin],
         (Round | InFlight | Assist | Full, false) => &[Point::ShadeRead],
         (DropLate, false) => &[Point::HandshakeAnswer],
-        (Overwritten, false) => &[Point::SlotSwap],
+        (Overwritten | Words, false) => &[Point::SlotSwap],
+        (Fused, true) => &[Point::LockCapture],
         (CellIn | CellOut, _) => &[Point::LockAcquire],
         (WeakCopy, true) => &[Point::WeakJudge],
         (Gone, true) => &[Point::Attach],
@@ -74,6 +75,8 @@ impl Maker<'_> {
         ops.push(root(3, 1));
         match scenario {
             CellOut | CellIn => ops.push(Op::NewCell { c: 0, r: 1 }),
+            Fused => ops.extend([node(0, NONE), node(1, 0), Op::NewCell { c: 0, r: 1 }]),
+            Words => (0..2).for_each(|c| ops.extend([node(0, NONE), node(1, 0), Op::NewWords { c, r: 1 }])),
             WeakCopy => ops.extend([node(0, NONE), node(1, 0), Op::Weaken { r: 1, w: 0, set: false }]),
             FreeLate => (0..self.rng.below(4)).for_each(|_| ops.push(root(3, 1))),
             _ => {}
@@ -105,6 +108,8 @@ impl Maker<'_> {
             CellOut => self.cell_out(even, ops),
             CellIn => self.cell_in(even, ops),
             Inserted => self.inserted(even, ops),
+            Words => self.words(even, ops),
+            Fused => self.fused(even, ops),
             _ => self.weak_copy(even, ops),
         }
     }
@@ -249,6 +254,53 @@ impl Maker<'_> {
         self.head(ops);
         ops.extend([load(1, 0), Op::Linger { phase: When::Mark }, self.pause(), from(0, 1)]);
         ops.push(self.store(0, A, 1));
+    }
+
+    /// As in `Overwritten`, `Inserted`, `BothCut`, or a value is taken out in mode Deletion.
+    fn words(&mut self, even: bool, ops: &mut Vec<Op>) {
+        let how = self.how();
+        let take = |c, r| Op::WordTake { c, i: 0, r, how };
+        let (get, set) = (Op::WordGet { c: 0, i: 0, r: 1 }, |r| Op::WordSet { c: 0, i: 0, r, how });
+        let mode = if even { When::Deletion } else { When::Both };
+        let before = [Op::Linger { phase: When::Prepare }, self.pause()];
+        match (self.words, even) {
+            (0, true) => ops.extend([before[0], before[1], take(1, 2), set(2), wait(mode, 0), get]),
+            (0, false) => ops.extend([wait(mode, 0), set(NONE)]),
+            (1, true) => {
+                ops.extend([before[0], before[1], take(0, 1), wait(mode, 0), Op::NewWords { c: 1, r: NONE }]);
+                ops.extend([terminate(self.rng.below(3)), Op::WordGet { c: 1, i: 0, r: 1 }]);
+                return ops.extend([load(2, 1), load(3, 2)]);
+            }
+            (1, false) => {
+                ops.extend([wait(mode, 0), get, Op::Linger { phase: When::Mark }, before[1]]);
+                ops.push(Op::WordSet { c: 1, i: 0, r: 1, how });
+            }
+            (2, true) => ops.extend([wait(mode, 0), get]),
+            (2, false) => ops.extend([wait(mode, 0), Op::Linger { phase: When::Mark }, take(0, 1)]),
+            (_, true) => ops.extend([wait(mode, 0), take(0, 1)]),
+            (_, false) => return self.wait(ops),
+        }
+        if even {
+            self.hide(ops);
+            ops.extend([wait(When::Terminate, self.rng.below(3)), from(0, 1), load(1, 0), load(2, 1)]);
+        }
+    }
+
+    /// One changes a cell, and the trace panics that is to capture it first; or a fuse is lit for the marker.
+    fn fused(&mut self, even: bool, ops: &mut Vec<Op>) {
+        if even {
+            self.deletion(ops);
+            ops.extend([Op::Fuse { c: 0, inside: true, n: 1 }, Op::CellTake { c: 0, i: 0, r: 1 }]);
+            ops.push(wait(When::Terminate, self.rng.below(3)));
+            return ops.extend([Op::CellGet { c: 0, i: 0, r: 1 }, load(2, 1)]);
+        }
+        let n = 1 + self.rng.below(2) as u8;
+        match self.rng.below(4) {
+            0 => ops.extend([wait(When::Both, 0), Op::Fuse { c: 0, inside: self.rng.one_in(2), n }]),
+            1 => ops.extend([wait(When::Clear, 0), Op::Fuse { c: 0, inside: false, n }]),
+            _ => return self.wait(ops),
+        }
+        ops.extend([wait(When::Terminate, 0), Op::CellGet { c: 0, i: 0, r: 1 }, load(2, 1)]);
     }
 
     /// One moves the map, in one mode or the other, perhaps more than once; the other, in mode Deletion, captures the cells, or reads.

@@ -1,7 +1,7 @@
 //! Names for addresses, and who is to blame: what the log of writes says about a lost object.
 
-use super::{Kind, Place, World, Write, with};
-use crate::types::{Cell, Leaf, Node, ROW, Row, Table};
+use super::{Kind, NUMBERS, Place, World, Write, with};
+use crate::types::{Cell, Leaf, Node, ROW, Row, Table, WORDS, Words};
 use std::fmt::Write as _;
 use std::mem::offset_of;
 
@@ -23,9 +23,14 @@ pub fn named(text: &str) -> String {
     result + rest
 }
 
+/// As stories show what a place holds: an object by kind and number, or a number.
+pub fn shown(value: u32) -> String {
+    with(|w| w.label(value))
+}
+
 /// Whether a word is such a name.
 pub fn is_name(word: &str) -> bool {
-    let kinds = ["node", "leaf", "cell", "table", "row"];
+    let kinds = ["node", "leaf", "cell", "table", "row", "words"];
     kinds
         .iter()
         .any(|kind| word.strip_prefix(kind).is_some_and(|id| id.starts_with(|c: char| c.is_ascii_digit())))
@@ -67,6 +72,9 @@ impl World {
     }
 
     fn label(&self, id: u32) -> String {
+        if let Some(number) = id.checked_sub(NUMBERS) {
+            return format!("the number {number}");
+        }
         match id.checked_sub(1).and_then(|at| self.objects.get(at as usize)) {
             Some(object) => format!("{}{id}", format!("{:?}", object.kind).to_lowercase()),
             None => "none".to_owned(),
@@ -97,7 +105,7 @@ impl World {
             Place::A => ".next".to_owned(),
             Place::B => ".other".to_owned(),
             Place::Leaf => ".leaf".to_owned(),
-            Place::Entry(i) => format!("[{i}]"),
+            Place::Entry(i) | Place::Word(i) => format!("[{i}]"),
             Place::Row => "[..]".to_owned(),
             Place::Value(key) => format!("[{}]", self.label(key)),
         };
@@ -120,16 +128,21 @@ fn size_of_kind(kind: Kind) -> usize {
         Kind::Cell => size_of::<Cell<'static>>(),
         Kind::Table => size_of::<Table<'static>>(),
         Kind::Row => size_of::<Row<'static>>(),
+        Kind::Words => size_of::<Words<'static>>(),
     }
 }
 
 /// Name of the field at an offset; none for the object itself.
 fn part(kind: Kind, offset: usize) -> &'static str {
+    const { assert!(WORDS == 2, "each word has a name here") };
+    let words = offset_of!(Words<'static>, slots);
     match (kind, offset) {
         (_, 0) => "",
         (Kind::Node, _) if offset == offset_of!(Node<'static>, a) => ".next",
         (Kind::Node, _) if offset == offset_of!(Node<'static>, b) => ".other",
         (Kind::Node, _) if offset == offset_of!(Node<'static>, leaf) => ".leaf",
+        (Kind::Words, _) if offset == words => "[0]",
+        (Kind::Words, _) if offset == words + size_of::<u64>() => "[1]",
         _ => ".inside",
     }
 }
