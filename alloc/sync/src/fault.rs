@@ -78,6 +78,9 @@ faults! {
     AnsweredForRunning "answered-for-running" "the collector answers for running mutators, too";
     MarkerIdleEarly "marker-idle-early" "a marker counts as idle while it holds grey objects";
     MarkerBusyLate "marker-busy-late" "a marker counts as busy only after it has taken work";
+    LateBlind "late-blind" "a marker that comes late does not look whether tracing is open";
+    LateTunedFirst "late-tuned-first" "a marker that comes late takes the colours over before it looks whether tracing is open";
+    LateClose "late-close" "Decide counts who is busy before it closes tracing";
     // Roots and weak slots.
     DropUnshaded "drop-unshaded" "dropping a root clears its entry at once, unshaded, under the cycle lock";
     DropClearsFirst "drop-clears-first" "dropping a root clears its entry, then shades, under the cycle lock";
@@ -88,6 +91,7 @@ faults! {
     UpgradeUnshaded "upgrade-unshaded" "a weak upgrade does not shade";
     UpgradeUnlocked "upgrade-unlocked" "a weak upgrade in Terminate shades without the lock and a second look";
     UpgradeNotAgain "upgrade-not-again" "a weak upgrade that finds Mark again takes marking for over and does not shade";
+    UpgradeOnce "upgrade-once" "a weak upgrade that finds a black target does not look for it in its slot again";
     SweepBeforeT3 "sweep-before-t3" "sweeping opens before all have answered handshake 3";
     WeakClearedByStore "weak-cleared-by-store" "a weak slot is cleared by a plain store";
     WeakCopied "weak-copied" "a weak slot is copied without an upgrade";
@@ -107,6 +111,8 @@ faults! {
     MapInsertUnshaded "map-insert-unshaded" "inserting into a WeakMap in mode Both does not shade key and value";
     MapOldUnshaded "map-old-unshaded" "inserting into and removing from a WeakMap does not shade the old value";
     FinalizableNotMarked "finalizable-not-marked" "what a finalizable object reaches is not marked through";
+    FinalizedEarly "finalized-early" "a finalizable object is delivered before all that it reaches is black";
+    WeakClearedLate "weak-cleared-late" "weak slots are cleared after finalizable objects have been marked through";
     FinalizedTwice "finalized-twice" "a finalizable object stays registered when it is handed over";
     CleanupEarly "cleanup-early" "cleanups become due although their object has been handed to a finalizer queue";
     // Allocator and sweep.

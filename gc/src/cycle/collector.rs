@@ -11,7 +11,7 @@ use crate::stats::Phase as Shown;
 use crate::sweep::{Cleared, Clearing, clear_weak_early, is_trivial};
 use crate::zeal::{Asks, finalize_all};
 use greyset_sync::atomic::Ordering;
-use greyset_sync::{Fault, fault, tiny};
+use greyset_sync::{Fault, Point, fault, point, tiny};
 
 /// Objects the collector itself scans in a step (only what finalizable objects reach).
 const CLEAR_BUDGET: usize = 4096;
@@ -340,7 +340,9 @@ impl Collector {
         shared.zeal.enters(Shown::Clear);
         let cycle = shared.lock_cycle();
         // Closed before anybody is counted: see `Marker::run`.
-        shared.published.set_tracing(false);
+        if !fault(Fault::LateClose) {
+            shared.published.set_tracing(false);
+        }
         let more = shared.queue.take_poke() || !shared.queue.is_quiet();
         if more && !fault(Fault::DecideBlind) {
             shared.published.set_tracing(true);
@@ -348,6 +350,10 @@ impl Collector {
             drop(cycle);
             shared.driver.wake_markers();
             return self.enter(shared, State::Mark);
+        }
+        if fault(Fault::LateClose) {
+            point(Point::PhasePublish);
+            shared.published.set_tracing(false);
         }
         clear_weak_early(shared);
         shared.published.publish(Phase::Clear);

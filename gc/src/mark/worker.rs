@@ -12,7 +12,7 @@ use crate::heap::Shared;
 use crate::mark::counters::MarkCounters;
 use crate::mark::kernel::Kernels;
 use crossbeam_deque::{Stealer, Worker};
-use greyset_sync::{Fault, fault};
+use greyset_sync::{Fault, Point, fault, point};
 
 /// Objects an assist scans between looks at how much it has done.
 const ASSIST_STEP: usize = 256;
@@ -89,10 +89,16 @@ impl Marker {
     /// the next cycle traces, and with the colours of the one before it would take white for black.
     pub(crate) fn run(&mut self, shared: &Shared, budget: usize) -> Progress {
         if self.start(shared) {
-            if !shared.published.tracing() {
+            if fault(Fault::LateTunedFirst) {
+                self.tune(shared);
+                point(Point::QueueLook);
+            }
+            if !shared.published.tracing() && !fault(Fault::LateBlind) {
                 return self.stop(shared);
             }
-            self.tune(shared);
+            if !fault(Fault::LateTunedFirst) {
+                self.tune(shared);
+            }
         }
         self.work(shared, budget)
     }

@@ -88,7 +88,7 @@ impl<F: Managed> Weak<F> {
             // ORDERING: pairs with the release fences in `Clearing`.
             fence(Ordering::Acquire);
             let now = self.entry.get().load();
-            if now == addr {
+            if now == addr || fault(Fault::UpgradeOnce) {
                 break;
             }
             addr = now;

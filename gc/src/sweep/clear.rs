@@ -111,12 +111,13 @@ impl Clearing {
                 if !fault(Fault::EphemeronsNotCleared) && !shared.ephemerons.clear(shared, &is_white) {
                     return Cleared::Locked;
                 }
-                Stage::Weak { chunk: 0 }
+                if fault(Fault::WeakClearedLate) { Stage::Finalize } else { Stage::Weak { chunk: 0 } }
             }
-            Stage::Weak { chunk } => {
-                let more = clear_weak(shared, chunk, &is_white, || {});
-                if more { Stage::Weak { chunk: chunk + 1 } } else { Stage::Finalize }
-            }
+            Stage::Weak { chunk } => match clear_weak(shared, chunk, &is_white, || {}) {
+                true => Stage::Weak { chunk: chunk + 1 },
+                false if fault(Fault::WeakClearedLate) => Stage::Cleanups,
+                false => Stage::Finalize,
+            },
             Stage::Finalize => {
                 self.finalizable = shared.registry.take_finalizable(is_white);
                 marker.tune(shared);
@@ -131,6 +132,9 @@ impl Clearing {
                         marker.mark(space.view(), object.target);
                     }
                 }
+                if fault(Fault::FinalizedEarly) {
+                    shared.registry.deliver(shared, &mut self.finalizable);
+                }
                 Stage::MarkThrough
             }
             Stage::MarkThrough => return self.mark_through(shared, marker, budget),
@@ -138,7 +142,7 @@ impl Clearing {
                 if !fault(Fault::EphemeronsNotCleared) && !shared.ephemerons.clear(shared, &is_white) {
                     return Cleared::Locked;
                 }
-                Stage::Cleanups
+                if fault(Fault::WeakClearedLate) { Stage::Weak { chunk: 0 } } else { Stage::Cleanups }
             }
             Stage::Cleanups => {
                 shared.registry.take_cleanups(is_white);
