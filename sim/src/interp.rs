@@ -305,11 +305,12 @@ impl<'gc> Window<'gc> {
         }
     }
 
-    /// Whether this mutator pointed the handle, last of all, at something that is in its registers.
+    /// Whether this mutator pointed the handle, last of all, at something that is in its registers and has been all the time.
     fn last_held(&self, weak: &WeakOn<Node<'static>>) -> bool {
         let last = weak.targets.borrow().last().copied();
         let Some((id, by)) = last else { return false };
-        weak.tells && by == self.me && self.registers.iter().flatten().any(|&(_, held)| held == id)
+        let held = self.registers.iter().flatten().any(|&(_, held)| held == id);
+        held && weak.tells && by == self.me && !world::is_revived(id)
     }
 
     fn weaks(&mut self, op: Op) {

@@ -82,6 +82,10 @@ scenarios! {
     Away,
     /// What has drop glue is made while drop glue runs.
     Glue,
+    /// A finalizable object is looked for, by a weak handle and by polling, while phase Clear brings it back.
+    Revived,
+    /// A finalizable object has much to mark through, while a marker comes late.
+    Through,
     /// The dangers of slots, and no slot but words is written.
     Words,
     /// The trace of a cell panics, in a marker or in who has taken its lock.
@@ -91,7 +95,7 @@ scenarios! {
 use Scenario::{
     Assist, Away, BothCut, BothStore, Bulk, Cell, CellIn, CellOut, DeadKey, DropLate, Dropped, Final,
     FreeLate, Full, Fused, Glue, Gone, InFlight, Inserted, LeafKey, MapMoved, Overwritten, Parked, Queue,
-    Round, Table, Upgrade, WeakCopy, WeakSet, Words,
+    Revived, Round, Table, Through, Upgrade, WeakCopy, WeakSet, Words,
 };
 
 impl Scenario {
@@ -113,6 +117,8 @@ impl Scenario {
                 | Gone
                 | Away
                 | Glue
+                | Revived
+                | Through
                 | Words
                 | Fused
         )
@@ -153,7 +159,9 @@ pub fn for_fault(fault: Fault) -> Option<Scenario> {
         Fault::DropClearsFirst | Fault::DropBarrier => DropLate,
         Fault::DropFlip => FreeLate,
         Fault::RootsFreedAtT2 => Dropped,
-        Fault::MarkerBusyLate => Queue,
+        Fault::MarkerBusyLate | Fault::LateTunedFirst => Queue,
+        Fault::LateBlind | Fault::LateClose => Through,
+        Fault::UpgradeOnce | Fault::FinalizedEarly | Fault::WeakClearedLate => Revived,
         Fault::BulkUnshaded => Bulk,
         Fault::ParkedRunsKept | Fault::ParkedRunsLate => Parked,
         _ => return None,
@@ -185,7 +193,11 @@ pub fn generate(rng: &mut Rng, scenario: Scenario, mutators: usize) -> Program {
     let mutators = (0..count).map(|me| maker.ops(scenario, me, me + twists)).collect();
     let roles = (0..count).map(|me| (me + 1, (me + twists).is_multiple_of(2)));
     let holds = roles.flat_map(|(mutator, even)| directed::holds(scenario, mutator, even)).collect();
-    let markers = if scenario == Queue { 2 + maker.rng.below(2) } else { 1 + maker.rng.below(2) };
+    let markers = if matches!(scenario, Queue | Revived | Through) {
+        2 + maker.rng.below(2)
+    } else {
+        1 + maker.rng.below(2)
+    };
     let driver = if maker.rng.one_in(16) { Driver::Inline } else { Driver::Background };
     Program { driver, workers: markers, setup, mutators, to_the_end: maker.rng.one_in(4), holds }
 }
@@ -270,6 +282,20 @@ impl Maker<'_> {
                 Op::MapInsert { c: 0, r: 3, s: 1, leaf: self.leaf },
             ]),
             DeadKey => ops.push(Op::NewTable { c: 0 }),
+            Revived => {
+                ops.extend([node(0, NONE), node(1, 0), node(2, 1)]);
+                ops.extend([Op::Finalize { r: 2 }, Op::Weaken { r: 1, w: 0, set: false }]);
+            }
+            Through => {
+                // A tree of fifteen nodes.
+                let pair = |r, a, b| Op::New { r, a, b, leaf: false };
+                let four = |r, s| [node(r, NONE), node(s, NONE), pair(r, r, s)];
+                for r in [0, 1] {
+                    ops.extend(four(r, 2).into_iter().chain(four(2, 3)));
+                    ops.push(pair(r, r, 2));
+                }
+                ops.extend([pair(0, 0, 1), Op::Finalize { r: 0 }]);
+            }
             // One of each four is in use in the end.
             Glue => ops.extend((0..8).map(|at| Op::NewCell { c: at / 4, r: NONE })),
             LeafKey | Gone | Away => ops.extend([
@@ -374,6 +400,8 @@ impl Maker<'_> {
             LeafKey => self.wait(ops),
             Gone | Away => self.gone(scenario == Away, even, ops),
             Glue => self.glue(ops),
+            Revived => self.revived(even, ops),
+            Through => self.through(ops),
             Dropped => self.dropped(even, ops),
             Queue => {
                 self.head(ops);

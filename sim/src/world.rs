@@ -357,6 +357,11 @@ pub fn cleared(id: u32) {
     }
 }
 
+/// Whether the finalizer queue has brought object `id` back, so that weak handles on it may be cleared while it is held.
+pub fn is_revived(id: u32) -> bool {
+    with(|w| w.objects[id as usize - 1].revived)
+}
+
 /// Object `id` is registered with the finalizer queue.
 pub fn finalizable(id: u32) {
     with(|w| w.objects[id as usize - 1].finalize.0 += 1);

@@ -352,7 +352,8 @@ impl Collector {
             return self.enter(shared, State::Mark);
         }
         if fault(Fault::LateClose) {
-            point(Point::PhasePublish);
+            // As long a moment as a marker needs to come in.
+            (0..8).for_each(|_| point(Point::PhasePublish));
             shared.published.set_tracing(false);
         }
         clear_weak_early(shared);

@@ -4,7 +4,7 @@
 
 use super::Scenario::{
     Assist, Away, CellIn, CellOut, DropLate, FreeLate, Full, Fused, Glue, Gone, InFlight, Inserted, MapMoved,
-    Overwritten, Round, Upgrade, WeakCopy, Words,
+    Overwritten, Revived, Round, Through, Upgrade, WeakCopy, Words,
 };
 use super::{A, B, Maker, Scenario, from, load, node, root};
 use crate::program::{HoldAt, NONE, Op, When};
@@ -33,6 +33,7 @@ pub(super) fn holds(scenario: Scenario, mutator: usize, even: bool) -> Vec<HoldA
         (Gone, true) => &[Point::Attach],
         (Away, true) => &[Point::Unpark],
         (Upgrade, _) => &[Point::WeakJudge, Point::MutexLock],
+        (Revived, true) => &[Point::WeakJudge],
         _ => &[],
     };
     let dropper: &[Point] = match scenario {
@@ -42,7 +43,12 @@ pub(super) fn holds(scenario: Scenario, mutator: usize, even: bool) -> Vec<HoldA
     };
     let (whom, at): (usize, &[Point]) = match scenario {
         // It has found the phase to be Mark, and does not count as busy yet.
-        Full | MapMoved | Scenario::Queue => (HoldAt::MARKER, &[Point::MarkerBegin]),
+        Full | MapMoved | Revived => (HoldAt::MARKER, &[Point::MarkerBegin]),
+        // The same; or it has found tracing to be open, too, while the collector is in the middle of Decide.
+        Through if even => (HoldAt::MARKER, &[Point::MarkerBegin, Point::QueuePop, Point::Scan]),
+        Through => (HoldAt::COLLECTOR, &[Point::Scan]),
+        // Or it counts as busy, and does not know the colours.
+        Scenario::Queue => (HoldAt::MARKER, [&[Point::MarkerBegin], &[Point::QueueLook]][usize::from(even)]),
         // It has looked at the ephemerons, and the phase is still Mark.
         Gone | Away => (HoldAt::COLLECTOR, &[Point::PhasePublish]),
         Glue => (HoldAt::SWEEPER, &[Point::SpanSweep, Point::DropGlue]),
@@ -350,6 +356,37 @@ impl Maker<'_> {
         ops.extend([wait(When::Sweep, self.rng.below(2)), self.pause()]);
         ops.extend((0..2 + self.rng.below(6)).map(|at| Op::NewCell { c: (at % 2) as u8, r: NONE }));
         ops.extend([self.pause(), Op::CellGet { c: 0, i: 0, r: 1 }, Op::CellGet { c: 1, i: 0, r: 1 }]);
+    }
+
+    /// One looks for what a finalizable object refers to, or for that object and takes its contents out; the other looks again.
+    pub(super) fn revived(&mut self, even: bool, ops: &mut Vec<Op>) {
+        ops.extend([wait(When::Clear, 0), self.pause()]);
+        let again = Op::Upgrade { r: 1, w: 0 };
+        if even {
+            match self.rng.below(2) {
+                0 => ops.extend([again, self.pause(), load(2, 1)]),
+                _ => {
+                    ops.push(Op::Poll { r: 0 });
+                    ops.push(self.cut(1, 0, A));
+                    ops.extend([root(1, 2), load(2, 1)]);
+                }
+            }
+            ops.extend([self.pause(), again, load(2, 1), wait(When::Idle, 0)]);
+            return ops.extend([Op::Poll { r: 0 }, load(1, 0), load(2, 1), from(1, 2), load(2, 1)]);
+        }
+        for _ in 0..1 + self.rng.below(3) {
+            ops.extend([again, load(2, 1), self.pause()]);
+        }
+    }
+
+    /// What the finalizer queue hands over is followed to its leaves.
+    pub(super) fn through(&mut self, ops: &mut Vec<Op>) {
+        ops.push(wait([When::Sweep, When::Idle][self.rng.below(2)], 0));
+        ops.push(Op::Poll { r: 0 });
+        for _ in 0..3 {
+            let field = if self.rng.one_in(2) { A } else { B };
+            ops.push(Op::Load { r: 0, s: 0, field });
+        }
     }
 
     fn weak_copy(&mut self, even: bool, ops: &mut Vec<Op>) {
