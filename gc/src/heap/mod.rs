@@ -170,7 +170,7 @@ impl Heap {
     /// it, allocations that need a new run. Neither what a mutator alone holds in a
     /// window is seen, nor the contents of a [`Lock`](crate::Lock) that is held.
     ///
-    /// Cost: time linear in the heap, some ten times that of marking it, and a table of all objects reached, 24 bytes or more each. To
+    /// Cost: time linear in the heap, on the calling thread, and a hash table of all objects reached, 24 bytes or more each. To
     /// have it done after each cycle: [`Zeal::Verify`](crate::Zeal::Verify).
     ///
     /// ```
