@@ -166,10 +166,11 @@ impl Heap {
     /// tables as fast as they are looked at.
     ///
     /// Mutators go on meanwhile, and so do markers and sweepers. What waits for it: steps of the collector, so that a cycle neither begins
-    /// nor ends; attaching and detaching and [`Heap::stats`], while all but the re-mark is checked. Neither what a mutator alone holds in a
+    /// nor ends; attaching and detaching and [`Heap::stats`], while all but the re-mark is checked; and then, if mutators have disturbed
+    /// it, allocations that need a new run. Neither what a mutator alone holds in a
     /// window is seen, nor the contents of a [`Lock`](crate::Lock) that is held.
     ///
-    /// Cost: time linear in the heap, some ten times that of marking it, and a table of all objects reached, 24 bytes or more each. To
+    /// Cost: time linear in the heap, on the calling thread, and a hash table of all objects reached, 24 bytes or more each. To
     /// have it done after each cycle: [`Zeal::Verify`](crate::Zeal::Verify).
     ///
     /// ```

@@ -169,6 +169,8 @@ pub(crate) struct Shared {
     pub(crate) membership: Option<Membership>,
     /// External bytes that the program has reported itself.
     pub(crate) by_hand: ByHand,
+    /// A verifier asks mutators to wait before they change the allocator's tables.
+    pub(crate) held_still: AtomicBool,
     /// Kept for the verifier, if it is.
     pub(crate) ledger: Ledger,
     pub(crate) collector: Mutex<Collector>,
@@ -253,6 +255,7 @@ impl Shared {
             pace,
             membership,
             by_hand: ByHand::new(),
+            held_still: AtomicBool::new(false),
             ledger: Ledger::new(&zeal),
             collector: Mutex::new(Rank::Collector, Collector::new(pacing)),
             driver: DriverControl::new(config.driver),

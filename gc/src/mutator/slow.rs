@@ -81,6 +81,10 @@ impl Mutator {
         // While a cycle runs, or should, allocation pays and rests by the run.
         let pays = shared.pace.is_triggered() || shared.pace.is_above_ceiling();
         cache.take_long_runs(self.mode.get() == Mode::Off && !pays);
+        while shared.held_still.load(Ordering::Relaxed) {
+            // For as long as a verifier takes that has been disturbed (`verify/rest.rs`); it waits for nobody.
+            greyset_sync::thread::yield_now();
+        }
         let changing = self.record.changing();
         let reclaimer = shared.sweep.reclaimer(shared);
         let taken = if bytes > greyset_alloc::MAX_SMALL {

@@ -16,7 +16,8 @@
 //! - the sweeper, which gives memory back to the system. The allocator says when (`MHeap::releases`).
 //!
 //! So what is found wrong counts only if nobody has changed anything from before the look until after it; if somebody has, it is looked
-//! again, a few times. What is left of a run is known to its mutator alone: it is checked of those that are parked, and left out of
+//! again, a few times, and from the second time on mutators are asked to wait before they take another run (`Shared::held_still`). That
+//! they do is no condition: it only makes it likely that nobody changes anything. What is left of a run is known to its mutator alone: it is checked of those that are parked, and left out of
 //! those in a window, whose bump pointers move without a word.
 
 use super::{Blame, Walk};
@@ -28,6 +29,24 @@ use greyset_sync::thread;
 
 /// How often tables are looked at that somebody changes each time.
 const LOOKS: usize = 16;
+/// How often others may run until nobody is at a change, before a look.
+const WAITS: usize = 1000;
+
+/// Mutators are asked to hold still for as long as this lives.
+struct HeldStill<'a>(&'a Shared);
+
+impl<'a> HeldStill<'a> {
+    fn new(shared: &'a Shared) -> HeldStill<'a> {
+        shared.held_still.store(true, Relaxed);
+        HeldStill(shared)
+    }
+}
+
+impl Drop for HeldStill<'_> {
+    fn drop(&mut self) {
+        self.0.held_still.store(false, Relaxed);
+    }
+}
 
 /// What has been changed so far, and by whom.
 #[derive(PartialEq, Eq)]
@@ -61,22 +80,32 @@ pub(super) fn check(walk: &mut Walk<'_>) -> Result<Option<u64>, Blame> {
     if let Some(rule) = shared.wrong_external() {
         return Err(wrong(rule));
     }
+    let mut held = None;
     for _ in 0..LOOKS {
-        let before = Changes::so_far(shared, &list);
-        if before.is_some() {
-            let found = walked(|| tables(shared));
-            // What fits together does so whoever has changed it meanwhile.
-            if found.is_ok() || Changes::so_far(shared, &list) == before {
-                return found.map(Some);
-            }
+        let Some(before) = quiet(shared, &list) else { break };
+        let found = walked(|| tables(shared));
+        // What fits together does so whoever has changed it meanwhile.
+        if found.is_ok() || Changes::so_far(shared, &list) == Some(before) {
+            return found.map(Some);
         }
-        thread::yield_now();
+        held.get_or_insert_with(|| HeldStill::new(shared));
     }
     Ok(None)
 }
 
 fn wrong(rule: String) -> Blame {
     Blame { rule, path: None, writes: Vec::new() }
+}
+
+/// What has been changed when nobody is at it; `None` if somebody always is.
+fn quiet(shared: &Shared, list: &List) -> Option<Changes> {
+    (0..WAITS).find_map(|_| {
+        let changes = Changes::so_far(shared, list);
+        if changes.is_none() {
+            thread::yield_now();
+        }
+        changes
+    })
 }
 
 /// Tables that do not fit together can lead anywhere, also to a panic.

@@ -105,12 +105,10 @@ fn a_sound_heap_is_found_sound_whatever_mutators_do_meanwhile() {
         let heap = builder.zeal([Zeal::Continuous, Zeal::Verify]).build().expect("a heap");
         let mut parked = heap.mutator();
         let root = list(&mut parked, 100);
-        let all = with_mutators_at_work(&heap, || {
-            let mut all = 0;
-            while all < 8 {
+        with_mutators_at_work(&heap, || {
+            for _ in 0..10 {
                 let verified = heap.verify().expect("a sound heap");
                 assert!(verified.roots >= 1 && verified.objects >= 100, "{verified:?}");
-                all += u64::from(verified.spans.is_some());
                 heap.release_free_memory();
                 parked.enter(|m| {
                     let verified = m.heap().verify().expect("a sound heap");
@@ -119,17 +117,13 @@ fn a_sound_heap_is_found_sound_whatever_mutators_do_meanwhile() {
                     assert_eq!(root.get(m).key, 99);
                 });
             }
-            all
         });
-        assert!(all >= 8);
-        let (zeal, cycles) = (heap.zeal().expect("zeal"), heap.stats().cycles);
-        assert!(zeal.heaps_verified > 0 && zeal.spans_verified >= zeal.heaps_verified, "{driver}: {zeal}");
-        // Another cycle may have begun, or may have been verified and not counted yet.
-        let ended = zeal.heaps_verified + zeal.heaps_not_verified;
-        assert!(
-            (cycles.saturating_sub(1)..=cycles + 1).contains(&ended),
-            "{driver}: {zeal}, {cycles} cycles"
-        );
+        let before = heap.stats().cycles;
+        let zeal = heap.zeal().expect("zeal");
+        assert!(zeal.heaps_verified >= 5 && zeal.spans_verified >= zeal.heaps_verified, "{driver}: {zeal}");
+        // A cycle is verified before it counts as over, and others go on.
+        let (ended, after) = (zeal.heaps_verified + zeal.heaps_not_verified, heap.stats().cycles);
+        assert!((before..=after + 1).contains(&ended), "{driver}: {zeal}, {before} to {after} cycles");
     }
 }
 
