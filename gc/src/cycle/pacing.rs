@@ -321,9 +321,12 @@ impl Pacing {
         let fresh = born_black.saturating_sub(self.start.allocated_at_t2);
         let marked = pace.marked_bytes.load(Relaxed);
         let external = shared.external();
-        let live = marked.saturating_add(fresh).saturating_add(external);
-        self.external = external;
         let before = pace.live.load(Relaxed);
+        let live = match pace.kept_all.swap(false, Relaxed) {
+            true => before,
+            false => marked.saturating_add(fresh).saturating_add(external),
+        };
+        self.external = external;
         shared.account_correction(before, live);
         pace.last_live.store(live, Relaxed);
         let before_scan = marked.max(1) as f64;

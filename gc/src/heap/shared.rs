@@ -58,6 +58,8 @@ pub(crate) struct Pace {
     pub(crate) marked_objects: AtomicU64,
     /// Bytes of runs taken before T2 and recoloured in the running cycle: what is put there is born black.
     pub(crate) recoloured: AtomicU64,
+    /// The running cycle frees nothing: a `trace` has panicked.
+    pub(crate) kept_all: AtomicBool,
     /// Pages to sweep for a byte allocated while sweeping (bits of an f64).
     sweep_ratio: AtomicU64,
     /// CPU time of assists in the running cycle, ns.
@@ -88,6 +90,7 @@ impl Pace {
             marked_bytes: zero(),
             marked_objects: zero(),
             recoloured: zero(),
+            kept_all: AtomicBool::new(false),
             sweep_ratio: AtomicU64::new(0f64.to_bits()),
             assist_ns: zero(),
             mark_ns: zero(),

@@ -150,6 +150,7 @@ impl Clearing {
             }
             Stage::KeepAll => {
                 shared.alloc.for_each_span(|span| shade.blacken(span.colours(space)));
+                shared.pace.kept_all.store(true, Ordering::Relaxed);
                 Stage::Done
             }
             Stage::Done => {

@@ -45,7 +45,11 @@ fn a_panic_while_marking_frees_nothing() {
         lit.store(true, Ordering::Relaxed);
         for panics in 1..4 {
             m.collect();
-            assert_eq!(m.heap().stats().trace_panics, panics);
+            let stats = m.heap().stats();
+            assert_eq!(stats.trace_panics, panics);
+            // What has been kept is there, marked or not: two lists of 50.
+            let least = 100 * size_of::<Node<'_>>() as u64;
+            assert!(stats.live_bytes >= least && stats.heap_bytes >= least, "{stats}");
             assert_eq!(list_length(m, bomb.get(m).next), 50);
             assert_eq!(weak.upgrade(m).map(|list| list_length(m, list)), Some(50));
         }
