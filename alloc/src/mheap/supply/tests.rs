@@ -80,6 +80,8 @@ fn waits_for_what_is_given_back(limit: Option<u64>, size: usize) {
     if limit.is_some() {
         heap.set_limit(Some(heap.in_use()));
     }
+    let before = heap.releases();
+    assert!(before.is_some(), "nothing is on its way");
     std::thread::scope(|scope| {
         os.next.store(Slow::SLOW, Relaxed);
         let giving = scope.spawn(|| heap.release(RELEASE_STEP).pages);
@@ -108,9 +110,7 @@ fn waits_for_what_is_given_back(limit: Option<u64>, size: usize) {
     });
     cache.flush(&heap);
     heap.verify().expect("sound");
-    let before = heap.releases().expect("nothing is on its way");
-    assert!(before > 0 && heap.release(1).error.is_none());
-    assert!(heap.releases() > Some(before), "{before}");
+    assert!(heap.releases() > before, "{before:?}");
 }
 
 #[test]
