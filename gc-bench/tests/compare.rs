@@ -7,18 +7,24 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 const GC_BENCH: &str = env!("CARGO_BIN_EXE_gc-bench");
 
+/// Only one test at a time makes programs and starts any: a process that another test starts would keep a program open that is just
+/// being written, and such a file cannot be run ("Text file busy").
+static MAKES_PROGRAMS: Mutex<()> = Mutex::new(());
+
 /// A folder of one test, removed at its end.
-struct Folder(PathBuf);
+struct Folder(PathBuf, #[expect(dead_code, reason = "held for its drop")] MutexGuard<'static, ()>);
 
 impl Folder {
     fn new(name: &str) -> Folder {
+        let alone = MAKES_PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
         let path = std::env::temp_dir().join(format!("gc-bench-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).expect("a folder");
-        Folder(path)
+        Folder(path, alone)
     }
 }
 
