@@ -11,12 +11,14 @@ use crate::barrier::Mode;
 use crate::cycle::Phase;
 use crate::error::{AllocError, OutOfMemory};
 use crate::handle::Gc;
+use crate::heap::Shared;
 use crate::mutator::Mutator;
 use crate::stats::{Cause, Event, LimitKind};
 use crate::trace::{Branded, GcType, Shaped, gc_type};
 use crate::zeal::Asks;
 use greyset_alloc::{Obstacle, Role};
 use greyset_sync::atomic::Ordering;
+use greyset_sync::thread::yield_now;
 use std::ptr::NonNull;
 
 impl Mutator {
@@ -81,9 +83,8 @@ impl Mutator {
         // While a cycle runs, or should, allocation pays and rests by the run.
         let pays = shared.pace.is_triggered() || shared.pace.is_above_ceiling();
         cache.take_long_runs(self.mode.get() == Mode::Off && !pays);
-        while shared.held_still.load(Ordering::Relaxed) {
-            // For as long as a verifier takes that has been disturbed (`verify/rest.rs`); it waits for nobody.
-            greyset_sync::thread::yield_now();
+        if shared.held_still.load(Ordering::Relaxed) {
+            hold_still(shared);
         }
         let changing = self.record.changing();
         let reclaimer = shared.sweep.reclaimer(shared);
@@ -158,5 +159,14 @@ impl Mutator {
         let pages = (owed / 1024).min(64);
         self.sweep_debt.set(0);
         let _ = shared.alloc.sweep_some(Role::Mutator, pages as usize, &shared.sweep.reclaimer(shared));
+    }
+}
+
+/// Waits for as long as a verifier takes that has been disturbed (`verify/rest.rs`); it waits for nobody.
+#[cold]
+#[inline(never)]
+fn hold_still(shared: &Shared) {
+    while shared.held_still.load(Ordering::Relaxed) {
+        yield_now();
     }
 }
