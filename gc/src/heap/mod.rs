@@ -165,10 +165,14 @@ impl Heap {
     /// `None`): every reference leads to an allocated object, which must be marked if marking is over. So it is if mutators change the
     /// tables as fast as they are looked at.
     ///
-    /// Mutators go on meanwhile, and so do markers and sweepers. What waits for it: steps of the collector, so that a cycle neither begins
-    /// nor ends; attaching and detaching and [`Heap::stats`], while all but the re-mark is checked; and then, if mutators have disturbed
-    /// it, allocations that need a new run. Neither what a mutator alone holds in a
-    /// window is seen, nor the contents of a [`Lock`](crate::Lock) that is held.
+    /// Mutators go on meanwhile, and so do markers and sweepers. What waits for it:
+    ///
+    /// - steps of the collector, so that a cycle neither begins nor ends; with them `collect`, the setters of limits and of GOGC,
+    ///   [`Heap::release_free_memory`] and recordings;
+    /// - while all but the re-mark is checked: attaching and detaching, [`Heap::stats`], and whoever finds a [`Lock`](crate::Lock) taken;
+    /// - if mutators have disturbed that: allocations that need a new run.
+    ///
+    /// Neither what a mutator alone holds in a window is seen, nor the contents of a `Lock` that is held.
     ///
     /// Cost: time linear in the heap, on the calling thread, and a hash table of all objects reached, 24 bytes or more each. To
     /// have it done after each cycle: [`Zeal::Verify`](crate::Zeal::Verify).
@@ -179,7 +183,7 @@ impl Heap {
     /// let mut handle = heap.mutator();
     /// let root = handle.enter(|m| m.alloc(42u64).root(m));
     /// let verified = heap.verify()?;
-    /// assert_eq!((verified.roots, verified.objects, verified.spans), (1, 1, Some(1)));
+    /// assert_eq!((verified.roots, verified.objects), (1, 1));
     /// # drop(root);
     /// # Ok(())
     /// # }
@@ -189,7 +193,8 @@ impl Heap {
     /// A description of the first thing found wrong.
     ///
     /// # Panics
-    /// In an event sink of this heap, which may be called with the collector's lock held.
+    /// In an event sink of this heap, which may be called with the collector's lock held. (Two heaps whose sinks verify each other wait for
+    /// ever: a sink that wants a heap verified has another thread do it.)
     pub fn verify(&self) -> Result<crate::Verified, crate::Blame> {
         crate::verify::verify(self.owner.shared())
     }

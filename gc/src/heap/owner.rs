@@ -2,7 +2,8 @@
 //!
 //! Handles hold an `Arc<Owner>`, background threads an `Arc<Shared>`. When the last handle goes, the owner stops the
 //! threads and waits for them; then every value is dropped and the memory unmapped. Where waiting could take for ever (on a thread of any
-//! heap, in a window, in an event sink) it does not wait, and the last of the heap's threads does the rest as it ends.
+//! heap, in a window, in an event sink, in drop glue or a cleanup of any heap, whoever runs it) it does not wait, and the last of the
+//! heap's threads does the rest as it ends: so a heap whose last handle lies in an object of another may end after that one.
 
 use crate::heap::{Callout, Shared};
 use std::sync::Arc;

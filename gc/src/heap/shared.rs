@@ -58,7 +58,7 @@ pub(crate) struct Pace {
     pub(crate) marked_objects: AtomicU64,
     /// Bytes of runs taken before T2 and recoloured in the running cycle: what is put there is born black.
     pub(crate) recoloured: AtomicU64,
-    /// The running cycle frees nothing: a `trace` has panicked.
+    /// The running cycle frees nothing: a `trace` has panicked, or a guard was forgotten in mode Both.
     pub(crate) kept_all: AtomicBool,
     /// Pages to sweep for a byte allocated while sweeping (bits of an f64).
     sweep_ratio: AtomicU64,

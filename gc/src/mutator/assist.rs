@@ -147,7 +147,8 @@ mod tests {
 
     /// Of a heap that begins no cycle by itself, which would set another ceiling.
     fn with_a_heap(driver: Driver, test: impl FnOnce(&mut Mutator)) {
-        let heap = Heap::builder().min_heap(1 << 30).driver(driver).build().expect("a heap");
+        let builder = Heap::builder().ignore_environment().min_heap(1 << 30);
+        let heap = builder.driver(driver).build().expect("a heap");
         heap.mutator().enter(|m| {
             // Its threads start, if it has any.
             m.collect();

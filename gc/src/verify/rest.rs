@@ -17,8 +17,10 @@
 //!
 //! So what is found wrong counts only if nobody has changed anything from before the look until after it; if somebody has, it is looked
 //! again, a few times, and from the second time on mutators are asked to wait before they take another run (`Shared::held_still`). That
-//! they do is no condition: it only makes it likely that nobody changes anything. What is left of a run is known to its mutator alone: it is checked of those that are parked, and left out of
-//! those in a window, whose bump pointers move without a word.
+//! they do is no condition: it only makes it likely that nobody changes anything.
+//!
+//! What is left of a run is known to its mutator alone: it is checked of those that are parked, and left out of those in a window, whose
+//! bump pointers move without a word.
 
 use super::{Blame, Walk};
 use crate::heap::Shared;
@@ -26,11 +28,16 @@ use crate::mutator::{List, with_parked_caches};
 use crate::panics::caught;
 use greyset_sync::atomic::Ordering::Relaxed;
 use greyset_sync::thread;
+use std::time::Duration;
 
 /// How often tables are looked at that somebody changes each time.
 const LOOKS: usize = 16;
-/// How often others may run until nobody is at a change, before a look.
-const WAITS: usize = 1000;
+/// How often it is looked whether nobody is at a change, before a look.
+const WAITS: usize = 200;
+/// After so many times in vain, somebody is at a change who may have lost the processor: others need time, and not just a turn.
+const YIELDS: usize = 100;
+/// Time for them.
+const NAP: Duration = Duration::from_micros(50);
 
 /// Mutators are asked to hold still for as long as this lives.
 struct HeldStill<'a>(&'a Shared);
@@ -82,7 +89,10 @@ pub(super) fn check(walk: &mut Walk<'_>) -> Result<Option<u64>, Blame> {
     }
     let mut held = None;
     for _ in 0..LOOKS {
-        let Some(before) = quiet(shared, &list) else { break };
+        let Some(before) = quiet(shared, &list) else {
+            held.get_or_insert_with(|| HeldStill::new(shared));
+            continue;
+        };
         let found = walked(|| tables(shared));
         // What fits together does so whoever has changed it meanwhile.
         if found.is_ok() || Changes::so_far(shared, &list) == Some(before) {
@@ -99,10 +109,12 @@ fn wrong(rule: String) -> Blame {
 
 /// What has been changed when nobody is at it; `None` if somebody always is.
 fn quiet(shared: &Shared, list: &List) -> Option<Changes> {
-    (0..WAITS).find_map(|_| {
+    (0..WAITS).find_map(|vain| {
         let changes = Changes::so_far(shared, list);
-        if changes.is_none() {
-            thread::yield_now();
+        match changes {
+            Some(_) => {}
+            None if vain < YIELDS => thread::yield_now(),
+            None => thread::sleep(NAP),
         }
         changes
     })
