@@ -267,6 +267,7 @@ impl Program {
     fn fill(&mut self) -> Vec<Root<Bytes<'static>>> {
         let (block, mut blocks, mut refused) = (vec![7; BLOCK], Vec::new(), 0);
         self.handle.enter(|m| {
+            m.collect();
             while refused < 12 {
                 match m.try_alloc_bytes(&block) {
                     Ok(bytes) => blocks.push(bytes.root(m)),
