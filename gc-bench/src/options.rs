@@ -1,7 +1,7 @@
 //! The options every workload takes, and the heap they describe.
 use crate::failure::Failure;
 use crate::units::parse_size;
-use greyset::{Gogc, Heap, Period};
+use greyset::{Gogc, Heap, HeapBuilder, Period};
 use serde::{Serialize, Serializer};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -88,10 +88,7 @@ impl Common {
             Driver::Background => greyset::Driver::Background,
             Driver::Inline => greyset::Driver::Inline,
         });
-        builder = match self.gogc {
-            Gogc::Percent(n) => builder.gogc(n),
-            Gogc::Off => builder.gogc_off(),
-        };
+        builder = with_gogc(builder, self.gogc);
         if let Some(bytes) = self.memory_limit {
             builder = builder.memory_limit(bytes);
         }
@@ -105,6 +102,14 @@ impl Common {
             builder = builder.assist_max(time.duration());
         }
         builder.build().map_err(|e| Failure::Usage(e.to_string()))
+    }
+}
+
+/// The builder with this growth.
+pub fn with_gogc(builder: HeapBuilder, gogc: Gogc) -> HeapBuilder {
+    match gogc {
+        Gogc::Percent(n) => builder.gogc(n),
+        Gogc::Off => builder.gogc_off(),
     }
 }
 

@@ -226,7 +226,7 @@ fn collect(heap: &Heap, times: usize) {
 }
 
 fn verify(heap: &Heap, when: &str) {
-    if let Err(blame) = heap.verify_now() {
+    if let Err(blame) = heap.verify() {
         let lost = blame.path.as_ref().and_then(|path| path.links.last()).map_or(0, |link| link.addr);
         sched::fail(format!("{when}: {blame}{}", world::blame(lost)));
     }

@@ -4,7 +4,7 @@
 //! the heap promises there: collection takes the limiter's share at most, the program is told, the hard limit is an error that it
 //! survives, and memory and speed are as before afterwards.
 use crate::failure::Failure;
-use crate::options::duration;
+use crate::options::{duration, with_gogc};
 use crate::output::emit;
 use crate::report::align_figures;
 use crate::sampler::{Sample, Sampler};
@@ -175,15 +175,12 @@ impl Limits {
     /// A heap with these limits, that holds nothing. `thrash` becomes the moment when it first says so.
     fn program(&self, thrash: &Arc<OnceLock<Instant>>) -> Result<Program, Failure> {
         let seen = Arc::clone(thrash);
-        let mut builder = Heap::builder()
+        let builder = Heap::builder()
             .memory_limit(self.memory_limit)
             .hard_limit(self.hard_limit())
             .cpu_limit(CPU_LIMIT)
             .on_thrash(move |_| _ = seen.set(Instant::now()));
-        builder = match self.gogc {
-            Gogc::Percent(n) => builder.gogc(n),
-            Gogc::Off => builder.gogc_off(),
-        };
+        let builder = with_gogc(builder, self.gogc);
         let heap = builder.build().map_err(|e| Failure::Usage(e.to_string()))?;
         if self.above_bytes() > self.hard_limit() / 10 * 9 {
             return Err(Failure::Usage(format!(

@@ -5,7 +5,7 @@ use super::model::{Changes, Cost, predict};
 use super::recording::Recording;
 use super::simulate::Kind;
 use crate::failure::Failure;
-use crate::options::count;
+use crate::options::{count, with_gogc};
 use crate::output::emit;
 use crate::report::align_figures;
 use crate::units::{self, parse_size};
@@ -105,11 +105,9 @@ impl Replay {
     /// Settings that no heap takes have no answer: fails in the heap's own words.
     fn check(&self) -> Result<(), Failure> {
         let mut builder = Heap::builder();
-        builder = match self.gogc {
-            None => builder,
-            Some(Gogc::Percent(percent)) => builder.gogc(percent),
-            Some(Gogc::Off) => builder.gogc_off(),
-        };
+        if let Some(gogc) = self.gogc {
+            builder = with_gogc(builder, gogc);
+        }
         if let Some(bytes) = self.memory_limit.and_then(Limit::bytes) {
             builder = builder.memory_limit(bytes);
         }

@@ -199,15 +199,6 @@ impl Heap {
         crate::verify::verify(self.owner.shared())
     }
 
-    /// As [`Heap::verify`], by the name that the simulator knows.
-    ///
-    /// # Errors
-    /// As `verify`.
-    #[cfg(feature = "sim")]
-    pub fn verify_now(&self) -> Result<crate::Verified, crate::Blame> {
-        self.verify()
-    }
-
     /// Where the collector and the mutators stand, for the simulator's report on a run that does not end. Takes no lock that
     /// is taken.
     #[cfg(feature = "sim")]

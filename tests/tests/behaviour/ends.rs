@@ -175,17 +175,19 @@ fn two_heaps_may_take_each_other_with_them() {
     }
 }
 
+/// Its drop glue collects in another heap, together with who waits at the barrier, and says when that is done.
+struct Collects(Mutex<MutatorHandle>, Arc<Barrier>, Mutex<Sender<()>>);
+impl Drop for Collects {
+    fn drop(&mut self) {
+        self.1.wait();
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).enter(|m| m.collect());
+        let _ = self.2.lock().unwrap_or_else(PoisonError::into_inner).send(());
+    }
+}
+
 /// Drop glue that waits for a window to reach a safepoint, while the window lets go of the heap that runs the glue.
 #[test]
 fn a_heap_may_end_in_a_window_of_another() {
-    struct Collects(Mutex<MutatorHandle>, Arc<Barrier>, Mutex<Sender<()>>);
-    impl Drop for Collects {
-        fn drop(&mut self) {
-            self.1.wait();
-            self.0.get_mut().unwrap_or_else(PoisonError::into_inner).enter(|m| m.collect());
-            let _ = self.2.lock().unwrap_or_else(PoisonError::into_inner).send(());
-        }
-    }
     let [ends, stays] = [(); 2].map(|()| Heap::builder().build().expect("a heap"));
     let (both, (tell, told)) = (Arc::new(Barrier::new(2)), channel());
     let glue = Collects(Mutex::new(stays.mutator()), Arc::clone(&both), Mutex::new(tell));
@@ -204,14 +206,6 @@ fn a_heap_may_end_in_a_window_of_another() {
 /// Drop glue that a mutator runs, as with the inline driver, lets go of a heap whose own glue waits for that mutator's cycle.
 #[test]
 fn a_heap_may_end_in_drop_glue_that_a_mutator_runs() {
-    struct Collects(Mutex<MutatorHandle>, Arc<Barrier>, Mutex<Sender<()>>);
-    impl Drop for Collects {
-        fn drop(&mut self) {
-            self.1.wait();
-            self.0.get_mut().unwrap_or_else(PoisonError::into_inner).enter(|m| m.collect());
-            let _ = self.2.lock().unwrap_or_else(PoisonError::into_inner).send(());
-        }
-    }
     struct Ends(Option<Heap>, Arc<Barrier>);
     impl Drop for Ends {
         fn drop(&mut self) {
