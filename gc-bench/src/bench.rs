@@ -8,7 +8,7 @@ use crate::options::Common;
 use greyset::{Heap, Mutator, MutatorHandle, Stats};
 use hdrhistogram::Histogram;
 use std::any::Any;
-use std::thread::{Builder, ScopedJoinHandle, scope};
+use std::thread::{Builder, Scope, ScopedJoinHandle, scope};
 use std::time::{Duration, Instant};
 
 /// Enough for every recursion of the workloads, which is at most a tree's depth.
@@ -129,10 +129,7 @@ impl Bench {
         scope(|scope| {
             let mut threads = Vec::new();
             for (handle, state) in self.handles.iter_mut().zip(states) {
-                let thread = Builder::new().name(MUTATOR.to_owned()).stack_size(STACK_BYTES);
-                let body = move || handle.enter(|m| work(m, state));
-                let spawned = thread.spawn_scoped(scope, body);
-                threads.push(spawned.map_err(|e| Failure::Run(format!("cannot start a thread: {e}")))?);
+                threads.push(spawn(scope, move || handle.enter(|m| work(m, state)))?);
             }
             threads.into_iter().map(join).collect::<Vec<_>>().into_iter().collect()
         })
@@ -141,6 +138,22 @@ impl Bench {
 
 /// The name of every thread that runs a workload; see [`quiet_panics`].
 const MUTATOR: &str = "mutator";
+
+/// Runs `work`, which has a heap of its own, on a thread of its own: a panic is a failure, as one of a mutator of a bench.
+///
+/// # Errors
+/// Those of `work`; [`Failure::Run`] for a panic, and if the system refuses the thread.
+pub fn on_a_thread<R: Send>(work: impl FnOnce() -> Result<R, Failure> + Send) -> Result<R, Failure> {
+    scope(|scope| spawn(scope, work).and_then(join))
+}
+
+fn spawn<'scope, R: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> Result<R, Failure> + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, Result<R, Failure>>, Failure> {
+    let thread = Builder::new().name(MUTATOR.to_owned()).stack_size(STACK_BYTES);
+    thread.spawn_scoped(scope, work).map_err(|e| Failure::Run(format!("cannot start a thread: {e}")))
+}
 
 fn join<R>(thread: ScopedJoinHandle<'_, Result<R, Failure>>) -> Result<R, Failure> {
     thread.join().unwrap_or_else(|panic| Err(Failure::Run(panic_text(panic.as_ref()))))

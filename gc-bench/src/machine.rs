@@ -20,6 +20,11 @@ pub fn rss_of(process: u32) -> Option<u64> {
     field(&format!("/proc/{process}/status"), "VmRSS:").map(|kib| kib * 1024)
 }
 
+/// Memory in bytes that programs can still take without swapping; `None` where the system does not tell.
+pub fn available_memory() -> Option<u64> {
+    field("/proc/meminfo", "MemAvailable:").map(|kib| kib * 1024)
+}
+
 /// Starts a new peak, so that one process can measure several runs. Where the system does not allow it, the peak
 /// stays that of the whole process.
 pub fn reset_peak_rss() {
@@ -82,6 +87,8 @@ mod tests {
         let before = cpu_time();
         std::hint::black_box((0..3_000_000u64).fold(1, |a, b| a ^ b.wrapping_mul(a)));
         assert!(cpu_time() > before);
-        assert!(Machine::this().processors >= 1);
+        let machine = Machine::this();
+        assert!(machine.processors >= 1);
+        assert!(available_memory().is_some_and(|bytes| (1_000_000..=machine.memory_bytes).contains(&bytes)));
     }
 }

@@ -20,6 +20,8 @@ pub struct Sample {
     pub live_bytes: u64,
     /// Bytes of memory held.
     pub mapped_bytes: u64,
+    /// Bytes of it in tables, mark stacks and buffers.
+    pub metadata_bytes: u64,
     /// Processor time of assists so far, in seconds.
     pub assist_s: f64,
     /// Processor time of sweeping so far, in seconds.
@@ -42,6 +44,7 @@ impl Sample {
             trigger_bytes: stats.trigger_bytes,
             live_bytes: stats.live_bytes,
             mapped_bytes: stats.mapped_bytes,
+            metadata_bytes: stats.metadata_bytes,
             assist_s: stats.cpu.assist.as_secs_f64(),
             sweep_s: stats.cpu.sweep.as_secs_f64(),
             collection_s: stats.cpu.total().as_secs_f64(),
