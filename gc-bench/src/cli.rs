@@ -1,4 +1,4 @@
-//! The command line: a command (`run`, `compare`, `list` and those of the laboratory), or nothing for the tour. Every error is one line and an exit code.
+//! The command line: a command (`run`, `compare`, `scale`, `list` and those of the laboratory), or nothing for the tour. Every error is one line and an exit code.
 use crate::bench::{Bench, quiet_panics};
 use crate::compare::Compare;
 use crate::failure::Failure;
@@ -13,6 +13,7 @@ use crate::latency;
 use crate::machine;
 use crate::options::Common;
 use crate::output::emit;
+use crate::scale::Scale;
 use crate::tour::{self, TourOptions};
 use crate::workloads::Workload;
 use clap::error::ErrorKind;
@@ -52,6 +53,8 @@ enum Command {
     Budget(SharedBudget),
     /// Lets live data grow past the soft limit, then to the hard one, and get small again.
     Limits(Limits),
+    /// Builds what is large (mutators, roots, live data, a list, an array), collects it, and checks that it is whole.
+    Scale(Scale),
     /// Runs one workload and records what the pacer sees of it, for `replay` and `tune`.
     Record(Record),
     /// Predicts what a recorded program would cost with other settings.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Some(Command::Pacers(pacers)) => pacers.carry_out(),
         Some(Command::Budget(budget)) => budget.carry_out(),
         Some(Command::Limits(limits)) => limits.carry_out(),
+        Some(Command::Scale(scale)) => scale.carry_out(),
         Some(Command::Record(record)) => record.carry_out(),
         Some(Command::Replay(replay)) => replay.carry_out(),
         Some(Command::Tune(tune)) => tune.carry_out(),

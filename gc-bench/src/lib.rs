@@ -3,7 +3,7 @@
 //!
 //! A run is: [`options`] make a heap, [`mod@bench`] puts mutators on it, one of the [`workloads`] does its work and proves
 //! it right, [`report`] says what it cost. The [`tour`] runs all of them and [`page`] draws the result;
-//! [`mod@compare`] runs them beside other memory managers. Only the public
+//! [`mod@compare`] runs them beside other memory managers; [`mod@scale`] asks what holds when everything is large. Only the public
 //! interface of greyset is used here, so this is also what a program written by a user looks like.
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ pub mod output;
 pub mod page;
 pub mod report;
 pub mod sampler;
+pub mod scale;
 pub mod tour;
 pub mod units;
 pub mod workloads;

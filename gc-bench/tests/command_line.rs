@@ -147,6 +147,78 @@ fn latencies_go_to_a_file() {
     std::fs::remove_file(path).expect("removable");
 }
 
+/// Everything that `scale` builds, small.
+const SCALE: [&str; 13] = [
+    "scale",
+    "--mutators",
+    "20",
+    "--roots",
+    "5000",
+    "--live",
+    "256KiB",
+    "--nodes",
+    "20000",
+    "--array",
+    "64KiB",
+    "--ops",
+    "5000",
+];
+
+#[test]
+fn scale_builds_everything_and_finds_it_whole() {
+    let found = report(&[&SCALE[..], &["--json"]].concat());
+    let built = [("mutators", 20), ("roots", 5000), ("live", 5334), ("list", 20000), ("array", 8192)];
+    assert_eq!(found.as_object().expect("an object").keys().collect::<Vec<_>>(), built.map(|(name, _)| name));
+    for (name, elements) in built {
+        let test = &found[name];
+        assert_eq!(test["elements"], elements, "{name}: {test}");
+        assert!(test["check"].as_str().is_some_and(|check| !check.is_empty()), "{name}: {test}");
+        for figure in ["build_ns", "collection_s", "tear_down_s", "mapped_bytes", "max_rss_bytes"] {
+            assert!(test[figure].as_f64() > Some(0.0), "{name}: {figure}: {test}");
+        }
+        let bytes = |figure: &str| test[figure].as_u64().expect("bytes");
+        assert!(bytes("metadata_before_bytes") <= bytes("metadata_most_bytes"), "{name}: {test}");
+        assert!(bytes("metadata_bytes") <= bytes("metadata_most_bytes"), "{name}: {test}");
+        let percent = 100.0 * bytes("metadata_bytes") as f64 / bytes("mapped_bytes") as f64;
+        assert!(
+            test["metadata_pct"].as_f64().is_some_and(|pct| (pct - percent).abs() < 0.01),
+            "{name}: {test}"
+        );
+    }
+    // The row itself, and the objects that its slots lead to.
+    assert!(found["array"]["marked_objects"].as_u64() >= Some(82), "{found}");
+    for (name, least) in [("roots", 5000), ("live", 5334), ("list", 20000)] {
+        assert!(found[name]["marked_objects"].as_u64() >= Some(least), "{name}: {found}");
+    }
+    assert_eq!(found["roots"]["marked_after"], 0);
+    assert_eq!(found["live"]["op_ns"]["count"], 5000);
+    for figure in ["wall", "collection"] {
+        assert!(found["mutators"]["ratio"][figure].as_f64() > Some(0.0), "{found}");
+    }
+}
+
+#[test]
+fn scale_tells_in_a_table_what_it_found() {
+    let output = gc_bench_limited(&["scale", "list", "roots", "--part", "0.01"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let rows = text.lines().skip(2).filter_map(|row| row.split('|').nth(1)).map(str::trim);
+    assert_eq!(rows.collect::<Vec<_>>(), ["list", "roots"], "{text}");
+    assert!(text.contains("10.0 k nodes") && text.contains("ok: 1000 roots lead to their objects"), "{text}");
+}
+
+#[test]
+fn scale_says_what_the_heap_says_if_it_refuses_to_build_something() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gc-bench"));
+    command.args(["scale", "roots", "array", "--roots", "100", "--array", "4MiB"]);
+    let output = command.env("GREYSET_HARD_LIMIT", "2MiB").output().expect("gc-bench starts");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.starts_with("gc-bench: no memory for ") && error.lines().count() == 1, "{error}");
+    // What was found before is told.
+    assert!(String::from_utf8_lossy(&output.stdout).contains("ok: 100 roots"), "{error}");
+}
+
 #[test]
 fn wrong_arguments_get_one_line_and_exit_code_2() {
     for (args, names) in [
@@ -178,6 +250,16 @@ fn wrong_arguments_get_one_line_and_exit_code_2() {
         (&["compare", "--only", "cobol"], "cobol"),
         (&["compare", "graph", "--only", "boehm,jvm"], "graph has no peer in Boehm, JVM"),
         (&["compare", "--out", "/nowhere/at/all.html"], "/nowhere/at/all.html"),
+        (&["scale", "stairs"], "stairs"),
+        (&["scale", "--part", "0"], "not a percentage above 0"),
+        (&["scale", "--part", "-1"], "--part"),
+        (&["scale", "mutators", "--mutators", "many"], "--mutators"),
+        (&["scale", "roots", "--roots", "0"], "not a whole number from 1 to"),
+        (&["scale", "roots", "--nodes", "7"], "--nodes does nothing here"),
+        (&["scale", "live", "--live", "100"], "--live must be at least 344 bytes"),
+        (&["scale", "live", "--live", "16TiB"], "give --live or --part something smaller"),
+        (&["scale", "list", "--nodes", "9_000_000_000"], "--nodes"),
+        (&["scale", "array", "--array", "4"], "--array must be at least 8 bytes"),
         (&["compare", "--out", "/dev/null", "--json", "/nowhere/at/all.json"], "/nowhere/at/all.json"),
         (&["compare", "--out", "/tmp/x", "--json", "/tmp/x"], "name one file twice"),
     ] {
