@@ -175,8 +175,8 @@ fn run(seed: u64, mutators: usize, steps: usize) -> u64 {
 
 fn seeds(mutators: usize, count: u64) {
     let steps = 3000 * mutators;
-    if let Some(seed) = std::env::var("BARRIERS_SEED").ok().and_then(|seed| seed.parse().ok()) {
-        run(seed, mutators, steps);
+    if let Ok(seed) = std::env::var("BARRIERS_SEED") {
+        run(seed.parse().expect("BARRIERS_SEED is a number"), mutators, steps);
         return;
     }
     let cycles: u64 = (1..=count).map(|seed| run(seed, mutators, steps)).sum();

@@ -12,8 +12,9 @@ use proptest::prelude::*;
 const CASES: u32 = 500;
 
 fn config() -> ProptestConfig {
-    let cases =
-        if std::env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default().cases } else { CASES };
+    // Of what is no number, proptest would make a warning and cases of its own.
+    let cases = std::env::var("PROPTEST_CASES")
+        .map_or(CASES, |text| text.parse().expect("PROPTEST_CASES is a number"));
     ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 4000, ..ProptestConfig::default() }
 }
 
