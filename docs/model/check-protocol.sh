@@ -6,7 +6,7 @@
 #   .ci/model PATTERN    only the rows whose name or flags match
 #   .ci/model --trace "-DOBJS=2 -DROUNDS=1 -DONLY_LOST"    shortest counterexample, with states
 #
-# Needs spin (apt-get install -y spin) and gcc. One core. Exit status 1 if any row is not as expected.
+# Needs spin (apt-get install -y spin) and gcc. One core. Exit status 1 if any row is not as expected, 2 if no row matches.
 # Every "safe" row is exhaustive: all reachable states, cycle after cycle without bound.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -36,10 +36,12 @@ fi
 long=0; [ "${1-}" = --long ] && { long=1; shift; }
 pattern=${1-}
 failed=0
+matched=0
 
 row() { # name, expected (safe or lost), flags
     local name=$1 expected=$2 flags=$3 result states seconds verdict=ok
     case "$name $flags" in *"$pattern"*) ;; *) return ;; esac
+    matched=$((matched + 1))
     build "$flags" "" || { failed=1; return; }
     (cd "$work" && nice -n 10 ./pan -m2000000 -w24 >out 2>&1)
     if ! grep -q 'errors: 0' "$work/out" && grep -q 'assertion violated' "$work/out"; then result=lost
@@ -146,4 +148,5 @@ row "guarded cells"                                          safe "-DOBJS=3 -DRO
 row "one round; in Terminate shade: queue, then black"       safe "-DOBJS=3 -DROUNDS=1 -DTERMINATE_TO_QUEUE -DONLY_LOST"
 row "tracing from T1 on, root creation shaded in Both"       safe "-DOBJS=3 -DM_TRACE_T1 -DROOT_SHADED"
 }
+[ $matched -gt 0 ] || { echo "no row has \`$pattern\` in its name or flags" >&2; exit 2; }
 exit $failed
