@@ -11,6 +11,7 @@ mod queue;
 use clap::Parser;
 use greyset_bench::bench::Outcome;
 use greyset_bench::failure::Failure;
+use greyset_bench::output::Output;
 use greyset_bench::report::Report;
 use greyset_bench::workloads::Workload;
 use greyset_bench::{latency, machine};
@@ -85,9 +86,10 @@ pub fn main() -> ExitCode {
 
 fn report(cli: &Cli) -> Result<Report, Failure> {
     let mut clock = Clock { began: None, took: Default::default() };
+    let latencies = cli.latencies.as_deref().map(|path| Output::open(path, None)).transpose()?;
     let outcome = cli.run(&mut clock)?;
-    if let (Some(path), Some(times)) = (&cli.latencies, &outcome.op_times) {
-        latency::write_buckets(times, path)?;
+    if let (Some(output), Some(times)) = (latencies, &outcome.op_times) {
+        latency::write_buckets(times, output)?;
     }
     let (wall, cpu) = clock.took;
     let (name, parameters) = (cli.workload.name(), cli.workload.parameters());
