@@ -19,9 +19,10 @@ pub const WORKLOADS: [&str; 6] = ["binary-trees", "gcbench", "graph", "alloc", "
 const BOXES: [Manager; 3] =
     [Manager::Rust("mimalloc", "box"), Manager::Rust("jemalloc", "box"), Manager::Rust("system", "box")];
 const ARENA: Manager = Manager::Rust("mimalloc", "bumpalo");
+const RC: Manager = Manager::Rust("mimalloc", "rc");
 /// What else there is in Rust.
 const RUST: [Manager; 4] = [
-    Manager::Rust("mimalloc", "rc"),
+    RC,
     Manager::Rust("mimalloc", "gc-arena"),
     Manager::Rust("mimalloc", "boa-gc"),
     Manager::Rust("mimalloc", "dumpster"),
@@ -60,6 +61,7 @@ fn full_plan() -> Vec<Entry> {
     use Manager::{Boehm, Go, Ocaml};
     let go: &[Manager] = &[Go];
     let common: &[Manager] = &[Go, BOXES[0], ARENA];
+    let first: &[Manager] = &[Go, BOXES[0]];
     let (small, tiny) = (jvm(Some(128), 0..4), jvm(Some(64), 0..4));
     let free = jvm(None, 0..4);
     vec![
@@ -70,7 +72,7 @@ fn full_plan() -> Vec<Entry> {
         ),
         Entry::new("binary-trees", &["--depth", "21"], &[common, &jvm(Some(768), 0..4), &[Ocaml, Boehm]]),
         Entry::new("binary-trees", &["--depth", "18", "--mutators", "2"], &[go]),
-        Entry::new("gcbench", &[], &[go, &tiny, &[Ocaml, Boehm], &free]),
+        Entry::new("gcbench", &[], &[first, &tiny, &[Ocaml, Boehm], &BOXES[1..], &[RC], &free]),
         Entry::new("graph", &["--objects", "8000000", "--order", "tree", "--workers", "1"], &[go]),
         Entry::new("graph", &["--objects", "8000000", "--order", "random", "--workers", "1"], &[go]),
         Entry::new("alloc", &["--size", "16"], &[common, &BOXES[1..]]),
@@ -98,14 +100,14 @@ fn full_plan() -> Vec<Entry> {
 
 fn quick_plan() -> Vec<Entry> {
     use Manager::{Boehm, Go, Ocaml};
-    let go: &[Manager] = &[Go];
+    let (go, first): (&[Manager], &[Manager]) = (&[Go], &[Go, BOXES[0]]);
     vec![
         Entry::new(
             "binary-trees",
             &["--depth", "16"],
             &[&[Go, BOXES[0], ARENA], &jvm(Some(64), 0..4), &[Ocaml, Boehm], &BOXES[1..], &RUST],
         ),
-        Entry::new("gcbench", &[], &[go, &jvm(Some(64), 0..4), &[Ocaml, Boehm]]),
+        Entry::new("gcbench", &[], &[first, &jvm(Some(64), 0..4), &[Ocaml, Boehm], &BOXES[1..], &[RC]]),
         Entry::new("graph", &["--objects", "1000000", "--order", "random", "--workers", "1"], &[go]),
         Entry::new("alloc", &["--size", "32", "--ops", "30000000"], &[&[Go, BOXES[0], ARENA], &BOXES[1..]]),
         // 64 MiB.

@@ -9,9 +9,12 @@ use greyset::{Array, Gc, Mutator, Slot, Trace};
 use serde::Serialize;
 use std::time::Instant;
 
-const STRETCH_DEPTH: u32 = 18;
-const LONG_LIVED_DEPTH: u32 = 16;
-const ARRAY_LENGTH: usize = 500_000;
+/// Depth of the tree that is made first and dropped.
+pub const STRETCH_DEPTH: u32 = 18;
+/// Depth of the tree that stays.
+pub const LONG_LIVED_DEPTH: u32 = 16;
+/// Numbers in the array that stays.
+pub const ARRAY_LENGTH: usize = 500_000;
 const MIN_DEPTH: u32 = 4;
 const MAX_DEPTH: u32 = 16;
 
@@ -72,8 +75,13 @@ fn count<'gc>(m: &'gc Mutator, node: Gc<'gc, Node<'gc>>) -> u64 {
     1 + node.left.load(m).map_or(0, |n| count(m, n)) + node.right.load(m).map_or(0, |n| count(m, n))
 }
 
+/// What stands in this place of the array; its second half stays zero, as in the original.
+pub fn number(place: usize) -> f64 {
+    if place < ARRAY_LENGTH / 2 { 1.0 / place as f64 } else { 0.0 }
+}
+
 /// Trees of each depth, for each of the two ways: as many nodes as two stretch trees.
-fn rounds() -> impl Iterator<Item = (u32, u64)> {
+pub fn rounds() -> impl Iterator<Item = (u32, u64)> {
     (MIN_DEPTH..=MAX_DEPTH).step_by(2).map(|depth| (depth, 2 * nodes(STRETCH_DEPTH) / nodes(depth)))
 }
 
@@ -85,9 +93,7 @@ impl Params {
             make_bottom_up(m, STRETCH_DEPTH);
             m.safepoint();
             let tree = make_top_down(m, LONG_LIVED_DEPTH);
-            // The second half stays zero, as in the original.
-            let numbers =
-                m.alloc_array(ARRAY_LENGTH, |i| if i < ARRAY_LENGTH / 2 { 1.0 / i as f64 } else { 0.0 });
+            let numbers = m.alloc_array(ARRAY_LENGTH, number);
             Ok(m.alloc(LongLived { tree, numbers }).root(m))
         })?;
         let (budget, mutators) = (bench.budget(None, u64::MAX), bench.mutators());
@@ -117,14 +123,20 @@ fn time_all(m: &mut Mutator, index: usize, mutators: usize, budget: Budget) -> R
                 m.safepoint();
             }
             if let Some(counted) = sample {
-                expect_eq(&format!("the node count of a tree of depth {depth}"), counted, nodes(depth))?;
+                expect_tree(counted, depth)?;
             }
         }
     }
     Ok(made)
 }
 
-fn judge(tree: u64, number: f64, made: u64) -> Result<Outcome, Failure> {
+/// Fails the check unless this is the number of nodes of a tree of this depth.
+pub fn expect_tree(counted: u64, depth: u32) -> Result<(), Failure> {
+    expect_eq(&format!("the node count of a tree of depth {depth}"), counted, nodes(depth))
+}
+
+/// The result, if what has stayed is whole: nodes of the tree, element 1000 of the array, and all nodes made of the rounds.
+pub fn judge(tree: u64, number: f64, made: u64) -> Result<Outcome, Failure> {
     expect_eq("the long-lived tree's node count", tree, nodes(LONG_LIVED_DEPTH))?;
     expect_eq("element 1000 of the long-lived array", number, 1.0 / 1000.0)?;
     let check = format!("long-lived tree of {tree} nodes, array[1000] = {number}");

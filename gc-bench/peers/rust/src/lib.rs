@@ -6,6 +6,7 @@
 mod alloc;
 mod binary_trees;
 mod churn;
+mod gcbench;
 mod queue;
 
 use clap::Parser;
@@ -100,6 +101,7 @@ impl Cli {
     fn run(&self, clock: &mut Clock) -> Result<Outcome, Failure> {
         match (&self.workload, self.memory) {
             (Workload::BinaryTrees(params), memory) => binary_trees::run(params, memory, clock),
+            (Workload::Gcbench(_), memory) => gcbench::run(memory, clock),
             (Workload::Alloc(params), memory) => alloc::run(params, memory, clock),
             (Workload::Churn(params), Memory::Box) => churn::run(params, clock),
             (Workload::Queue(params), Memory::Box) => queue::run(params, clock),
