@@ -2,10 +2,18 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include "times.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+/* Memory that is there: without it no program can go on. */
+static void *allocated(void *memory) {
+    if (!memory)
+        abort();
+    return memory;
+}
 
 struct span {
     double wall, cpu;
@@ -40,6 +48,14 @@ static inline long option(int argc, char **argv, const char *name, long usual, l
     return usual;
 }
 
+/* The text given as --name value, or NULL. */
+static inline const char *text(int argc, char **argv, const char *name) {
+    for (int i = 1; i + 1 < argc; i += 2)
+        if (strcmp(argv[i], name) == 0)
+            return argv[i + 1];
+    return NULL;
+}
+
 static void known(int argc, char **argv, const char *names) {
     for (int i = 1; i < argc; i += 2) {
         if (!strstr(names, argv[i]) || i + 1 == argc) {
@@ -70,10 +86,19 @@ static long peak(void) {
     return kib * 1024;
 }
 
-static void report(const char *workload, struct span took, long ops, const char *check) {
+/* Prints the JSON object; times and the file they go to may be NULL. */
+static void report(const char *workload, struct span took, long ops, const char *check, const struct times *times,
+                   const char *latencies) {
+    if (times && latencies)
+        write_times(times, latencies);
     printf("{\"workload\":\"%s\",\"params\":{},\"wall_s\":%.6f,\"cpu_s\":%.6f,\"ops\":%ld,\"ops_per_s\":%.1f,"
-           "\"max_rss_bytes\":%ld,\"check\":\"%s\"}\n",
+           "\"max_rss_bytes\":%ld,\"check\":\"%s\"",
            workload, took.wall, took.cpu, ops, ops / took.wall, peak(), check);
+    if (times) {
+        printf(",\"op_ns\":");
+        print_percentiles(times);
+    }
+    puts("}");
 }
 
 #endif

@@ -11,9 +11,7 @@ struct node {
 static struct node *build(int depth) {
     struct node *left = depth ? build(depth - 1) : NULL;
     struct node *right = depth ? build(depth - 1) : NULL;
-    struct node *node = GC_MALLOC(sizeof *node);
-    if (!node)
-        abort();
+    struct node *node = allocated(GC_MALLOC(sizeof *node));
     node->left = left;
     node->right = right;
     return node;
@@ -45,5 +43,5 @@ int main(int argc, char **argv) {
     expect("the long-lived tree's node count", kept, nodes(depth));
     char check[128];
     snprintf(check, sizeof check, "stretch %ld, short-lived %ld, long-lived %ld nodes", stretch, made, kept);
-    report("binary-trees", span, stretch + made + kept, check);
+    report("binary-trees", span, stretch + made + kept, check, NULL, NULL);
 }

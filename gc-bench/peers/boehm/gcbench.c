@@ -9,12 +9,6 @@ struct node {
     int i, j;
 };
 
-static void *allocated(void *memory) {
-    if (!memory)
-        abort();
-    return memory;
-}
-
 static struct node *leaf(void) { return allocated(GC_MALLOC(sizeof(struct node))); }
 
 static struct node *bottom_up(int depth) {
@@ -77,5 +71,5 @@ int main(int argc, char **argv) {
     expect("that element 1000 of the long-lived array is right", number == 1.0 / 1000, 1);
     char check[128];
     snprintf(check, sizeof check, "long-lived tree of %ld nodes, array[1000] = %g", kept, number);
-    report("gcbench", span, made + nodes(STRETCH_DEPTH) + kept, check);
+    report("gcbench", span, made + nodes(STRETCH_DEPTH) + kept, check, NULL, NULL);
 }

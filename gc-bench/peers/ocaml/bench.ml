@@ -11,12 +11,17 @@ let expect what actual expected =
     exit 1
   end
 
-(* Whole numbers given as [--name value], each with the least it may be. *)
-let options known =
+(* The file for the times of operations. *)
+let latencies = ref None
+
+(* Whole numbers given as [--name value], each with the least it may be; [--latencies FILE] where operations are timed. *)
+let options ?(timed = false) known =
   let set name least cell =
     (name, Arg.Int (fun n -> if n < least then refuse (Printf.sprintf "%s must be at least %d" name least) else cell := n), "")
   in
-  let specs = List.map (fun (name, least, cell) -> set name least cell) known in
+  let numbers = List.map (fun (name, least, cell) -> set name least cell) known in
+  let file = ("--latencies", Arg.String (fun path -> latencies := Some path), "") in
+  let specs = if timed then file :: numbers else numbers in
   let unexpected arg = refuse ("unexpected argument " ^ arg) in
   try Arg.parse_argv Sys.argv specs unexpected ""
   with Arg.Bad text | Arg.Help text -> refuse (List.hd (String.split_on_char '\n' text))
@@ -41,8 +46,13 @@ let measure work =
   let result = work () in
   (result, Unix.gettimeofday () -. wall, Sys.time () -. cpu)
 
-let report workload ~wall ~cpu ~ops check =
+let report ?times workload ~wall ~cpu ~ops check =
+  let write times path = try Times.write times path with Sys_error text -> refuse ("cannot write " ^ text) in
+  let op_ns times =
+    Option.iter (write times) !latencies;
+    ",\"op_ns\":" ^ Times.percentiles times
+  in
   Printf.printf
     "{\"workload\":\"%s\",\"params\":{},\"wall_s\":%.6f,\"cpu_s\":%.6f,\"ops\":%d,\"ops_per_s\":%.1f,\
-     \"max_rss_bytes\":%d,\"check\":\"%s\"}\n"
-    workload wall cpu ops (float_of_int ops /. wall) (peak ()) check
+     \"max_rss_bytes\":%d,\"check\":\"%s\"%s}\n"
+    workload wall cpu ops (float_of_int ops /. wall) (peak ()) check (Option.fold times ~none:"" ~some:op_ns)

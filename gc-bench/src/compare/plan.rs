@@ -82,18 +82,18 @@ fn full_plan() -> Vec<Entry> {
         Entry::new(
             "churn",
             &["--live", "268435456", "--ops", "3000000"],
-            &[go, &BOXES, &jvm(Some(896), 0..4)],
+            &[first, &jvm(Some(896), 0..4), &[Ocaml, Boehm], &BOXES[1..]],
         ),
         Entry::new(
             "churn",
             &["--live", "1073741824", "--ops", "3000000"],
-            &[go, &BOXES, &jvm(Some(3584), 0..4)],
+            &[first, &jvm(Some(3584), 0..4), &[Ocaml, Boehm], &BOXES[1..]],
         ),
         Entry::new("churn", &["--live", "268435456", "--ops", "3000000", "--mutators", "2"], &[go]),
         Entry::new(
             "queue",
             &["--window", "200000", "--pushes", "3000000"],
-            &[go, &BOXES, &jvm(Some(640), 0..4)],
+            &[first, &jvm(Some(640), 0..4), &[Ocaml, Boehm], &BOXES[1..]],
         ),
     ]
 }
@@ -111,11 +111,15 @@ fn quick_plan() -> Vec<Entry> {
         Entry::new("graph", &["--objects", "1000000", "--order", "random", "--workers", "1"], &[go]),
         Entry::new("alloc", &["--size", "32", "--ops", "30000000"], &[&[Go, BOXES[0], ARENA], &BOXES[1..]]),
         // 64 MiB.
-        Entry::new("churn", &["--live", "67108864", "--ops", "700000"], &[go, &BOXES, &jvm(Some(256), 0..4)]),
+        Entry::new(
+            "churn",
+            &["--live", "67108864", "--ops", "700000"],
+            &[first, &jvm(Some(256), 0..4), &[Ocaml, Boehm], &BOXES[1..]],
+        ),
         Entry::new(
             "queue",
             &["--window", "50000", "--pushes", "700000"],
-            &[go, &BOXES, &jvm(Some(192), 0..4)],
+            &[first, &jvm(Some(192), 0..4), &[Ocaml, Boehm], &BOXES[1..]],
         ),
     ]
 }
@@ -123,6 +127,7 @@ fn quick_plan() -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::toolchain::OCAML_AND_C;
 
     #[test]
     fn every_workload_with_peers_is_in_both_plans() {
@@ -144,6 +149,15 @@ mod tests {
             let beyond = entry.managers.iter().any(|manager| *manager != Manager::Go);
             let special = entry.options.iter().any(|option| ["--mutators", "--workers"].contains(option));
             assert!(!(beyond && special), "{}", entry.title());
+        }
+    }
+
+    #[test]
+    fn what_is_run_in_ocaml_and_c_is_built() {
+        for entry in [full_plan(), quick_plan()].into_iter().flatten() {
+            let wanted =
+                entry.managers.iter().any(|manager| matches!(manager, Manager::Ocaml | Manager::Boehm));
+            assert!(!wanted || OCAML_AND_C.contains(&entry.workload), "{}", entry.title());
         }
     }
 }

@@ -18,6 +18,11 @@ pub struct Toolchain {
     pub version: String,
 }
 
+/// The workloads that OCaml and C do, each a program of its own.
+pub const OCAML_AND_C: [&str; 4] = ["binary-trees", "gcbench", "churn", "queue"];
+/// What the programs in OCaml have in common, each behind what it needs.
+const OCAML_COMMON: [&str; 4] = ["clock.c", "times.ml", "xorshift.ml", "bench.ml"];
+
 /// Why there are no peers of a language.
 #[derive(Debug)]
 pub enum Unavailable {
@@ -112,16 +117,22 @@ fn jvm(from: &Path, folder: PathBuf) -> Result<Toolchain, Unavailable> {
 fn ocaml(from: &Path, folder: PathBuf) -> Result<Toolchain, Unavailable> {
     let version = version(Language::Ocaml, "ocamlopt".as_ref(), "-version")?;
     // The compiler writes beside the sources.
-    for file in files(from, "ml")? {
+    for file in [files(from, "ml")?, files(from, "c")?].concat() {
         let copy = folder.join(file.file_name().unwrap_or_default());
         fs::copy(&file, &copy).map_err(|e| cannot_write(&copy, &e))?;
     }
-    for (program, source) in [("binary-trees", "binary_trees.ml"), ("gcbench", "gcbench.ml")] {
+    for program in OCAML_AND_C {
         let mut command = Command::new("ocamlopt");
-        command.args(["-O3", "-I", "+unix", "unix.cmxa", "bench.ml", source, "-o", program]);
+        command.args(["-O3", "-I", "+unix", "unix.cmxa"]).args(OCAML_COMMON);
+        command.arg(ocaml_source(program)).args(["-o", program]);
         build(Language::Ocaml, command.current_dir(&folder))?;
     }
     Ok(Toolchain { folder, runner: PathBuf::new(), version: format!("OCaml {version}") })
+}
+
+/// A module's name has no hyphen.
+fn ocaml_source(program: &str) -> String {
+    program.replace('-', "_") + ".ml"
 }
 
 fn boehm(from: &Path, folder: PathBuf) -> Result<Toolchain, Unavailable> {
@@ -133,7 +144,7 @@ fn boehm(from: &Path, folder: PathBuf) -> Result<Toolchain, Unavailable> {
         asked.ok().filter(|output| output.status.success()).ok_or_else(|| missing(Language::Boehm))?;
     // The preprocessor puts spaces between the numbers.
     let version = String::from_utf8_lossy(&asked.stdout).lines().last().unwrap_or_default().replace(' ', "");
-    for program in ["binary-trees", "gcbench"] {
+    for program in OCAML_AND_C {
         let source = from.join(program).with_extension("c");
         let mut command = Command::new("cc");
         command.arg("-O2").arg("-o").arg(folder.join(program)).arg(source).arg("-lgc");
@@ -221,6 +232,11 @@ mod tests {
         {
             assert!(files(&sources(language), extension).is_ok_and(|files| files.len() >= 2), "{language}");
         }
+        for program in OCAML_AND_C {
+            assert!(sources(Language::Ocaml).join(ocaml_source(program)).is_file(), "{program}");
+            assert!(sources(Language::Boehm).join(program).with_extension("c").is_file(), "{program}");
+        }
+        assert!(OCAML_COMMON.iter().all(|file| sources(Language::Ocaml).join(file).is_file()));
         assert!(sources(Language::Go).join("go.mod").is_file());
         assert!(sources(Language::Rust).join("Cargo.toml").is_file());
     }
