@@ -61,6 +61,11 @@ pub fn merge(parts: impl IntoIterator<Item = Histogram<u64>>) -> Histogram<u64> 
     all
 }
 
+/// How many of these nanoseconds are more than a millisecond, to three digits.
+pub fn over_1ms(histogram: &Histogram<u64>) -> u64 {
+    histogram.len() - histogram.count_between(0, 1_000_000)
+}
+
 /// Percentiles in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Percentiles {
@@ -164,6 +169,16 @@ mod tests {
         let failure = read_buckets(&path).expect_err("no tab").to_string();
         assert!(failure.contains("70 1000"), "{failure}");
         std::fs::remove_file(path).expect("removable");
+    }
+
+    #[test]
+    fn what_is_over_a_millisecond_is_counted() {
+        let mut histogram = empty();
+        assert_eq!(over_1ms(&histogram), 0);
+        histogram.saturating_record_n(900_000, 5);
+        histogram.saturating_record_n(1_010_000, 2);
+        histogram.saturating_record(30_000_000_000);
+        assert_eq!(over_1ms(&histogram), 3);
     }
 
     #[test]

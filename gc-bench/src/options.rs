@@ -101,7 +101,23 @@ impl Common {
         if let Some(time) = self.assist_max {
             builder = builder.assist_max(time.duration());
         }
-        builder.build().map_err(|e| Failure::Usage(e.to_string()))
+        build(builder)
+    }
+}
+
+/// The heap of a builder. A setting that it refuses is a usage error in its own words.
+///
+/// # Errors
+/// [`Failure::Usage`] for such a setting, and for the driver that needs somebody who steps it.
+pub fn build(builder: HeapBuilder) -> Result<Heap, Failure> {
+    let heap = builder.build().map_err(|e| Failure::Usage(e.to_string()))?;
+    let driver = std::env::var("GREYSET_DRIVER").ok().and_then(|text| text.parse().ok());
+    match driver {
+        Some(greyset::Driver::Stepping) => Err(Failure::Usage(
+            "GREYSET_DRIVER=stepping: nobody here would step the collector; use background or inline"
+                .to_owned(),
+        )),
+        _ => Ok(heap),
     }
 }
 

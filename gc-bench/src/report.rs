@@ -1,6 +1,6 @@
 //! The result of a run: the JSON object scripts read, and the text people read.
 use crate::bench::{Outcome, Span};
-use crate::latency::Percentiles;
+use crate::latency::{self, Percentiles};
 use crate::machine;
 use crate::units;
 use crate::workloads::pairs;
@@ -48,6 +48,9 @@ pub struct Report {
     /// Time of single operations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub op_ns: Option<Percentiles>,
+    /// Operations that took longer than a millisecond, where all were looked at.
+    #[serde(skip)]
+    pub ops_over_1ms: Option<u64>,
 }
 
 /// The collector's work in the measured span; sizes are those at its end. Read back, what a peer does not tell is 0.
@@ -146,6 +149,7 @@ impl Report {
             gc: None,
             safepoint_ns: None,
             op_ns: outcome.op_times.as_ref().and_then(Percentiles::of),
+            ops_over_1ms: outcome.op_times.as_ref().map(latency::over_1ms),
         }
     }
 

@@ -19,7 +19,7 @@ fn report(args: &[&str]) -> Value {
 }
 
 /// Every workload with parameters that make it short, and whether it times single operations.
-const SMALL: [(&[&str], bool); 9] = [
+const SMALL: [(&[&str], bool); 11] = [
     (&["binary-trees", "--depth", "8"], false),
     (&["gcbench", "--seconds", "0.2"], false),
     (&["graph", "--objects", "10000", "--order", "tree", "--collections", "2"], false),
@@ -29,6 +29,8 @@ const SMALL: [(&[&str], bool); 9] = [
     (&["alloc", "--size", "40", "--ops", "50000"], false),
     (&["alloc", "--size", "1000", "--ops", "5000", "--keep", "100"], false),
     (&["json", "--rounds", "2"], true),
+    (&["swaps", "--slots", "1000", "--ops", "100000"], false),
+    (&["heaps", "--heaps", "20"], true),
 ];
 
 fn small(workload: &[&str], more: &[&str]) -> Value {
@@ -102,6 +104,21 @@ fn a_run_tells_the_variables_that_win_over_its_options() {
         (&report["params"]["gogc"], &report["params"]["GREYSET_HARD_LIMIT"]),
         (&200.into(), &"3GiB".into())
     );
+}
+
+/// Without it the program would run, and nothing would ever be collected.
+#[test]
+fn a_driver_that_somebody_has_to_step_is_refused() {
+    for args in [&["run", "alloc", "--ops", "1000"][..], &["limits"], &["budget"], &["record", "alloc"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gc-bench"));
+        let output = command.args(args).env("GREYSET_DRIVER", "stepping").output().expect("gc-bench starts");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(
+            error.contains("use background or inline") && error.lines().count() == 1,
+            "{args:?}: {error}"
+        );
+    }
 }
 
 #[test]
@@ -236,6 +253,8 @@ fn wrong_arguments_get_one_line_and_exit_code_2() {
         (&["run", "alloc", "--hard-limit", "1KiB"], "hard_limit"),
         (&["run", "alloc", "--memory-limit", "2GiB", "--hard-limit", "1GiB"], "hard_limit"),
         (&["run", "alloc", "--seconds", "-1"], "--seconds"),
+        (&["run", "swaps", "--slots", "1"], "--slots"),
+        (&["run", "heaps", "--heaps", "0"], "--heaps"),
         (&["run", "alloc", "--gogc", "-1"], "invalid value '-1' for '--gogc"),
         (&["run", "alloc", "--keep", "-1"], "--keep"),
         (&["--seconds", "-1"], "not a number of seconds"),

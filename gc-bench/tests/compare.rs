@@ -1,7 +1,7 @@
 //! `gc-bench compare` from outside: beside itself, and beside a stand-in for Go that builds and prints what it is told to.
 use greyset_bench::compare::measure::{Peer, Setup, compare};
 use greyset_bench::compare::program::Program;
-use greyset_bench::compare::{page, table};
+use greyset_bench::compare::{Results, page, table};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -51,19 +51,29 @@ fn beside_itself_with_another_driver() {
         Peer { program: itself("inline", &["--driver", "inline"]), matched: false },
         Peer { program: itself("fewer", &["--ops", "4000"]), matched: false },
     ];
-    let setup = Setup { pairs: 2, probes: 1, latencies: Some(&latencies) };
+    let setup = Setup { pairs: 2, share: 1, probes: 1, tries: 8, latencies: Some(&latencies) };
     let greyset = |gogc: u32| itself("greyset", &["--gogc", &gogc.to_string()]);
     let result = compare("churn".to_owned(), &greyset, &peers, &setup, &mut |_| ()).expect("greyset runs");
     assert_eq!(result.rows.iter().map(|row| row.label.as_str()).collect::<Vec<_>>(), ["greyset", "inline"]);
     for (row, runs) in result.rows.iter().zip([3, 2]) {
-        assert!(row.figures.iter().all(|figure| figure.is_some_and(|value| value > 0.0)), "{}", row.label);
+        assert!(row.figures.iter().all(|figure| figure.is_some_and(|value| value >= 0.0)), "{}", row.label);
+        assert_eq!(row.runs.len() as u64, runs, "{}", row.label);
         assert_eq!(row.times.as_ref().map(|times| times.len()), Some(runs * 5000), "{}", row.label);
     }
-    assert!(result.rows[1].ratios.iter().all(|ratio| ratio.is_some_and(|value| value > 0.0)));
+    // There may have been no operation over a millisecond to divide by.
+    let ratios = &result.rows[1].ratios;
+    assert!(ratios[..ratios.len() - 1].iter().all(|ratio| ratio.is_some_and(|value| value > 0.0)));
     let failure = result.failures[0].to_string();
     assert!(failure.starts_with("fewer: ") && result.failures.len() == 1, "{failure}");
     assert!(table::text(&result).contains("÷ p99.99"));
-    let page = page::render(&[result], Duration::from_secs(1), &[], &[]);
+    let page = page::render(&Results {
+        comparisons: vec![result],
+        targets: vec![],
+        took: Duration::from_secs(1),
+        facts: vec![],
+        skipped: vec![],
+        broken: vec![],
+    });
     assert_eq!(page.matches("<svg").count(), 3);
 }
 
@@ -115,6 +125,9 @@ fn a_peer_is_built_and_stands_in_every_output() {
     assert_eq!(rows[1]["program"], "Go 9.9.9, GOGC 100");
     assert_eq!(rows[1]["figures"]["wall_s"], 1000.0);
     assert!(rows[1]["greyset_to_it"]["wall_s"].as_f64().is_some_and(|ratio| ratio < 0.5), "{rows}");
+    assert_eq!(rows[2]["program"], "greyset, GOGC 100, --workers 2");
+    assert_eq!(rows[1]["runs"][0]["wall_s"], 1000.0);
+    assert!(errors.contains("GREYSET_GOGC ignored"), "{errors}");
     for file in ["page.html", "table.md"] {
         let file = fs::read_to_string(folder.0.join(file)).expect("written");
         assert!(file.contains("Go 9.9.9, GOGC 100") && file.contains("÷ peak"), "{file}");
@@ -138,6 +151,7 @@ fn what_is_not_installed_is_skipped_with_a_hint() {
     assert!(output.status.success(), "{text}");
     assert!(text.contains("skipped: Go is not installed (`apt install golang`"), "{text}");
     let result = read(&json);
-    assert_eq!(result["comparisons"][0]["rows"].as_array().map(Vec::len), Some(1));
+    // Greyset with one marker and with two.
+    assert_eq!(result["comparisons"][0]["rows"].as_array().map(Vec::len), Some(2));
     assert_eq!(result["skipped"].as_array().map(Vec::len), Some(1));
 }

@@ -88,6 +88,8 @@ impl Manager {
         match self {
             Manager::Rust(allocator, "box") => format!("Box, {allocator}"),
             Manager::Rust(_, "rc") => "Rc, mimalloc".to_owned(),
+            Manager::Rust(_, "atomic") => "atomic words".to_owned(),
+            Manager::Rust(_, "thread") => "threads".to_owned(),
             Manager::Rust(_, memory) => memory.to_owned(),
             Manager::Go => format!("{version}, GOGC 100"),
             Manager::Jvm(collector, None) => format!("{version} {collector}"),

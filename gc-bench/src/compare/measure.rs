@@ -1,12 +1,13 @@
 //! One comparison: greyset and its peers, in turns, pair by pair.
 //!
 //! 1. Beside peers that are to be matched, greyset's GOGC is found at which both peaks are equal.
-//! 2. A round goes through the peers: greyset, the peer, and greyset in the peer's memory. There are as many rounds as pairs.
+//! 2. A round goes through the peers: greyset, the peer, and greyset in the peer's memory; or several peers that share greyset's run.
+//!    There are as many rounds as pairs.
 //! 3. Figures are medians over the rounds, ratios medians of the ratios of each round.
 //!
 //! A peer that fails, or whose check is not greyset's, is out; the others go on.
 use crate::compare::matching::{self, is_equal};
-use crate::compare::metric::{Figures, PEAK, medians, ratios};
+use crate::compare::metric::{Figures, PEAK, figures, medians, ratios};
 use crate::compare::program::{Program, Run};
 use crate::failure::Failure;
 use crate::latency::merge;
@@ -37,6 +38,8 @@ pub struct Row {
     pub label: String,
     /// Is it greyset in the memory of the peer above it?
     pub matched: bool,
+    /// Each of its runs, in order.
+    pub runs: Vec<Figures>,
     /// Medians of its runs.
     pub figures: Figures,
     /// Greyset's figures as multiples of the peer's.
@@ -72,8 +75,12 @@ struct Trial<'a> {
 pub struct Setup<'a> {
     /// Rounds.
     pub pairs: usize,
+    /// Peers in a row that stand beside one and the same run of greyset.
+    pub share: usize,
     /// Runs of a program whose median is its peak, in the search for equal memory.
     pub probes: usize,
+    /// Settings that such a search may try.
+    pub tries: usize,
     /// Where the programs may write their operation times; `None` for workloads that take none.
     pub latencies: Option<&'a Path>,
 }
@@ -103,11 +110,15 @@ pub fn compare(
     let mut mine = Side::of(&greyset(100));
     for round in 1..=setup.pairs {
         let mut left = Vec::with_capacity(trials.len());
-        for mut trial in trials {
+        let mut beside = None;
+        for (at, mut trial) in trials.into_iter().enumerate() {
             say(&format!("round {round} of {}: {}", setup.pairs, trial.peer.program.label));
-            let run = greyset(100).run(setup.latencies)?;
-            trial.mine.reports.push(run.report.clone());
-            mine.add(run);
+            let report = match beside.take().filter(|_| at % setup.share > 0) {
+                Some(report) => report,
+                None => mine.add(greyset(100).run(setup.latencies)?),
+            };
+            trial.mine.reports.push(report.clone());
+            beside = Some(report);
             match trial.round(setup, &check) {
                 Ok(()) => left.push(trial),
                 Err(failure) => failures.push(failure),
@@ -142,7 +153,8 @@ impl<'a> Trial<'a> {
         if peer.matched {
             say(&format!("equal memory: {}", peer.program.label));
             let target = peak(&peer.program, setup, check)?;
-            let found = matching::find(target, at_100, |gogc| peak(&greyset(gogc), setup, check))?;
+            let found =
+                matching::find(target, at_100, setup.tries, |gogc| peak(&greyset(gogc), setup, check))?;
             trial.tuned = (found.gogc != 100).then(|| greyset(found.gogc));
         }
         Ok(trial)
@@ -190,25 +202,35 @@ impl Side {
         Side { label: program.label.clone(), ..Side::default() }
     }
 
-    fn add(&mut self, run: Run) {
-        self.reports.push(run.report);
+    /// Keeps a run, and returns what it reported.
+    fn add(&mut self, run: Run) -> Report {
+        self.reports.push(run.report.clone());
         // One histogram is enough to keep.
         self.times = match run.times {
             Some(times) => vec![merge(self.times.drain(..).chain([times]))],
             None => vec![],
         };
         self.memory = run.memory;
+        run.report
     }
 
     fn row(mut self, matched: bool, ratios: Figures) -> Row {
-        let figures = medians(&self.reports);
-        Row { label: self.label, matched, figures, ratios, times: self.times.pop(), memory: self.memory }
+        Row {
+            label: self.label,
+            matched,
+            runs: self.reports.iter().map(figures).collect(),
+            figures: medians(&self.reports),
+            ratios,
+            times: self.times.pop(),
+            memory: self.memory,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::metric::index_of;
     use crate::compare::metric::tests::report;
 
     /// A program that prints a report with these figures and this check.
@@ -223,9 +245,12 @@ mod tests {
     }
 
     fn compared(peers: &[Peer]) -> Comparison {
-        let setup = Setup { pairs: 3, probes: 1, latencies: None };
+        compared_by(peers, &Setup { pairs: 3, share: 1, probes: 1, tries: 8, latencies: None })
+    }
+
+    fn compared_by(peers: &[Peer], setup: &Setup<'_>) -> Comparison {
         let mut told = Vec::new();
-        let result = compare("w".to_owned(), &greyset, peers, &setup, &mut |what| told.push(what.to_owned()));
+        let result = compare("w".to_owned(), &greyset, peers, setup, &mut |what| told.push(what.to_owned()));
         assert!(!told.is_empty());
         result.expect("greyset works")
     }
@@ -241,7 +266,20 @@ mod tests {
         assert_eq!(rows[1].ratios[..3], [Some(0.5), Some(0.5), Some(0.4)]);
         let equal = rows[2].ratios[PEAK].expect("a peak");
         assert!(rows[2].matched && (0.9..1.1).contains(&equal), "{equal}");
-        assert_eq!(rows[1].figures[5], Some(7.0));
+        assert_eq!(rows[1].figures[index_of("max_ns").expect("a metric")], Some(7.0));
+        assert_eq!(rows.iter().map(|row| row.runs.len()).collect::<Vec<_>>(), [3, 3, 3]);
+    }
+
+    #[test]
+    fn neighbours_may_share_a_run_of_greyset() {
+        let peers = ["a", "b", "c", "d"]
+            .map(|label| Peer { program: prints(label, 4.0, 5000, "fine"), matched: false });
+        for (share, runs) in [(1, 12), (2, 6), (3, 6), (4, 3)] {
+            let setup = Setup { pairs: 3, share, probes: 1, tries: 8, latencies: None };
+            let rows = compared_by(&peers, &setup).rows;
+            assert_eq!(rows[0].runs.len(), runs, "{share}");
+            assert!(rows[1..].iter().all(|row| row.runs.len() == 3 && row.ratios[0] == Some(0.5)));
+        }
     }
 
     #[test]
@@ -266,7 +304,7 @@ mod tests {
     #[test]
     fn without_greyset_there_is_nothing() {
         let broken = |_| Program { command: "/nowhere/at/all".into(), ..greyset(100) };
-        let setup = Setup { pairs: 1, probes: 1, latencies: None };
+        let setup = Setup { pairs: 1, share: 1, probes: 1, tries: 8, latencies: None };
         assert!(compare("w".to_owned(), &broken, &[], &setup, &mut |_| ()).is_err());
     }
 }

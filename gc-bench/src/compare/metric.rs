@@ -15,17 +15,24 @@ pub struct Metric {
 }
 
 /// All of them. The latencies come last.
-pub const METRICS: [Metric; 6] = [
+pub const METRICS: [Metric; 8] = [
     Metric { key: "wall_s", title: "wall", of: |r| Some(r.wall_s), show: units::seconds },
     Metric { key: "cpu_s", title: "CPU", of: |r| Some(r.cpu_s), show: units::seconds },
     Metric { key: "max_rss_bytes", title: "peak", of: |r| Some(r.max_rss_bytes as f64), show: bytes },
+    Metric { key: "p50_ns", title: "p50", of: |r| r.op_ns.map(|p| p.p50 as f64), show: nanos },
     Metric { key: "p999_ns", title: "p99.9", of: |r| r.op_ns.map(|p| p.p999 as f64), show: nanos },
     Metric { key: "p9999_ns", title: "p99.99", of: |r| r.op_ns.map(|p| p.p9999 as f64), show: nanos },
     Metric { key: "max_ns", title: "longest", of: |r| r.op_ns.map(|p| p.max as f64), show: nanos },
+    Metric { key: "ops_over_1ms", title: "over 1 ms", of: |r| r.ops_over_1ms.map(|n| n as f64), show: whole },
 ];
 
 /// Where peak memory stands in [`METRICS`].
 pub const PEAK: usize = 2;
+
+/// Where the metric of this key stands in [`METRICS`].
+pub fn index_of(key: &str) -> Option<usize> {
+    METRICS.iter().position(|metric| metric.key == key)
+}
 
 /// One value for each metric; `None` where there is none.
 pub type Figures = [Option<f64>; METRICS.len()];
@@ -36,6 +43,15 @@ fn bytes(n: f64) -> String {
 
 fn nanos(n: f64) -> String {
     units::nanos(n as u64)
+}
+
+fn whole(n: f64) -> String {
+    format!("{n:.0}")
+}
+
+/// The figures of one run.
+pub fn figures(report: &Report) -> Figures {
+    each(|metric| (metric.of)(report))
 }
 
 /// The medians of several runs of one program.
@@ -72,6 +88,7 @@ pub(super) mod tests {
     pub fn report(wall_s: f64, peak: u64, longest: Option<u64>) -> Report {
         let outcome = Outcome { ops: 10, check: "fine".to_owned(), op_times: None, notes: vec![] };
         Report {
+            ops_over_1ms: longest.map(|ns| u64::from(ns > 1_000_000)),
             max_rss_bytes: peak,
             op_ns: longest.map(|max| Percentiles { count: 10, p50: 1, p99: 2, p999: 3, p9999: 4, max }),
             ..Report::without_heap("w", Default::default(), wall_s, 2.0 * wall_s, &outcome)
@@ -91,8 +108,10 @@ pub(super) mod tests {
         let mine = [report(1.0, 10, Some(5)), report(30.0, 10, Some(5)), report(2.0, 10, Some(5))];
         let theirs = [report(2.0, 20, None), report(60.0, 5, None), report(4.0, 40, None)];
         let ratios = ratios(&mine, &theirs);
-        assert_eq!(ratios, [Some(0.5), Some(0.5), Some(0.5), None, None, None]);
+        assert_eq!(ratios, [Some(0.5), Some(0.5), Some(0.5), None, None, None, None, None]);
         assert_eq!(medians(&theirs)[PEAK], Some(20.0));
-        assert_eq!(medians(&mine)[5], Some(5.0));
+        let longest = index_of("max_ns").expect("a metric");
+        assert_eq!((medians(&mine)[longest], METRICS[PEAK].key), (Some(5.0), "max_rss_bytes"));
+        assert_eq!(index_of("nothing"), None);
     }
 }

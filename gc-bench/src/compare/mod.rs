@@ -2,7 +2,7 @@
 //!
 //! [`plan`] says what runs beside what, [`manager`] how each is called, [`toolchain`] builds what is installed,
 //! [`program`] runs a process and reads its report, [`measure`] takes turns and divides, [`matching`] finds equal memory;
-//! [`table`] and [`page`] show the result. The peers are under `peers/`.
+//! [`table`] and [`page`] show the result, [`targets`] what was to be shown. The peers are under `peers/`.
 pub mod manager;
 pub mod matching;
 pub mod measure;
@@ -11,10 +11,12 @@ pub mod page;
 pub mod plan;
 pub mod program;
 pub mod table;
+pub mod targets;
 pub mod toolchain;
 
 use crate::cli::complain;
 use crate::failure::Failure;
+use crate::latency::Percentiles;
 use crate::machine::Machine;
 use crate::options::count;
 use crate::output::{Output, emit};
@@ -31,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+use targets::Judged;
 use toolchain::{Toolchain, Unavailable};
 
 /// Options of the command.
@@ -39,12 +42,12 @@ pub struct Compare {
     /// The workloads; all that have peers without any.
     #[arg(value_name = "WORKLOAD", value_parser = PossibleValuesParser::new(plan::WORKLOADS))]
     workloads: Vec<String>,
-    /// Smaller sizes and three pairs: some minutes, once the peers are built.
+    /// Smaller sizes, and programs in a row beside one run of greyset: some minutes, once the peers are built.
     #[arg(long)]
     quick: bool,
-    /// Runs of each program; 5, or 3 with --quick.
-    #[arg(long, value_name = "N", value_parser = count(1, 1000))]
-    pairs: Option<usize>,
+    /// Runs of each program.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = count(1, 1000))]
+    pairs: usize,
     /// Only the peers of these languages, with commas.
     #[arg(long, value_enum, value_name = "LANGUAGE", value_delimiter = ',')]
     only: Vec<Language>,
@@ -63,10 +66,28 @@ pub struct Compare {
 #[derive(Default)]
 struct Peers {
     toolchains: BTreeMap<Language, Toolchain>,
+    /// The collectors that were asked for, and whether the JVM has them.
+    collectors: BTreeMap<&'static str, bool>,
     /// A line for each that is not installed.
     skipped: Vec<String>,
     /// Those whose building failed.
     broken: Vec<Failure>,
+}
+
+/// All that a run of the command has come to.
+pub struct Results {
+    /// The comparisons that could be made.
+    pub comparisons: Vec<Comparison>,
+    /// What was to be shown by them.
+    pub targets: Vec<Judged>,
+    /// How long they took, without the building.
+    pub took: Duration,
+    /// What a reader has to know besides the machine.
+    pub facts: Vec<(&'static str, String)>,
+    /// A line for each peer that is not installed.
+    pub skipped: Vec<String>,
+    /// Peers whose building failed.
+    pub broken: Vec<Failure>,
 }
 
 impl Compare {
@@ -83,10 +104,15 @@ impl Compare {
         if cfg!(debug_assertions) {
             complain("this is a debug build, whose figures mean little: use cargo run --release");
         }
+        let ignored = program::settings().map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>();
+        if !ignored.is_empty() {
+            complain(&format!("{} ignored: what is compared is as the tables say", ignored.join(", ")));
+        }
         let exe =
             std::env::current_exe().map_err(|e| Failure::Run(format!("cannot find this program: {e}")))?;
         let target = exe.with_file_name("peers");
         let mut peers = self.prepare(&plan, &target)?;
+        let built = began.elapsed();
         let mut comparisons = Vec::new();
         let mut failed = peers.broken.len();
         for entry in &plan {
@@ -103,13 +129,21 @@ impl Compare {
             }
         }
         emit(&format!("\n{}\n", table::LEGEND))?;
-        let took = began.elapsed();
-        write(page, &page::render(&comparisons, took, &self.facts(&peers), &peers.skipped))?;
+        let results = Results {
+            targets: targets::judge(&comparisons),
+            comparisons,
+            took: began.elapsed() - built,
+            facts: self.facts(&peers, built),
+            skipped: peers.skipped,
+            broken: peers.broken,
+        };
+        emit(&targets::text(&results.targets))?;
+        write(page, &page::render(&results))?;
         if let Some(output) = markdown {
-            write(output, &self.markdown(&comparisons, &peers))?;
+            write(output, &results.markdown())?;
         }
         if let Some(output) = json {
-            write(output, &format!("{:#}\n", self.json(&comparisons, &peers, took)))?;
+            write(output, &format!("{:#}\n", results.json(self.quick)))?;
         }
         match failed {
             0 => Ok(()),
@@ -140,10 +174,6 @@ impl Compare {
             return Err(Failure::Usage("--out, --markdown and --json name one file twice".to_owned()));
         }
         Ok((page, markdown, json))
-    }
-
-    fn pairs(&self) -> usize {
-        self.pairs.unwrap_or(if self.quick { 3 } else { 5 })
     }
 
     /// Builds the peers of this plan.
@@ -178,13 +208,18 @@ impl Compare {
     ) -> Result<Comparison, Failure> {
         let bar = spinner();
         let latencies = target.join(format!("latencies-{}.tsv", std::process::id()));
-        let timed = matches!(entry.workload, "churn" | "queue");
-        let probes = if self.quick { 1 } else { 3 };
-        let setup = Setup { pairs: self.pairs(), probes, latencies: timed.then_some(latencies.as_path()) };
-        let chosen = peers.of(entry)?;
+        let (share, probes, tries) = if self.quick { (4, 1, 4) } else { (1, 3, 8) };
+        let latencies_of = entry.is_timed().then_some(latencies.as_path());
+        let setup = Setup { pairs: self.pairs, share, probes, tries, latencies: latencies_of };
+        let mut chosen = peers.of(entry)?;
+        chosen.extend(entry.variants.iter().map(|&(option, value)| {
+            let program = greyset(exe, entry.workload, &entry.varied((option, value)), 100);
+            let label = format!("{}, {option} {value}", program.label);
+            Peer { program: Program { label, ..program }, matched: false }
+        }));
         let result = measure::compare(
             entry.title(),
-            &|gogc| greyset(exe, entry, gogc),
+            &|gogc| greyset(exe, entry.workload, entry.options, gogc),
             &chosen,
             &setup,
             &mut |what| {
@@ -198,49 +233,57 @@ impl Compare {
     }
 
     /// What a reader has to know besides the machine.
-    fn facts(&self, peers: &Peers) -> Vec<(&'static str, String)> {
+    fn facts(&self, peers: &Peers, built: Duration) -> Vec<(&'static str, String)> {
         let versions = peers.toolchains.values().map(|toolchain| toolchain.version.clone());
-        let mut facts =
-            vec![("pairs", self.pairs().to_string()), ("peers", versions.collect::<Vec<_>>().join(", "))];
+        let mut facts = vec![
+            ("pairs", self.pairs.to_string()),
+            ("peers", versions.collect::<Vec<_>>().join(", ")),
+            ("peers built in", format!("{:.0} s", built.as_secs_f64())),
+        ];
         facts.extend(revision().map(|revision| ("revision", revision)));
         facts
     }
+}
 
-    fn markdown(&self, comparisons: &[Comparison], peers: &Peers) -> String {
+impl Results {
+    fn markdown(&self) -> String {
         let machine = Machine::this();
-        let facts = self.facts(peers).into_iter().map(|(name, value)| format!("- {name}: {value}\n"));
-        let skipped = peers.skipped.iter().map(|line| format!("- {line}\n"));
+        let facts = self.facts.iter().map(|(name, value)| format!("- {name}: {value}\n"));
+        let skipped = self.skipped.iter().map(|line| format!("- {line}\n"));
         let notes = facts.chain(skipped).collect::<String>();
-        let tables = comparisons.iter().map(table::markdown).collect::<String>();
+        let tables = self.comparisons.iter().map(table::markdown).collect::<String>();
         format!(
-            "# greyset beside its peers\n\n- {}, {} × {}, {}\n{notes}\n{}\n{tables}",
+            "# greyset beside its peers\n\n- {}, {} × {}, {}; in {:.0} s\n{notes}\n{}\n{tables}{}",
             date(),
             machine.processors,
             machine.processor,
             machine.system,
-            table::LEGEND
+            self.took.as_secs_f64(),
+            table::LEGEND,
+            targets::markdown(&self.targets),
         )
     }
 
-    fn json(&self, comparisons: &[Comparison], peers: &Peers, took: Duration) -> Value {
-        let facts = self.facts(peers).into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)));
+    fn json(&self, quick: bool) -> Value {
+        let facts = self.facts.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str())));
         json!({
             "date": date(),
             "machine": Machine::this(),
             "facts": facts.collect::<Map<_, _>>(),
-            "quick": self.quick,
-            "took_s": took.as_secs_f64(),
-            "skipped": peers.skipped,
-            "broken": peers.broken.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "comparisons": comparisons.iter().map(comparison_json).collect::<Vec<_>>(),
+            "quick": quick,
+            "took_s": self.took.as_secs_f64(),
+            "skipped": self.skipped,
+            "broken": self.broken.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "comparisons": self.comparisons.iter().map(comparison_json).collect::<Vec<_>>(),
+            "targets": targets::json(&self.targets),
         })
     }
 }
 
 /// This program, running the workload itself.
-fn greyset(exe: &Path, entry: &Entry, gogc: u32) -> Program {
+fn greyset(exe: &Path, workload: &str, options: &[&str], gogc: u32) -> Program {
     let gogc = gogc.to_string();
-    let args = [&["run", entry.workload], entry.options, &["--gogc", &gogc, "--json"]].concat();
+    let args = [&["run", workload], options, &["--gogc", &gogc, "--json"]].concat();
     Program {
         label: format!("greyset, GOGC {gogc}"),
         command: exe.to_owned(),
@@ -263,8 +306,8 @@ impl Peers {
         let mut found = Vec::new();
         for manager in &entry.managers {
             let Some(toolchain) = self.toolchains.get(&manager.language()) else { continue };
-            if let Manager::Jvm(collector, _) = manager
-                && !toolchain.has_collector(collector)
+            if let Manager::Jvm(collector, _) = *manager
+                && !*self.collectors.entry(collector).or_insert_with(|| toolchain.has_collector(collector))
             {
                 let version = &toolchain.version;
                 self.skip(format!(
@@ -295,6 +338,10 @@ fn comparison_json(comparison: &Comparison) -> Value {
             "greyset_in_its_memory": row.matched,
             "figures": figures(&row.figures),
             "greyset_to_it": figures(&row.ratios),
+            "runs": row.runs.iter().map(figures).collect::<Vec<_>>(),
+            "op_ns_of_all_runs": row.times.as_ref().and_then(Percentiles::of),
+            // Seconds since the start and resident bytes, of the last run.
+            "memory": row.memory,
         })
     };
     json!({

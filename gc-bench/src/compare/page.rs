@@ -2,51 +2,48 @@
 use crate::compare::measure::{Comparison, Row};
 use crate::compare::metric::METRICS;
 use crate::compare::table::{LEGEND, cells};
-use crate::page::plots::{Area, Drawn, GRID, INK, SERIES, font, latencies, svg};
+use crate::compare::{Results, targets};
+use crate::page::plots::{Area, Drawn, GRID, INK, SERIES, font, latencies, svg, time_label};
 use crate::page::{escape, facts};
 use plotters::prelude::*;
-use std::time::Duration;
 
-/// The page of comparisons that took this long; `more` are facts besides those of the machine.
-pub fn render(
-    comparisons: &[Comparison],
-    took: Duration,
-    more: &[(&str, String)],
-    skipped: &[String],
-) -> String {
-    let sections = comparisons.iter().map(section).collect::<String>();
-    let skipped = skipped.iter().map(|line| format!("<li>{}</li>", escape(line))).collect::<String>();
+/// The page of all that was compared.
+pub fn render(results: &Results) -> String {
+    let sections = results.comparisons.iter().map(section).collect::<String>();
+    let skipped = results.skipped.iter().map(|line| format!("<li>{}</li>", escape(line))).collect::<String>();
     include_str!("page.html")
         .replace("{{style}}", include_str!("../page/page.css"))
-        .replace("{{facts}}", &facts(took, more))
+        .replace("{{facts}}", &facts(results.took, &results.facts))
         .replace("{{legend}}", &escape(LEGEND))
         .replace("{{skipped}}", &skipped)
+        .replace("{{targets}}", &targets::html(&results.targets, escape))
         .replace("{{sections}}", &sections)
 }
 
 fn section(comparison: &Comparison) -> String {
     let Comparison { title, check, rows, failures } = comparison;
     let failed = failures.iter().map(|f| format!("<li>failed: {}</li>", escape(&f.to_string())));
-    // As many programs as there are colours; greyset in the memory of others is in the table.
-    let shown: Vec<&Row> = rows.iter().filter(|row| !row.matched).take(SERIES.len()).collect();
-    let timed: Vec<_> = shown.iter().filter(|row| row.times.is_some()).copied().collect();
-    let latency = match timed.is_empty() {
-        true => String::new(),
-        false => figure(
-            &timed,
-            "time of an operation",
-            &latencies(timed.iter().filter_map(|row| row.times.as_ref())),
-        ),
-    };
+    let timed: Vec<_> = rows.iter().filter(|row| row.times.is_some()).collect();
     format!(
-        "<section><h2>{}</h2><p>All programs found: {}.</p><ul>{}</ul>{}{}{latency}{}</section>",
+        "<section><h2>{}</h2><p>All programs found: {}.</p><ul>{}</ul>{}{}{}{}</section>",
         escape(title),
         escape(check),
         failed.collect::<String>(),
         table(comparison),
         ratio_figure(rows),
-        figure(&shown, "resident memory", &memory(&shown)),
+        figures(&timed, "time of an operation", |rows| latencies(
+            rows.iter().filter_map(|row| row.times.as_ref())
+        )),
+        figures(&rows.iter().collect::<Vec<_>>(), "resident memory", memory),
     )
+}
+
+/// As many plots as it takes to show every program in a colour of its own, greyset in each of them.
+fn figures(rows: &[&Row], what: &str, plot: impl Fn(&[&Row]) -> String) -> String {
+    let Some((greyset, others)) = rows.split_first() else { return String::new() };
+    let parts = others.chunks(SERIES.len() - 1).map(|part| [&[*greyset], part].concat());
+    let parts = if others.is_empty() { vec![vec![*greyset]] } else { parts.collect() };
+    parts.iter().map(|part| figure(part, what, &plot(part))).collect()
 }
 
 fn table(comparison: &Comparison) -> String {
@@ -135,6 +132,7 @@ fn memory(rows: &[&Row]) -> String {
     let points = || rows.iter().flat_map(|row| &row.memory);
     let last = points().map(|(at, _)| *at).fold(0.01, f64::max);
     let high = points().map(|(_, bytes)| mib(*bytes)).fold(2.0, f64::max);
+    let moment = time_label(last);
     svg((980, 320), |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8)
@@ -144,7 +142,7 @@ fn memory(rows: &[&Row]) -> String {
             .build_cartesian_2d(0.0..last, (1.0..high * 1.2).log_scale().base(2.0))?;
         let mut mesh = chart.configure_mesh();
         mesh.disable_x_mesh().light_line_style(TRANSPARENT).bold_line_style(GRID).axis_style(GRID);
-        mesh.label_style(font(13)).x_label_formatter(&|s| format!("{s:.1} s"));
+        mesh.label_style(font(13)).x_label_formatter(&moment);
         mesh.y_labels(12).y_label_formatter(&|mib| format!("{mib:.0} MiB")).draw()?;
         for (row, colour) in rows.iter().zip(SERIES) {
             let line = row.memory.iter().map(|(at, bytes)| (*at, mib(*bytes)));
@@ -159,6 +157,7 @@ mod tests {
     use super::*;
     use crate::compare::table::tests::sample;
     use crate::latency;
+    use std::time::Duration;
 
     #[test]
     fn a_page_has_the_table_and_the_plots_of_every_comparison() {
@@ -166,8 +165,14 @@ mod tests {
         let mut times = latency::empty();
         times.saturating_record_n(70, 1000);
         timed.rows[0].times = Some(times);
-        let skipped = ["JVM is not installed".to_owned()];
-        let page = render(&[sample(), timed], Duration::from_secs(1), &[("pairs", "5".to_owned())], &skipped);
+        let page = render(&Results {
+            targets: targets::judge(&[]),
+            comparisons: vec![sample(), timed],
+            took: Duration::from_secs(1),
+            facts: vec![("pairs", "5".to_owned())],
+            skipped: vec!["JVM is not installed".to_owned()],
+            broken: vec![],
+        });
         assert!(page.starts_with("<!doctype html>") && !page.contains("{{"), "{page}");
         assert_eq!((page.matches("<table>").count(), page.matches("<svg").count()), (2, 5));
         for text in
@@ -176,6 +181,25 @@ mod tests {
             assert!(page.contains(text), "{text}");
         }
         assert!(!page.contains("No plot"));
+    }
+
+    #[test]
+    fn more_programs_than_colours_take_more_plots() {
+        let mut many = sample();
+        for i in 0..20 {
+            many.rows.push(Row {
+                label: format!("peer {i}"),
+                matched: false,
+                memory: vec![(0.0, 1)],
+                ..sample().rows.remove(1)
+            });
+        }
+        let page = section(&many);
+        // One of ratios, three of memory: 22 peers, nine beside greyset in each.
+        assert_eq!(page.matches("<svg").count(), 4);
+        for i in 0..20 {
+            assert!(page.contains(&format!("</i>peer {i}</span>")), "{i}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::latency;
 use crate::machine;
 use crate::report::Report;
 use hdrhistogram::Histogram;
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -56,8 +57,8 @@ impl Program {
     pub fn run(&self, latencies: Option<&Path>) -> Result<Run, Failure> {
         let mut command = Command::new(&self.command);
         command.args(&self.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // It would win over the argument.
-        command.env_remove("GREYSET_GOGC");
+        // They would win over the arguments, in greyset's rows only.
+        settings().for_each(|name| _ = command.env_remove(name));
         if let Some(path) = latencies {
             command.arg("--latencies").arg(path);
         }
@@ -65,8 +66,9 @@ impl Program {
         let child =
             started.map_err(|e| self.failed(format!("cannot start {}: {e}", self.command.display())))?;
         let ended = watch(child).map_err(|e| self.failed(e.to_string()))?;
-        let report = self.read(&ended)?;
+        let mut report = self.read(&ended)?;
         let times = latencies.map(latency::read_buckets).transpose()?;
+        report.ops_over_1ms = times.as_ref().map(latency::over_1ms);
         Ok(Run { report, times, memory: ended.memory })
     }
 
@@ -97,6 +99,11 @@ impl Program {
     pub fn failed(&self, why: String) -> Failure {
         Failure::Run(format!("{}: {why}", self.label))
     }
+}
+
+/// The variables of the environment that are settings of greyset.
+pub fn settings() -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name).filter(|name| name.as_encoded_bytes().starts_with(b"GREYSET_"))
 }
 
 /// Waits for the end of a process, looking at its memory.

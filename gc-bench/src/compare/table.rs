@@ -68,6 +68,7 @@ fn remarks(comparison: &Comparison, bullet: &str) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::compare::metric::Figures;
     use crate::failure::Failure;
 
     /// A comparison of three rows.
@@ -75,19 +76,25 @@ pub(super) mod tests {
         let row = |label: &str, matched, figures, ratios| Row {
             label: label.to_owned(),
             matched,
+            runs: vec![figures, figures],
             figures,
             ratios,
             times: None,
             memory: vec![(0.0, 1 << 20), (0.1, 2 << 20)],
         };
-        let figures = |wall| [Some(wall), Some(0.25), Some(3e6), None, None, None];
+        let all = |three: [Option<f64>; 3]| {
+            let mut figures = Figures::default();
+            figures[..3].copy_from_slice(&three);
+            figures
+        };
+        let figures = |wall| all([Some(wall), Some(0.25), Some(3e6)]);
         Comparison {
             title: "binary-trees --depth 9".to_owned(),
             check: "31 nodes".to_owned(),
             rows: vec![
-                row("greyset", false, figures(0.5), [None; 6]),
-                row("Go", false, figures(2.0), [Some(0.25), Some(1.0), Some(1.125), None, None, None]),
-                row("greyset, GOGC 80", true, figures(0.6), [Some(0.3), None, Some(1.0), None, None, None]),
+                row("greyset", false, figures(0.5), all([None; 3])),
+                row("Go", false, figures(2.0), all([Some(0.25), Some(1.0), Some(1.125)])),
+                row("greyset, GOGC 80", true, figures(0.6), all([Some(0.3), None, Some(1.0)])),
             ],
             failures: vec![Failure::Run("OCaml: signal: 9".to_owned())],
         }

@@ -5,7 +5,7 @@
 use crate::compare::metric::median;
 use crate::failure::Failure;
 use crate::machine;
-use crate::options::count;
+use crate::options::{build, count};
 use crate::output::emit;
 use crate::report::align_figures;
 use crate::units::{self, parse_size};
@@ -103,8 +103,7 @@ impl SharedBudget {
         let trees = (self.live / churn::TREE_BYTES) as usize;
         let mut places = Vec::with_capacity(self.heaps);
         for number in 0..self.heaps {
-            let heap =
-                limited(Heap::builder().gogc_off()).build().map_err(|e| Failure::Usage(e.to_string()))?;
+            let heap = build(limited(Heap::builder().gogc_off()))?;
             let mut handle = heap.mutator();
             let forest = handle.enter(|m| churn::plant(m, trees));
             places.push(Place { heap, handle, forest, random: Xorshift::new(number as u64), done: 0 });

@@ -4,7 +4,7 @@
 //! the heap promises there: collection takes the limiter's share at most, the program is told, the hard limit is an error that it
 //! survives, and memory and speed are as before afterwards.
 use crate::failure::Failure;
-use crate::options::{duration, with_gogc};
+use crate::options::{build, duration, with_gogc};
 use crate::output::emit;
 use crate::report::align_figures;
 use crate::sampler::{Sample, Sampler};
@@ -180,8 +180,7 @@ impl Limits {
             .hard_limit(self.hard_limit())
             .cpu_limit(CPU_LIMIT)
             .on_thrash(move |_| _ = seen.set(Instant::now()));
-        let builder = with_gogc(builder, self.gogc);
-        let heap = builder.build().map_err(|e| Failure::Usage(e.to_string()))?;
+        let heap = build(with_gogc(builder, self.gogc))?;
         if self.above_bytes() > self.hard_limit() / 10 * 9 {
             return Err(Failure::Usage(format!(
                 "--above {} of --memory-limit {} must leave a tenth of --hard-limit {} free",

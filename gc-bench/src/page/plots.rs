@@ -60,6 +60,12 @@ pub fn heap_over_time(samples: &[Sample]) -> String {
     over_time(240, [last, mib(highest) * 1.08 + 0.1], &|mib| format!("{mib:.0} MiB"), lines)
 }
 
+/// Writes moments of a time axis that ends at `last` seconds, so finely that no two labels are the same.
+pub(crate) fn time_label(last: f64) -> impl Fn(&f64) -> String {
+    // There are at most eleven labels, at steps of 1, 2 or 5 times a power of ten.
+    move |s| if last < 1.0 { format!("{:.0} ms", s * 1e3) } else { format!("{s:.1} s") }
+}
+
 /// Lines over time, each its points and its colour, in a plot of this height up to these seconds and this value.
 pub(super) fn over_time(
     height: u32,
@@ -77,7 +83,7 @@ pub(super) fn over_time(
         let mut mesh = chart.configure_mesh();
         mesh.disable_x_mesh().light_line_style(TRANSPARENT).bold_line_style(GRID).axis_style(GRID);
         mesh.label_style(font(12)).x_labels(6).y_labels(height as usize / 45);
-        mesh.x_label_formatter(&|s| format!("{s:.1} s")).y_label_formatter(label).draw()?;
+        mesh.x_label_formatter(&time_label(last)).y_label_formatter(label).draw()?;
         for (points, colour) in lines {
             chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
         }
@@ -157,11 +163,25 @@ pub fn cpu_shares(stops: &[Stop]) -> String {
 mod tests {
     use super::*;
     use crate::latency;
+    use plotters::coord::ranged1d::Ranged;
 
     #[test]
     fn percentiles_have_their_nines() {
         let labels = [0.0, 1.0, 2.0, 3.0, 4.0, 2.5].map(percentile_label);
         assert_eq!(labels, ["0 %", "90 %", "99 %", "99.9 %", "99.99 %", ""]);
+    }
+
+    #[test]
+    fn no_two_labels_of_a_time_axis_are_the_same() {
+        for last in [0.01, 0.05, 0.25, 0.5, 0.99, 1.0, 3.0, 60.0] {
+            let mut labels = Vec::new();
+            let label = time_label(last);
+            let axis: plotters::coord::types::RangedCoordf64 = (0.0..last).into();
+            labels.extend(axis.key_points(11).iter().map(&label));
+            let shown = labels.len();
+            labels.dedup();
+            assert_eq!(labels.len(), shown, "{last}: {labels:?}");
+        }
     }
 
     #[test]

@@ -4,8 +4,10 @@ pub mod binary_trees;
 pub mod churn;
 pub mod gcbench;
 pub mod graph;
+pub mod heaps;
 pub mod json;
 pub mod queue;
+pub mod swaps;
 
 use crate::bench::{Bench, Outcome};
 use crate::failure::Failure;
@@ -31,6 +33,10 @@ pub enum Workload {
     Alloc(alloc::Params),
     /// A JSON document parsed into the heap, indexed, edited and written back.
     Json(json::Params),
+    /// References that change places while the collector is idle: the cost of the barriers.
+    Swaps(swaps::Params),
+    /// Heaps made and dropped, beside threads started and waited for.
+    Heaps(heaps::Params),
 }
 
 impl Workload {
@@ -44,12 +50,14 @@ impl Workload {
             Workload::Churn(_) => "churn",
             Workload::Alloc(_) => "alloc",
             Workload::Json(_) => "json",
+            Workload::Swaps(_) => "swaps",
+            Workload::Heaps(_) => "heaps",
         }
     }
 
     /// Does it time single operations?
     pub fn times_operations(&self) -> bool {
-        matches!(self, Workload::Queue(_) | Workload::Churn(_) | Workload::Json(_))
+        matches!(self, Workload::Queue(_) | Workload::Churn(_) | Workload::Json(_) | Workload::Heaps(_))
     }
 
     /// The file it reads, if it does.
@@ -70,6 +78,8 @@ impl Workload {
             Workload::Churn(params) => params.run(bench),
             Workload::Alloc(params) => params.run(bench),
             Workload::Json(params) => params.run(bench),
+            Workload::Swaps(params) => params.run(bench),
+            Workload::Heaps(params) => params.run(bench),
         }
     }
 
@@ -90,6 +100,8 @@ impl Workload {
             Workload::Churn(params) => serde_json::to_value(params),
             Workload::Alloc(params) => serde_json::to_value(params),
             Workload::Json(params) => serde_json::to_value(params),
+            Workload::Swaps(params) => serde_json::to_value(params),
+            Workload::Heaps(params) => serde_json::to_value(params),
         })
     }
 

@@ -1,5 +1,5 @@
 //! `binary-trees` with every memory manager there is here.
-use crate::{Clock, Memory};
+use crate::{Clock, Memory, unknown};
 use boa_gc::{Finalize, Gc as BoaGc, Trace as BoaTrace};
 use bumpalo::Bump;
 use dumpster::{Trace as DumpsterTrace, unsync::Gc as DumpsterGc};
@@ -27,6 +27,7 @@ pub fn run(params: &Params, memory: Memory, clock: &mut Clock) -> Result<Outcome
         Memory::GcArena => grow(params, clock, GcArena(Arena::new(|_| Kept { tree: None }))),
         Memory::BoaGc => grow(params, clock, BoaGcs::default()),
         Memory::Dumpster => grow(params, clock, Dumpsters::default()),
+        Memory::Atomic | Memory::Thread => Err(unknown("binary-trees", memory)),
     }
 }
 

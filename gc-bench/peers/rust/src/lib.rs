@@ -7,7 +7,9 @@ mod alloc;
 mod binary_trees;
 mod churn;
 mod gcbench;
+mod heaps;
 mod queue;
+mod swaps;
 
 use clap::Parser;
 use greyset_bench::bench::Outcome;
@@ -48,6 +50,10 @@ enum Memory {
     BoaGc,
     /// dumpster: reference counts, and a search for cycles.
     Dumpster,
+    /// Plain atomic words in the place of references.
+    Atomic,
+    /// Threads in the place of heaps.
+    Thread,
 }
 
 /// The clocks of the measured span.
@@ -105,6 +111,8 @@ impl Cli {
             (Workload::Alloc(params), memory) => alloc::run(params, memory, clock),
             (Workload::Churn(params), Memory::Box) => churn::run(params, clock),
             (Workload::Queue(params), Memory::Box) => queue::run(params, clock),
+            (Workload::Swaps(params), Memory::Atomic) => swaps::run(params, clock),
+            (Workload::Heaps(params), Memory::Thread) => heaps::run(params, clock),
             (workload, memory) => Err(unknown(workload.name(), memory)),
         }
     }
