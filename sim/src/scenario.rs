@@ -148,7 +148,7 @@ pub fn for_fault(fault: Fault) -> Option<Scenario> {
         Fault::CellNotShadedOnLock | Fault::CellNotCaptured | Fault::CellCapturedLate => CellOut,
         Fault::CellNotShadedOnUnlock | Fault::ForgottenGuardIgnored => CellIn,
         Fault::CellCapturedInBoth => Cell,
-        Fault::DeferredNotRetried | Fault::TracePanicIgnored => Fused,
+        Fault::DeferredNotRetried | Fault::TracePanicIgnored | Fault::GivenUpUnseen => Fused,
         Fault::MapInsertUnshaded => Table,
         Fault::CapturedTableUnregistered => MapMoved,
         Fault::EphemeronsNotCleared => DeadKey,

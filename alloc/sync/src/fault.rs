@@ -106,6 +106,7 @@ faults! {
     ForgottenGuardIgnored "forgotten-guard-ignored" "a guard forgotten in mode Both does not make the cycle keep everything";
     DeferredNotRetried "deferred-not-retried" "an object whose lock was taken is never scanned again";
     TracePanicIgnored "trace-panic-ignored" "a cycle goes on as if nothing were wrong when a trace has panicked";
+    GivenUpUnseen "given-up-unseen" "in a cycle that is given up a weak handle gives no white object, and gives it later";
     EphemeronsOnce "ephemerons-once" "ephemerons are traced once and not run to a fixpoint";
     EphemeronsNotCleared "ephemerons-not-cleared" "entries of ephemerons with dead keys stay";
     MapInsertUnshaded "map-insert-unshaded" "inserting into a WeakMap in mode Both does not shade key and value";

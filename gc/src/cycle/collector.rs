@@ -8,7 +8,7 @@ use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
 use crate::panics::must_not_unwind;
 use crate::stats::Phase as Shown;
-use crate::sweep::{Cleared, Clearing, clear_weak_early, is_trivial};
+use crate::sweep::{Cleared, Clearing, clear_weak_early, is_trivial, take_panic};
 use crate::zeal::{Asks, finalize_all};
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{Fault, Point, fault, point, tiny};
@@ -156,7 +156,11 @@ impl Collector {
             State::Mark => {
                 nothing_grey(shared) && shared.ephemerons.is_empty() && !shared.queue.has_deferred()
             }
-            State::Clear(_) => is_trivial(shared) && !shared.zeal.asks(Asks::VERIFY),
+            State::Clear(_) => {
+                is_trivial(shared)
+                    && !shared.given_up.load(Ordering::Relaxed)
+                    && !shared.zeal.asks(Asks::VERIFY)
+            }
             State::Sweep => shared.alloc.unswept_pages() == 0 && !shared.zeal.asks(Asks::VERIFY),
         };
         if short { self.step(shared) } else { Step::AwaitMarkers }
@@ -356,11 +360,15 @@ impl Collector {
             (0..8).for_each(|_| point(Point::PhasePublish));
             shared.published.set_tracing(false);
         }
-        clear_weak_early(shared);
+        let given_up = take_panic(shared);
+        shared.given_up.store(given_up, Ordering::Relaxed);
+        if !given_up {
+            clear_weak_early(shared);
+        }
         shared.published.publish(Phase::Clear);
         drop(cycle);
         self.pacing.marking_done(shared);
-        self.enter(shared, State::Clear(Box::new(Clearing::new(shared))))
+        self.enter(shared, State::Clear(Box::new(Clearing::new(shared, given_up))))
     }
 
     /// 6. Clear.

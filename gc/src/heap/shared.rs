@@ -185,6 +185,9 @@ pub(crate) struct Shared {
     owner: OnceLock<Weak<Owner>>,
     /// A `trace` panicked in the running cycle: it must not sweep.
     pub(crate) trace_panicked: AtomicBool,
+    /// So it was when marking ended: the cycle clears nothing and frees nothing, and who asks of a white object in phase Clear gets
+    /// it. Changed under the cycle's lock before the phase is published, so that it means the same for all who see the phase.
+    pub(crate) given_up: AtomicBool,
 }
 
 impl Shared {
@@ -268,6 +271,7 @@ impl Shared {
             this: Weak::clone(this),
             owner: OnceLock::new(),
             trace_panicked: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
             config,
         }))
     }

@@ -166,7 +166,7 @@ impl Mutator {
                 true
             }
             Phase::Terminate => self.judge_in_terminate(addr),
-            Phase::Clear | Phase::Sweep => !self.is_white(addr),
+            Phase::Clear | Phase::Sweep => self.is_kept(addr),
         }
     }
 
@@ -192,8 +192,15 @@ impl Mutator {
                 }
                 true
             }
-            Phase::Clear | Phase::Sweep => !self.is_white(addr),
+            Phase::Clear | Phase::Sweep => self.is_kept(addr),
         }
+    }
+
+    /// Whether the running cycle, which has marked, keeps this object. The slot of one that it does not keep will be cleared; one that
+    /// a cycle keeps that was given up will be found again, so a handle on it must not look cleared now.
+    fn is_kept(&self, addr: usize) -> bool {
+        let given_up = || self.shared().given_up.load(Ordering::Relaxed) && !fault(Fault::GivenUpUnseen);
+        !self.is_white(addr) || given_up()
     }
 
     fn is_white(&self, addr: usize) -> bool {

@@ -8,8 +8,8 @@
 //! 5. Finalizable objects go to their queues, where mutators may take them: not before all they reach is black.
 //!
 //! If a `trace` panicked nothing of this happens: what is white may be reachable. Instead every white object is turned black
-//! where it lies, so that the sweep frees nothing and the next flip finds every object in one colour. If one panics in 3 the
-//! same is done instead of 4.
+//! where it lies, so that the sweep frees nothing and the next flip finds every object in one colour; until then a weak handle gives
+//! white objects, too, since it will give them later. If one panics in 3 the same is done instead of 4.
 
 use crate::barrier::Shade;
 use crate::heap::Shared;
@@ -59,7 +59,7 @@ pub(crate) fn is_trivial(shared: &Shared) -> bool {
 /// With zeal for it, all of step 2 at once, under the cycle lock in which Decide has found that marking has ended: an upgrade that
 /// comes later sees phase Clear.
 pub(crate) fn clear_weak_early(shared: &Shared) {
-    if !shared.zeal.asks(Asks::CLEAR_WEAK_EARLY) || shared.trace_panicked.load(Ordering::Relaxed) {
+    if !shared.zeal.asks(Asks::CLEAR_WEAK_EARLY) {
         return;
     }
     let shade = Shade::new(shared.published.white());
@@ -90,9 +90,12 @@ fn clear_weak(shared: &Shared, chunk: usize, is_white: &dyn Fn(usize) -> bool, c
 }
 
 impl Clearing {
-    /// Clearing from the start; if a `trace` panicked everything white is turned black instead.
-    pub(crate) fn new(shared: &Shared) -> Clearing {
-        let stage = match has_panicked(shared) {
+    /// Clearing from the start; in a cycle that is given up everything white is turned black instead.
+    pub(crate) fn new(shared: &Shared, given_up: bool) -> Clearing {
+        if given_up {
+            report_panic(shared);
+        }
+        let stage = match given_up {
             true => Stage::KeepAll,
             false if fault(Fault::SweepBeforeClear) => Stage::Done,
             false if is_trivial(shared) => Stage::Done,
@@ -178,18 +181,25 @@ impl Clearing {
         marker.hand_back(shared);
         marker.counters.flush(shared);
         if !(more || found) {
-            self.stage = if has_panicked(shared) { Stage::KeepAll } else { Stage::EphemeronsAgain };
+            // Weak slots of what is white are cleared by now: nobody gets it any more.
+            self.stage = if take_panic(shared) {
+                report_panic(shared);
+                Stage::KeepAll
+            } else {
+                Stage::EphemeronsAgain
+            };
         }
         Cleared::More
     }
 }
 
-/// Whether a `trace` has panicked; if so, that is counted and reported.
-fn has_panicked(shared: &Shared) -> bool {
-    let panicked = shared.trace_panicked.swap(false, Ordering::Relaxed) && !fault(Fault::TracePanicIgnored);
-    if panicked {
-        shared.stats.trace_panics.fetch_add(1, Ordering::Relaxed);
-        shared.emit(&Event::TracePanic { cycle: u64::from(shared.published.cycle()), type_name: None });
-    }
-    panicked
+/// Whether a `trace` has panicked since the cycle began, or since this was asked.
+pub(crate) fn take_panic(shared: &Shared) -> bool {
+    shared.trace_panicked.swap(false, Ordering::Relaxed) && !fault(Fault::TracePanicIgnored)
+}
+
+/// Counts and reports that a cycle frees nothing. Not under the cycle's lock: sinks are the program's.
+fn report_panic(shared: &Shared) {
+    shared.stats.trace_panics.fetch_add(1, Ordering::Relaxed);
+    shared.emit(&Event::TracePanic { cycle: u64::from(shared.published.cycle()), type_name: None });
 }

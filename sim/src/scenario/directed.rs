@@ -81,7 +81,10 @@ impl Maker<'_> {
         ops.push(root(3, 1));
         match scenario {
             CellOut | CellIn => ops.push(Op::NewCell { c: 0, r: 1 }),
-            Fused => ops.extend([node(0, NONE), node(1, 0), Op::NewCell { c: 0, r: 1 }]),
+            Fused => {
+                ops.extend([node(0, NONE), node(1, 0), Op::NewCell { c: 0, r: 1 }]);
+                ops.extend([node(0, NONE), node(1, 0), Op::Weaken { r: 1, w: 0, set: false }]);
+            }
             Words => (0..2).for_each(|c| ops.extend([node(0, NONE), node(1, 0), Op::NewWords { c, r: 1 }])),
             WeakCopy => ops.extend([node(0, NONE), node(1, 0), Op::Weaken { r: 1, w: 0, set: false }]),
             FreeLate => (0..self.rng.below(4)).for_each(|_| ops.push(root(3, 1))),
@@ -292,7 +295,8 @@ impl Maker<'_> {
         }
     }
 
-    /// One changes a cell, and the trace panics that is to capture it first; or a fuse is lit for the marker.
+    /// One changes a cell, and the trace panics that is to capture it first; or a fuse is lit for the marker, and a dead object is looked
+    /// for while the cycle is given up and later.
     fn fused(&mut self, even: bool, ops: &mut Vec<Op>) {
         if even {
             self.deletion(ops);
@@ -304,6 +308,15 @@ impl Maker<'_> {
         match self.rng.below(4) {
             0 => ops.extend([wait(When::Both, 0), Op::Fuse { c: 0, inside: self.rng.one_in(2), n }]),
             1 => ops.extend([wait(When::Clear, 0), Op::Fuse { c: 0, inside: false, n }]),
+            2 => {
+                ops.extend([
+                    wait(When::Both, 0),
+                    Op::Fuse { c: 0, inside: false, n: 1 },
+                    wait(When::Clear, 0),
+                ]);
+                let look = Op::Upgrade { r: 1, w: 0 };
+                return ops.extend([self.pause(), look, wait(When::Idle, 0), look, load(2, 1)]);
+            }
             _ => return self.wait(ops),
         }
         ops.extend([wait(When::Terminate, 0), Op::CellGet { c: 0, i: 0, r: 1 }, load(2, 1)]);

@@ -355,6 +355,7 @@ impl<'gc> Window<'gc> {
         let found = if remove { map.remove(self.m, key) } else { map.get(self.m, key) };
         let value = self.entry_was(world, table, key_id, found)?;
         if let (Some(id), Some(object)) = (value, found) {
+            world.read_from_table(id);
             if !remove {
                 let entry = Entry { key: key_id, value: id, certain: true };
                 world.model.get(table)?.entries.push(entry);

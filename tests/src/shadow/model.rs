@@ -248,6 +248,13 @@ impl Model {
         (dead.len() - dead.iter().filter(kept).count(), dead.len() + maybe)
     }
 
+    /// These can be reached again, and were not: those among them that a finalizer queue was to get it may have got.
+    pub fn may_be_ready(&mut self, revived: &BTreeSet<Id>) {
+        for (other, maybe) in &mut self.finalizable {
+            *maybe |= revived.contains(other);
+        }
+    }
+
     /// Takes notes of the collector into account.
     ///
     /// # Errors
@@ -296,9 +303,7 @@ impl Model {
             return Err(format!("object {id} was delivered and is reachable"));
         }
         let lost: BTreeSet<Id> = self.plain(id).difference(strong).copied().collect();
-        for (other, maybe) in &mut self.finalizable {
-            *maybe |= lost.contains(other);
-        }
+        self.may_be_ready(&lost);
         for (table, shadow) in &mut self.objects {
             for entry in &mut shadow.entries {
                 entry.certain &= !lost.contains(table) && !lost.contains(&entry.key);

@@ -94,6 +94,13 @@ impl World {
         if shadow.dead { Err(format!("object {target} was found dead and was upgraded to")) } else { Ok(()) }
     }
 
+    /// A table gave object `id` for a key. The table may have come out of the finalizer queue, and what was found dead with it may be
+    /// ready there, too.
+    pub fn read_from_table(&mut self, id: Id) {
+        let strong = self.strong();
+        self.model.may_be_ready(&self.model.plain(id).difference(&strong).copied().collect());
+    }
+
     /// The finalizer queue gave object `id`.
     pub fn delivered(&mut self, id: Id) -> Checked {
         let strong = self.strong();

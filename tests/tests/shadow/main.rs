@@ -63,6 +63,28 @@ fn a_guard_is_held_while_a_whole_cycle_begins() {
     assert_eq!(Rig::new().run(&ops).map(|cycles| cycles > 1), Ok(true));
 }
 
+/// A table that maps to another, both finalizable and delivered in one cycle. One is polled, and the other, read from it, is ready
+/// nevertheless. The model knew only of edges here, too.
+#[test]
+fn what_a_polled_table_maps_to_may_be_ready() {
+    use greyset_tests::shadow::model::Kind;
+    use greyset_tests::shadow::ops::Act::{Alloc, Finalize, MapGet, MapInsert, Poll};
+    use greyset_tests::shadow::ops::Op::{Act, FullCycle};
+    use greyset_tests::shadow::ops::Pick::{Held, Nil};
+
+    let ops = [
+        Act(0, Alloc { kind: Kind::Table, edges: [Nil, Nil, Nil] }),
+        Act(0, Alloc { kind: Kind::Table, edges: [Nil, Nil, Held(59)] }),
+        Act(0, MapInsert { table: 189, key: 185, value: 114 }),
+        Act(0, Finalize { held: 91 }),
+        Act(0, Finalize { held: 194 }),
+        FullCycle,
+        Act(0, Poll),
+        Act(0, MapGet { table: 52, key: 12 }),
+    ];
+    assert_eq!(Rig::new().run(&ops), Ok(2));
+}
+
 /// A table that maps itself to a node, both finalizable: it is delivered in one cycle and keeps the node in the next. The model
 /// knew only of edges.
 #[test]
