@@ -227,7 +227,8 @@ impl MHeap {
             let is_more_coming = state.leaving > 0;
             drop(state);
             if !is_all_given {
-                let given = self.release(lack.over);
+                // A piece, and another look: an allocation should not give back a heap for a row that one piece frees.
+                let given = self.release(lack.over.min(RELEASE_STEP));
                 is_refused |= given.error.is_some();
                 is_all_given = given.is_nothing();
             } else if is_more_coming {

@@ -5,8 +5,9 @@ use crate::heap::Shared;
 use crate::stats::cpu::Clock;
 use crate::stats::{Census, CensusRow, Histogram, Stats, process_cpu_time};
 use greyset_alloc::Colour;
-use greyset_sync::atomic::AtomicU64;
 use greyset_sync::atomic::Ordering::Relaxed;
+use greyset_sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::Duration;
 
 /// Counters over the life of a heap.
 pub(crate) struct Counters {
@@ -14,6 +15,8 @@ pub(crate) struct Counters {
     pub(crate) clock: Clock,
     /// When the running handshake was asked, on that clock.
     pub(crate) asked_at: AtomicU64,
+    /// Of how many mutators the last one was asked.
+    pub(crate) asked_of: AtomicUsize,
     /// From asking a handshake to one mutator's answer, ns.
     pub(crate) handshakes: Histogram,
     /// CPU time of answers, ns.
@@ -42,6 +45,7 @@ impl Counters {
         Counters {
             clock: Clock::start(),
             asked_at: AtomicU64::new(0),
+            asked_of: AtomicUsize::new(0),
             handshakes: Histogram::new(),
             safepoints: Histogram::new(),
             assists: Histogram::new(),
@@ -80,6 +84,8 @@ pub(crate) fn stats(shared: &Shared) -> Stats {
         mapped_bytes: memory.committed + metadata,
         external_bytes: memory.external,
         released_bytes: memory.released,
+        releases: shared.sweep.releases.snapshot(),
+        release_cpu: Duration::from_nanos(shared.sweep.release_ns.load(Relaxed)),
         metadata_bytes: metadata,
         memory_limit: shared.memory_limit(),
         hard_limit: shared.alloc.limit(),

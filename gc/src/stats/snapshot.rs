@@ -5,6 +5,7 @@
 use super::events::CollectorCpu;
 use super::histogram::HistogramSnapshot;
 use std::fmt;
+use std::time::Duration;
 
 /// What a heap has done and holds. The fields are read one after another while the program runs: each is exact at its
 /// moment, sums over several may be off by what happened meanwhile.
@@ -47,6 +48,10 @@ pub struct Stats {
     pub external_bytes: u64,
     /// Bytes given back to the system, in total.
     pub released_bytes: u64,
+    /// Time on the clock of the calls that gave back in the background; what was asked for is not counted.
+    pub releases: HistogramSnapshot,
+    /// Processor time of these calls.
+    pub release_cpu: Duration,
     /// Bytes of `mapped_bytes` in tables, mark stacks and buffers.
     pub metadata_bytes: u64,
     /// The soft limit in bytes.
@@ -90,7 +95,7 @@ impl fmt::Display for Mib {
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limit = |limit: Option<u64>| limit.map_or_else(|| "off".to_owned(), |b| Mib(b).to_string());
-        let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
         writeln!(
             f,
             "heap       {} in objects, {} live, {} trigger, {} goal, {} peak",
@@ -129,6 +134,7 @@ impl fmt::Display for Stats {
         writeln!(f, "handshakes {}", self.handshakes)?;
         writeln!(f, "safepoints {}", self.safepoints)?;
         writeln!(f, "assists    {}", self.assists)?;
+        writeln!(f, "releases   {}, {:.1} ms of processor time", self.releases, ms(self.release_cpu))?;
         writeln!(
             f,
             "trouble    {} allocations refused, {} rested, {} times thrashing, {} drop panics, {} trace panics, {} watchdog reports",
@@ -206,7 +212,6 @@ impl fmt::Display for Census {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_census_is_sorted_and_merged() {
@@ -232,6 +237,6 @@ mod tests {
         let text = stats.to_string();
         assert!(text.starts_with("heap       1.5 MiB in objects, 0.0 MiB live"), "{text}");
         assert!(text.contains("limits off soft and 1024.0 MiB hard"), "{text}");
-        assert_eq!(text.lines().count(), 9);
+        assert_eq!(text.lines().count(), 10);
     }
 }

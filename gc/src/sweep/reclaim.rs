@@ -3,15 +3,18 @@
 use crate::heap::{Callout, Shared};
 use crate::pacer::release::ReleaseGoal;
 use crate::panics::caught;
-use crate::stats::Event;
 use crate::stats::cpu::{nanos, thread_cpu_time};
+use crate::stats::{Event, Histogram};
 use greyset_alloc::{DeadSlots, PAGE_SIZE, Reclaim, Role, Span};
-use greyset_sync::atomic::{AtomicU64, Ordering};
+use greyset_sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use greyset_sync::{Fault, Point, fault, point};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Pages given back in one call at most: half a MiB, some 50 µs of system time.
-const RELEASE_PAGES: usize = 64;
+/// Pages given back in one call at most, half a MiB, and at least.
+const RELEASE_PAGES: RangeInclusive<usize> = 2..=64;
+/// What a call should take at most, in nanoseconds: half of what is promised, because one in ten takes twice as long as most.
+const RELEASE_NS: u64 = 50_000;
 /// Bytes beyond what is to be kept for which nothing is given back: a heap that breathes by less would have them back at once, at
 /// a fault a page and an interruption of every processor a call.
 const SLACK: u64 = 1 << 20;
@@ -36,12 +39,25 @@ pub(crate) struct SweepState {
     pub(crate) panics: AtomicU64,
     /// CPU time of sweeping, ns.
     pub(crate) cpu_ns: AtomicU64,
+    /// CPU time of giving back in the background, ns.
+    pub(crate) release_ns: AtomicU64,
+    /// Time on the clock of each such call, ns.
+    pub(crate) releases: Histogram,
+    /// Pages that the next one gives back at most. Only the thread that gives back changes it.
+    release_pages: AtomicUsize,
 }
 
 impl SweepState {
     /// Nothing swept yet.
     pub(crate) fn new() -> SweepState {
-        SweepState { dropped: AtomicU64::new(0), panics: AtomicU64::new(0), cpu_ns: AtomicU64::new(0) }
+        SweepState {
+            dropped: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+            cpu_ns: AtomicU64::new(0),
+            release_ns: AtomicU64::new(0),
+            releases: Histogram::new(),
+            release_pages: AtomicUsize::new(*RELEASE_PAGES.end()),
+        }
     }
 
     /// The allocator's view of this collector.
@@ -58,7 +74,7 @@ impl SweepState {
         progress.pages > 0 || cleanups
     }
 
-    /// Gives free pages beyond what the pacer keeps back to the system, at most [`RELEASE_PAGES`] a call.
+    /// Gives free pages beyond what the pacer keeps back to the system, as many as take [`RELEASE_NS`] or so.
     pub(crate) fn give_back(&self, shared: &Shared) -> GaveBack {
         let keep = ReleaseGoal {
             heap: shared.pace.keep.load(Ordering::Relaxed),
@@ -70,16 +86,24 @@ impl SweepState {
         if shared.config.release_cpu == 0 && !over {
             return GaveBack::Nothing;
         }
-        let pages = usize::try_from(excess).unwrap_or(usize::MAX).min(stats.pages_free).min(RELEASE_PAGES);
+        let most = self.release_pages.load(Ordering::Relaxed);
+        let pages = usize::try_from(excess).unwrap_or(usize::MAX).min(stats.pages_free).min(most);
         if pages == 0 {
             return GaveBack::Nothing;
         }
-        let timer = shared.stats.clock.nanos();
+        let (timer, cpu) = (shared.stats.clock.nanos(), thread_cpu_time());
         let progress = shared.alloc.release(pages);
+        let took = shared.stats.clock.nanos() - timer;
+        if !progress.is_nothing() {
+            self.releases.record(took);
+            self.release_ns.fetch_add(nanos(thread_cpu_time().saturating_sub(cpu)), Ordering::Relaxed);
+            if pages == most {
+                self.release_pages.store(next_release(most, took), Ordering::Relaxed);
+            }
+        }
         if progress.pages > 0 {
             let bytes = (progress.pages * PAGE_SIZE) as u64;
-            let duration = Duration::from_nanos(shared.stats.clock.nanos() - timer);
-            shared.emit(&Event::Released { bytes, duration });
+            shared.emit(&Event::Released { bytes, duration: Duration::from_nanos(took) });
         }
         match progress.is_nothing() {
             true => GaveBack::Nothing,
@@ -143,6 +167,17 @@ impl SweepState {
     }
 }
 
+/// How many pages to give back in a call, after one of `pages` pages took so many nanoseconds: half as many after one that took too
+/// long, a few more after one that took half as long as it may.
+fn next_release(pages: usize, took: u64) -> usize {
+    let next = match took {
+        _ if took > RELEASE_NS => pages / 2,
+        _ if took <= RELEASE_NS / 2 => pages + 2,
+        _ => pages,
+    };
+    next.clamp(*RELEASE_PAGES.start(), *RELEASE_PAGES.end())
+}
+
 /// The collector, as the allocator sees it when it sweeps.
 pub(crate) struct Reclaimer<'a> {
     state: &'a SweepState,
@@ -191,11 +226,28 @@ mod tests {
         assert!(before > 64 * MIB);
         while shared.sweep.give_back(shared) == GaveBack::Some {
             let now = heap.stats().mapped_bytes;
-            assert!(now < before && before - now <= (2 * RELEASE_PAGES * PAGE_SIZE) as u64, "{before} {now}");
+            assert!(now < before && before - now <= (2 * 64 * PAGE_SIZE) as u64, "{before} {now}");
             (calls, before) = (calls + 1, now);
         }
         assert!(calls > 60 && before < 4 * MIB, "{calls} calls, {before} left");
+        assert_eq!(heap.stats().releases.count(), calls);
         assert!(heap.release_free_memory() <= 4 * MIB);
+    }
+
+    #[test]
+    fn a_call_that_takes_too_long_is_followed_by_a_smaller_one() {
+        assert_eq!(next_release(64, RELEASE_NS), 64);
+        assert_eq!(next_release(64, RELEASE_NS + 1), 32);
+        assert_eq!(next_release(32, RELEASE_NS / 2 + 1), 32);
+        assert_eq!(next_release(32, RELEASE_NS / 2), 34);
+        assert_eq!((next_release(64, 0), next_release(2, u64::MAX)), (64, 2));
+        // Calls of 1 µs a page, and one page in a hundred that takes a millisecond.
+        let mut pages = 64;
+        for call in 0..1000 {
+            let slow = if call % 100 == 0 { 1_000_000 } else { 0 };
+            pages = next_release(pages, pages as u64 * 1000 + slow);
+        }
+        assert!((20..=50).contains(&pages), "{pages}");
     }
 
     #[test]
