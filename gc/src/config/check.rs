@@ -79,6 +79,11 @@ pub(crate) fn limits(memory: Option<u64>, hard: Option<u64>) -> Result<(), Confi
     order(Setting::MemoryLimit, memory, Setting::HardLimit, hard)
 }
 
+/// The soft limit where only a hard one is set, in bytes: without it the heap would meet the hard one with its garbage uncollected.
+pub(crate) fn soft_of(hard: Option<u64>) -> Option<u64> {
+    hard.map(|bytes| (bytes / 20 * 19).max(*LIMIT.start()))
+}
+
 /// `low` must not be above `high`, where both are on.
 fn order(
     low: Setting,
@@ -120,8 +125,7 @@ impl Sizes {
             *limit != Limit::Auto && limit_allowed(limit)
         })?;
         let hard_bytes = hard.value.bytes();
-        // Without a soft limit of its own, a hard-limited heap would meet the hard one with its garbage uncollected.
-        let soft: Limit = hard_bytes.map(|bytes| (bytes / 20 * 19).max(*LIMIT.start())).into();
+        let soft: Limit = soft_of(hard_bytes).into();
         let mut memory = pick(Setting::MemoryLimit, values.memory_limit, soft, limit_allowed)?;
         if memory.value == Limit::Auto {
             memory.value = of_container((machine.container)(), soft);
@@ -209,6 +213,7 @@ pub(crate) fn config(values: Values, machine: Machine) -> Result<Config, ConfigE
     Ok(Config {
         gogc,
         memory_limit: sizes.memory_limit,
+        soft_follows: values.memory_limit.is_none(),
         hard_limit: sizes.hard_limit,
         reserve: sizes.reserve,
         min_heap: sizes.min_heap,

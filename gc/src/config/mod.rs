@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) gogc: Gogc,
     /// Soft limit in bytes; never above `hard_limit`.
     pub(crate) memory_limit: Option<u64>,
+    /// Nobody has set it: it follows the hard one.
+    pub(crate) soft_follows: bool,
     /// Hard limit in bytes.
     pub(crate) hard_limit: Option<u64>,
     /// Address space to reserve, in bytes; never below `hard_limit`.

@@ -15,6 +15,8 @@ use greyset_sync::{Fault, Point, fault, point, tiny};
 
 /// Objects the collector itself scans in a step (only what finalizable objects reach).
 const CLEAR_BUDGET: usize = 4096;
+/// More mutators than this are asked by the collector's thread, if it comes in time.
+const MANY: usize = 32;
 
 /// Dropped entries freed at a safepoint.
 const FEW: usize = 64;
@@ -122,11 +124,6 @@ impl Collector {
         self.pacing.set_gogc(shared, gogc);
     }
 
-    /// Takes another memory limit.
-    pub(crate) fn set_memory_limit(&mut self, shared: &Shared, bytes: Option<u64>) {
-        self.pacing.set_memory_limit(shared, bytes);
-    }
-
     /// Does one bounded piece of work. It never unwinds: the state is out of its place until it is done.
     pub(crate) fn step(&mut self, shared: &Shared) -> Step {
         must_not_unwind("a step of the collector", || match std::mem::replace(&mut self.state, State::Idle) {
@@ -141,20 +138,22 @@ impl Collector {
         })
     }
 
-    /// A step at a mutator's safepoint, if the next one is short whatever the heap holds: handshakes and what follows from
+    /// A step at a mutator's safepoint, if the next one is short whatever the heap holds: handshakes of few mutators and what follows from
     /// their answers. So a cycle need not wait for a thread to wake up between two handshakes. Where it begins and ends, the two longest
     /// of these steps, it does wait, as long as it is not late. Nothing is marked or swept here: a safepoint is to cost microseconds,
     /// always.
     pub(crate) fn advance(&mut self, shared: &Shared) -> Step {
+        // Each one asked costs some ten nanoseconds, and each that is parked, and answered for, a hundred or a flush.
+        let few = shared.stats.asked_of.load(Ordering::Relaxed) <= MANY || shared.pace.is_late();
         let short = match &self.state {
-            State::Both(_) | State::Deletion(_) | State::Round { .. } | State::Off(_) => true,
+            State::Both(_) | State::Deletion(_) | State::Round { .. } | State::Off(_) => few,
             State::Idle if !shared.driver.is_wanted() => return Step::Idle,
             State::Idle | State::Sweep if !shared.pace.is_late() => false,
             State::Idle if !free_few(shared) => return Step::Worked,
             State::Idle => true,
             // At a glance only: the step itself looks closely.
             State::Mark => {
-                nothing_grey(shared) && shared.ephemerons.is_empty() && !shared.queue.has_deferred()
+                few && nothing_grey(shared) && shared.ephemerons.is_empty() && !shared.queue.has_deferred()
             }
             State::Clear(_) => {
                 is_trivial(shared)

@@ -37,6 +37,7 @@ impl Handshake {
                 list.set_mode(mode);
             }
             mutators = list.records().len();
+            shared.stats.asked_of.store(mutators, Ordering::Relaxed);
             told(|| format!("asks handshake {request:?} of {mutators} mutators"));
             // One more than there are, so that nobody is the last before everybody has been asked.
             // ORDERING: release pairs with the acquire-release in `one_answered`.
@@ -49,13 +50,14 @@ impl Handshake {
                 }
             }
         }
+        let asked_at = Instant::now();
         let cycle = u64::from(shared.published.cycle());
         shared.emit(&Event::HandshakeAsked { cycle, kind: request.shown(), mutators });
         for record in parked {
             answer_for(shared, &record, request);
         }
         shared.one_answered(request, false);
-        Handshake { request, asked_at: Instant::now(), mutators, reported: None }
+        Handshake { request, asked_at, mutators, reported: None }
     }
 
     /// Whether all have answered.

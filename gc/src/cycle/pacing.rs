@@ -2,9 +2,11 @@
 //!
 //! All arithmetic is in `pacer/`, which knows no clock and no atomics; this is where counters, clocks and events meet it.
 
+mod limits;
 mod membership;
 mod recording;
 
+pub(crate) use limits::Soft;
 use membership::Reported;
 pub(crate) use recording::Recorder;
 
@@ -61,6 +63,8 @@ pub(crate) struct Pacing {
     external: u64,
     /// The memory limit decided the goal when it was last set.
     limited: bool,
+    /// Whose soft limit it is.
+    soft: Soft,
     /// When the pacer was last told the time, in nanoseconds.
     told_time: u64,
     recorder: Option<Recorder>,
@@ -94,6 +98,7 @@ impl Pacing {
             reported: Reported::default(),
             external: 0,
             limited: false,
+            soft: if config.soft_follows { Soft::Follows } else { Soft::Own(config.memory_limit) },
             told_time: 0,
             recorder: None,
         }
@@ -108,14 +113,6 @@ impl Pacing {
     /// Takes another GOGC; in force at once.
     pub(crate) fn set_gogc(&mut self, shared: &Shared, gogc: Gogc) {
         self.set(shared, Settings { gogc, ..*self.pacer.settings() });
-    }
-
-    /// Takes another memory limit, in bytes; in force at once.
-    pub(crate) fn set_memory_limit(&mut self, shared: &Shared, memory_limit: Option<u64>) {
-        shared.pace.memory_limit.store(memory_limit.unwrap_or(u64::MAX), Relaxed);
-        self.set(shared, Settings { memory_limit, ..*self.pacer.settings() });
-        self.limiting.found_room(self.pacer.has_room(tables(shared, &shared.alloc.stats())));
-        self.set_ceiling(shared, shared.pace.goal.load(Relaxed));
     }
 
     fn set(&mut self, shared: &Shared, settings: Settings) {
@@ -262,6 +259,7 @@ impl Pacing {
     pub(crate) fn tracing_opens(&mut self, shared: &Shared) {
         self.start.tracing_at = self.clock.elapsed();
         self.start.allocated_at_t2 = shared.pace.allocated.load(Relaxed);
+        shared.pace.unpaid.store(0, Relaxed);
         self.revise(shared);
     }
 

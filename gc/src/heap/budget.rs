@@ -7,7 +7,7 @@
 
 use crate::pacer::budget::{Claim, grants, split};
 use greyset_sync::atomic::{AtomicU64, Ordering::Relaxed};
-use greyset_sync::{Mutex, Rank};
+use greyset_sync::{Mutex, MutexGuard, Rank};
 use std::fmt;
 use std::sync::Arc;
 
@@ -136,7 +136,7 @@ impl BudgetMember {
     /// Takes the place for a heap that must not have more than `most` bytes.
     pub(crate) fn join(&self, most: Option<u64>) -> Membership {
         let seat = Arc::new(Seat { share: AtomicU64::new(0) });
-        let ceiling = most.unwrap_or(u64::MAX).min(self.ceiling);
+        let (floor, ceiling) = self.within(most);
         let claim = Claim {
             live: 0,
             least: 0,
@@ -144,7 +144,7 @@ impl BudgetMember {
             allocated: 0.0,
             marked: 0.0,
             priority: self.priority,
-            floor: self.floor.min(ceiling),
+            floor,
             ceiling,
         };
         let mut members = self.budget.members.lock();
@@ -152,7 +152,13 @@ impl BudgetMember {
         members.claims.push(claim);
         members.rebalance();
         drop(members);
-        Membership { budget: self.budget.clone(), seat }
+        Membership { place: self.clone(), seat }
+    }
+
+    /// Floor and ceiling of a heap that must not have more than `most` bytes.
+    fn within(&self, most: Option<u64>) -> (u64, u64) {
+        let ceiling = most.unwrap_or(u64::MAX).min(self.ceiling);
+        (self.floor.min(ceiling), ceiling)
     }
 }
 
@@ -179,7 +185,7 @@ pub(crate) struct Shown {
 
 /// A heap's place in its budget.
 pub(crate) struct Membership {
-    budget: Budget,
+    place: BudgetMember,
     seat: Arc<Seat>,
 }
 
@@ -201,20 +207,25 @@ impl Membership {
 
     /// The heap holds so many bytes now.
     pub(crate) fn holds(&self, bytes: u64) {
-        let mut members = self.budget.members.lock();
+        let mut members = self.members();
         if let Some(claim) = members.claim_of(&self.seat) {
             claim.held = bytes;
             members.regrant();
         }
     }
 
-    /// The heap gets no more than this.
-    pub(crate) fn set_ceiling(&self, bytes: Option<u64>) {
-        self.change(|claim| claim.ceiling = bytes.unwrap_or(u64::MAX));
+    /// The heap's own limits leave it no more than this; what its place in the budget says holds besides.
+    pub(crate) fn set_most(&self, bytes: Option<u64>) {
+        let within = self.place.within(bytes);
+        self.change(|claim| (claim.floor, claim.ceiling) = within);
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.place.budget.members.lock()
     }
 
     fn change(&self, change: impl FnOnce(&mut Claim)) {
-        let mut members = self.budget.members.lock();
+        let mut members = self.members();
         if let Some(claim) = members.claim_of(&self.seat) {
             change(claim);
             members.rebalance();
@@ -223,7 +234,7 @@ impl Membership {
 
     /// The heap is going: its share is the others'.
     pub(crate) fn leave(&self) {
-        let mut members = self.budget.members.lock();
+        let mut members = self.members();
         if let Some(at) = members.seats.iter().position(|other| Arc::ptr_eq(other, &self.seat)) {
             members.seats.remove(at);
             members.claims.remove(at);
@@ -250,13 +261,26 @@ mod tests {
         // (10 MB/s + 1 GB/s)/2 is 50.5 times what the other allocates.
         let ratio = room(&busy) as f64 / room(&calm) as f64;
         assert!((ratio - 50.5f64.sqrt()).abs() < 1e-3, "{ratio}");
-        busy.set_ceiling(Some(200 << 20));
+        busy.set_most(Some(200 << 20));
         assert_eq!(busy.share(), 200 << 20);
         assert!(calm.share().abs_diff(824 << 20) <= 1);
         busy.leave();
         busy.leave();
         assert_eq!(budget.shares(), [calm.share()]);
         assert!(calm.share().abs_diff(1 << 30) <= 1);
+    }
+
+    #[test]
+    fn a_heaps_own_limit_and_its_place_hold_both() {
+        let budget = Budget::new(1 << 30);
+        let place = budget.member().floor(100 << 20).ceiling(300 << 20);
+        let (heap, _other) = (place.join(None), budget.member().join(None));
+        let share = || heap.share() >> 20;
+        assert_eq!(share(), 300);
+        for (most, gets) in [(Some(50), 50), (Some(400), 300), (Some(200), 200), (None, 300)] {
+            heap.set_most(most.map(|mib: u64| mib << 20));
+            assert_eq!(share(), gets, "{most:?}");
+        }
     }
 
     #[test]

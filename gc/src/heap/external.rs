@@ -102,6 +102,10 @@ impl Shared {
             return charged;
         }
         let more = charged - before;
+        if self.published.tracing() {
+            // Nobody in particular: whoever takes the next run pays for it.
+            self.pace.unpaid.fetch_add(more, Relaxed);
+        }
         let live = self.pace.live.fetch_add(more, Relaxed).saturating_add(more);
         self.pace.peak.fetch_max(live, Relaxed);
         if live >= self.pace.trigger.load(Relaxed) && self.published.phase() == crate::cycle::Phase::Idle {

@@ -16,6 +16,7 @@ pub use recording::{RecordError, Recording};
 pub(crate) use shared::Shared;
 
 use crate::config::{Gogc, HeapBuilder};
+use crate::cycle::Soft;
 use crate::error::{ConfigError, HeapError};
 use crate::mutator::{Mutator, MutatorHandle};
 use crate::stats::{Cause, Census, Stats};
@@ -120,24 +121,19 @@ impl Heap {
     pub fn set_memory_limit(&self, bytes: Option<u64>) -> Result<(), ConfigError> {
         let shared = self.owner.shared();
         let mut collector = shared.lock_collector();
-        crate::config::check::limits(bytes, shared.alloc.limit())?;
-        match &shared.membership {
-            Some(membership) => membership.set_ceiling(bytes),
-            None => collector.set_memory_limit(shared, bytes),
-        }
-        Ok(())
+        collector.pacing().set_limits(shared, Soft::Own(bytes), shared.alloc.limit())
     }
 
-    /// Changes the hard limit, in bytes; `None` is none. In force with the next run taken.
+    /// Changes the hard limit, in bytes; `None` is none. In force with the next run taken. A soft limit that nobody has set follows it,
+    /// at 95 %; with a [`Budget`] the heap's share stays below it.
     ///
     /// # Errors
-    /// When it is below the soft limit, or out of range.
+    /// When it is below a soft limit that was set, or out of range.
     pub fn set_hard_limit(&self, bytes: Option<u64>) -> Result<(), ConfigError> {
         let shared = self.owner.shared();
-        let _collector = shared.lock_collector();
-        crate::config::check::limits(shared.memory_limit(), bytes)?;
-        shared.alloc.set_limit(bytes);
-        Ok(())
+        let mut collector = shared.lock_collector();
+        let soft = collector.pacing().soft();
+        collector.pacing().set_limits(shared, soft, bytes)
     }
 
     /// Adds `bytes` to what the program holds outside of the heap on behalf of its objects, or takes off. It counts as live

@@ -58,6 +58,8 @@ pub(crate) struct Pace {
     pub(crate) marked_objects: AtomicU64,
     /// Bytes of runs taken before T2 and recoloured in the running cycle: what is put there is born black.
     pub(crate) recoloured: AtomicU64,
+    /// Bytes outside the heap that came on the account while tracing was open and that nobody has paid for.
+    pub(crate) unpaid: AtomicU64,
     /// The running cycle frees nothing: a `trace` has panicked, or a guard was forgotten in mode Both.
     pub(crate) kept_all: AtomicBool,
     /// Pages to sweep for a byte allocated while sweeping (bits of an f64).
@@ -90,6 +92,7 @@ impl Pace {
             marked_bytes: zero(),
             marked_objects: zero(),
             recoloured: zero(),
+            unpaid: zero(),
             kept_all: AtomicBool::new(false),
             sweep_ratio: AtomicU64::new(0f64.to_bits()),
             assist_ns: zero(),
@@ -135,6 +138,14 @@ impl Pace {
     /// Sets the scan work owed for a byte.
     pub(crate) fn set_ratio(&self, ratio: f64) {
         self.ratio.store(ratio.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Bytes that somebody has to pay for: the caller, who pays for a run.
+    pub(crate) fn take_unpaid(&self) -> usize {
+        match self.unpaid.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => usize::try_from(self.unpaid.swap(0, Ordering::Relaxed)).unwrap_or(usize::MAX),
+        }
     }
 
     /// Pages to sweep for a byte.
@@ -235,7 +246,8 @@ impl Shared {
     /// A new heap on memory of `system`.
     pub(crate) fn build(mut config: Config, system: Box<dyn Os>) -> Result<Arc<Shared>, HeapError> {
         let alloc = MHeap::new(&alloc_config(&config), system).map_err(refused)?;
-        let membership = config.budget.as_ref().map(|member| member.join(config.memory_limit));
+        let membership =
+            config.budget.as_ref().map(|member| member.join(config.memory_limit.or(config.hard_limit)));
         if let Some(membership) = &membership {
             config.memory_limit = Some(membership.share());
         }

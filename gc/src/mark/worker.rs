@@ -14,8 +14,8 @@ use crate::mark::kernel::Kernels;
 use crossbeam_deque::{Stealer, Worker};
 use greyset_sync::{Fault, Point, fault, point};
 
-/// Objects an assist scans between looks at how much it has done.
-const ASSIST_STEP: usize = 256;
+/// Objects an assist scans between looks at how much it has done and how long it took: some µs if each is a miss of the caches.
+const ASSIST_STEP: usize = 64;
 /// Empty segments a marker keeps for itself.
 const SPARES: usize = 8;
 
@@ -37,6 +37,8 @@ pub(crate) struct Assisted {
     pub(crate) bytes: u64,
     /// Whether it has had grey objects in its hands.
     pub(crate) took: bool,
+    /// Whether it ended because its time was up.
+    pub(crate) late: bool,
 }
 
 /// A stack of grey objects and the loop that empties it.
@@ -152,17 +154,23 @@ impl Marker {
     }
 
     /// Scans until at least `bytes` of objects have been scanned or the queue is empty, then hands everything back.
-    /// For an assist: `own` is what the caller's buffer held.
-    pub(crate) fn assist(&mut self, shared: &Shared, own: Option<Box<Segment>>, bytes: u64) -> Assisted {
+    /// For an assist of so many bytes, or until the heap's clock is at `until`: `own` is what the caller's buffer held.
+    pub(crate) fn assist(
+        &mut self,
+        shared: &Shared,
+        own: Option<Box<Segment>>,
+        bytes: u64,
+        until: u64,
+    ) -> Assisted {
         self.tune(shared);
         // Counts as busy: else the collector would take what is in these hands for nothing, ask a round and find it dirty.
         shared.queue.become_busy();
-        let mut assisted = Assisted { bytes: 0, took: own.is_some() };
+        let mut assisted = Assisted { bytes: 0, took: own.is_some(), late: false };
         if let Some(own) = own {
             self.retire_top(shared);
             self.recycle_top(own);
         }
-        while assisted.bytes < bytes {
+        while assisted.bytes < bytes && !assisted.late {
             let before = self.counters.scanned;
             let scanned = self.drain(shared, ASSIST_STEP);
             assisted.bytes += self.counters.scanned - before;
@@ -173,6 +181,7 @@ impl Marker {
                 }
                 assisted.took = true;
             }
+            assisted.late = shared.stats.clock.nanos() >= until;
         }
         self.hand_back(shared);
         self.counters.flush(shared);

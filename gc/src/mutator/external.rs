@@ -5,11 +5,12 @@ use crate::cycle::Phase;
 use crate::mutator::Mutator;
 
 impl Mutator {
-    /// What [`place`](Mutator::place) does for a run: pay while marking runs, and see to it that the collector goes on.
-    pub(crate) fn pay_for_external(&self, bytes: usize) {
+    /// What [`place`](Mutator::place) does for a run, after the heap was charged: pay while marking runs, and see to it that the
+    /// collector goes on.
+    pub(crate) fn pay_for_external(&self) {
         let shared = self.shared();
         if self.mode.get() != Mode::Off {
-            self.pay(bytes);
+            self.pay(0);
         }
         if shared.published.phase() != Phase::Idle && shared.driver.is_inline() {
             self.record.word.set_step();

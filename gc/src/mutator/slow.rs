@@ -1,6 +1,6 @@
 //! Allocation when the run is used up: the next run, the pay for it, and what to do when memory is short.
 //!
-//! 1. Sweep this allocation's share, if sweeping is under way (proportional sweep).
+//! 1. Sweep what the runs before this one owe, if sweeping is under way (proportional sweep).
 //! 2. Pay for marking that is under way (`assist`).
 //! 3. Take the next run (or a span of its own for a large object) and account for it.
 //! 4. Ask for a cycle when the trigger is reached.
@@ -20,6 +20,10 @@ use greyset_alloc::{Obstacle, Role};
 use greyset_sync::atomic::Ordering;
 use greyset_sync::thread::yield_now;
 use std::ptr::NonNull;
+use std::time::Duration;
+
+/// Pages that an allocation sweeps at most for what was allocated before it: some 20 µs.
+const SWEPT_AT_ONCE: usize = 64;
 
 impl Mutator {
     /// As [`Mutator::alloc`], but running out of memory is an error that gives the value back.
@@ -69,8 +73,9 @@ impl Mutator {
         if phase != Phase::Idle && shared.driver.is_inline() {
             self.record.word.set_step();
         }
-        if phase == Phase::Sweep {
-            self.sweep_share(bytes);
+        let sweeping = phase == Phase::Sweep;
+        if sweeping {
+            self.sweep_share();
             if shared.alloc.unswept_pages() == 0 && shared.pace.is_late() {
                 // The cycle is over; said at the next safepoint, rather than by a thread that has to wake up for it. Until
                 // it is, no other can begin.
@@ -88,12 +93,18 @@ impl Mutator {
         }
         let changing = self.record.changing();
         let reclaimer = shared.sweep.reclaimer(shared);
+        let timer = if sweeping { shared.stats.clock.nanos() } else { 0 };
         let taken = if bytes > greyset_alloc::MAX_SMALL {
             cache.large(&shared.alloc, &reclaimer, &ty.base, bytes, colour)
         } else {
             cache.refill(&shared.alloc, &reclaimer, &ty.base, bytes, colour)
         };
-        self.sweep_debt.set(self.sweep_debt.get().saturating_sub(1024 * i64::from(cache.take_swept())));
+        let swept = cache.take_swept();
+        if swept > 0 {
+            // Out of memory sweeps, too, in whatever phase: then it is not timed.
+            let spent = if sweeping { shared.stats.clock.nanos() - timer } else { 0 };
+            self.has_swept(swept as usize, spent);
+        }
         let taken = match taken {
             Ok(taken) => taken,
             Err(error) => {
@@ -101,6 +112,10 @@ impl Mutator {
                 return Err(self.out_of_memory(error));
             }
         };
+        if sweeping {
+            let owed = (taken.bytes as f64 * shared.pace.sweep_ratio() * 1024.0) as i64;
+            self.sweep_debt.set(self.sweep_debt.get().saturating_add(owed));
+        }
         shared.account_taken(taken.bytes, taken.objects);
         drop(changing);
         if self.mode.get() != Mode::Off {
@@ -147,18 +162,29 @@ impl Mutator {
         OutOfMemory { requested: error.requested as u64, limit, in_use: error.in_use }
     }
 
-    /// Sweeps the pages that an allocation of `bytes` owes, so that all is swept before the next cycle is due. What refills have
-    /// swept is paid already.
-    fn sweep_share(&self, bytes: usize) {
+    /// Sweeps the pages that what was allocated owes, so that all is swept before the next cycle is due: [`SWEPT_AT_ONCE`] at most, the
+    /// rest with the next run. What refills have swept is paid already.
+    fn sweep_share(&self) {
         let shared = self.shared();
-        let run = bytes.max(4096) as f64;
-        let owed = self.sweep_debt.get() + (run * shared.pace.sweep_ratio() * 1024.0) as i64;
-        if owed < 1024 {
-            return self.sweep_debt.set(owed);
+        let owed = self.sweep_debt.get() / 1024;
+        let Ok(pages @ 1..) = usize::try_from(owed) else { return };
+        let timer = shared.stats.clock.nanos();
+        let reclaimer = shared.sweep.reclaimer(shared);
+        let done = shared.alloc.sweep_some(Role::Mutator, pages.min(SWEPT_AT_ONCE), &reclaimer).pages;
+        if done == 0 {
+            // Others have what is left, and nothing will be owed for it.
+            return self.sweep_debt.set(0);
         }
-        let pages = (owed / 1024).min(64);
-        self.sweep_debt.set(0);
-        let _ = shared.alloc.sweep_some(Role::Mutator, pages as usize, &shared.sweep.reclaimer(shared));
+        self.has_swept(done, shared.stats.clock.nanos() - timer);
+    }
+
+    /// So many pages have been swept here in so many nanoseconds on the clock. Reading the processor's time would take as long as
+    /// sweeping a page; what a page cannot have taken is another program's.
+    fn has_swept(&self, pages: usize, ns: u64) {
+        let paid = i64::try_from(pages).unwrap_or(i64::MAX).saturating_mul(1024);
+        self.sweep_debt.set(self.sweep_debt.get().saturating_sub(paid));
+        let most = Duration::from_micros(10 * pages as u64);
+        self.shared().sweep.spent(Duration::from_nanos(ns).min(most));
     }
 }
 

@@ -53,6 +53,14 @@ fn floors_ceilings_and_priorities() {
     finish(&mut own.stepper());
     assert_eq!(limit(&own), 10 * MIB);
 
+    // What the place says holds beside the heap's own limits, also where it has none any more.
+    high.set_memory_limit(None).expect("off");
+    finish(&mut high.stepper());
+    assert_eq!(limit(&high), 50 * MIB);
+    high.set_hard_limit(Some(40 * MIB)).expect("a limit");
+    finish(&mut high.stepper());
+    assert!(limit(&high) <= 40 * MIB, "{}", limit(&high));
+
     let budget = Budget::new(100 * MIB);
     let heaps = [3.0, 1.0].map(|p| stepping().budget(budget.member().priority(p)).build().expect("a heap"));
     let shares = budget.shares();

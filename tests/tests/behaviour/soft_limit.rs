@@ -81,6 +81,29 @@ fn limits_are_checked_against_each_other_as_they_are_now() {
     assert_eq!((heap.stats().memory_limit, heap.stats().hard_limit), (Some(16 * MIB), Some(32 * MIB)));
 }
 
+/// With the builder as later, and back.
+#[test]
+fn a_soft_limit_that_nobody_has_set_follows_the_hard_one() {
+    let limits = |heap: &Heap| (heap.stats().memory_limit, heap.stats().hard_limit);
+    let built = Heap::builder().ignore_environment().hard_limit(400 * MIB).build().expect("a heap");
+    let plain = Heap::builder().ignore_environment().build().expect("a heap");
+    plain.set_hard_limit(Some(400 * MIB)).expect("a limit");
+    for heap in [&built, &plain] {
+        assert_eq!(limits(heap), (Some(380 * MIB), Some(400 * MIB)));
+        heap.set_hard_limit(Some(200 * MIB)).expect("lower");
+        assert_eq!(limits(heap), (Some(190 * MIB), Some(200 * MIB)));
+        heap.set_hard_limit(Some(800 * MIB)).expect("higher");
+        assert_eq!(limits(heap), (Some(760 * MIB), Some(800 * MIB)));
+        // Set, if only to none, it stays.
+        heap.set_memory_limit(None).expect("off");
+        heap.set_hard_limit(Some(100 * MIB)).expect("lower");
+        assert_eq!(limits(heap), (None, Some(100 * MIB)));
+        heap.set_memory_limit(Some(50 * MIB)).expect("a limit");
+        heap.set_hard_limit(None).expect("none");
+        assert_eq!(limits(heap), (Some(50 * MIB), None));
+    }
+}
+
 #[test]
 fn tables_count() {
     let heap = stepping().build().expect("a heap");
