@@ -88,7 +88,7 @@ fn fill(m: &mut Mutator, slots: usize) -> Root<Objects<'static>> {
     for number in 0..slots {
         let object = m.alloc(Object { number: number as u64 });
         array.get(m)[number].store(m, Some(object));
-        if number as u64 % POLL == 0 {
+        if (number as u64).is_multiple_of(POLL) {
             m.safepoint();
         }
     }

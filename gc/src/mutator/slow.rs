@@ -99,11 +99,11 @@ impl Mutator {
         } else {
             cache.refill(&shared.alloc, &reclaimer, &ty.base, bytes, colour)
         };
-        let swept = cache.take_swept();
-        if swept > 0 {
-            // Out of memory sweeps, too, in whatever phase: then it is not timed.
-            let spent = if sweeping { shared.stats.clock.nanos() - timer } else { 0 };
-            self.has_swept(swept as usize, spent);
+        match cache.take_swept() {
+            0 => {}
+            swept if sweeping => self.has_swept(swept, shared.stats.clock.nanos() - timer),
+            // Where memory is short something may be left to sweep in any phase: that is not timed.
+            swept => self.has_swept(swept, 0),
         }
         let taken = match taken {
             Ok(taken) => taken,
@@ -113,8 +113,7 @@ impl Mutator {
             }
         };
         if sweeping {
-            let owed = (taken.bytes as f64 * shared.pace.sweep_ratio() * 1024.0) as i64;
-            self.sweep_debt.set(self.sweep_debt.get().saturating_add(owed));
+            self.owes_sweeping(taken.bytes);
         }
         shared.account_taken(taken.bytes, taken.objects);
         drop(changing);
@@ -175,15 +174,21 @@ impl Mutator {
             // Others have what is left, and nothing will be owed for it.
             return self.sweep_debt.set(0);
         }
+        let done = u32::try_from(done).unwrap_or(u32::MAX);
         self.has_swept(done, shared.stats.clock.nanos() - timer);
+    }
+
+    /// So many bytes were taken while sweeping is under way.
+    fn owes_sweeping(&self, bytes: usize) {
+        let owed = (bytes as f64 * self.shared().pace.sweep_ratio() * 1024.0) as i64;
+        self.sweep_debt.set(self.sweep_debt.get().saturating_add(owed));
     }
 
     /// So many pages have been swept here in so many nanoseconds on the clock. Reading the processor's time would take as long as
     /// sweeping a page; what a page cannot have taken is another program's.
-    fn has_swept(&self, pages: usize, ns: u64) {
-        let paid = i64::try_from(pages).unwrap_or(i64::MAX).saturating_mul(1024);
-        self.sweep_debt.set(self.sweep_debt.get().saturating_sub(paid));
-        let most = Duration::from_micros(10 * pages as u64);
+    fn has_swept(&self, pages: u32, ns: u64) {
+        self.sweep_debt.set(self.sweep_debt.get().saturating_sub(1024 * i64::from(pages)));
+        let most = Duration::from_micros(10 * u64::from(pages));
         self.shared().sweep.spent(Duration::from_nanos(ns).min(most));
     }
 }
