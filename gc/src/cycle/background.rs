@@ -210,7 +210,13 @@ fn collector_thread(shared: &Shared) {
         match step {
             Step::Worked => {}
             Step::AwaitMarkers if progress == Progress::More => {
-                turns.worked(shared, worked, |slice| shared.driver.doze(slice));
+                let lay_down = || {
+                    // A mutator that has it takes a step that is due when nothing is grey.
+                    if let Some(mut collector) = shared.collector.try_lock() {
+                        collector.lay_down(shared);
+                    }
+                };
+                turns.worked(shared, worked, lay_down, |slice| shared.driver.doze(slice));
             }
             Step::AwaitMarkers => yield_or_nap(vain),
             Step::AwaitMutators => {
@@ -270,7 +276,7 @@ fn marker_thread(shared: &Shared) {
         }
         vain = if looking { vain + 1 } else { 0 };
         if progress == Progress::More {
-            turns.worked(shared, worked, thread::sleep);
+            turns.worked(shared, worked, || marker.leave(shared), thread::sleep);
         } else if looking {
             yield_or_nap(vain);
         } else if progress == Progress::Empty {
@@ -298,7 +304,7 @@ fn sweeper_thread(shared: &Shared) {
         }
         if more {
             let now = thread_cpu_time();
-            turns.worked(shared, now.saturating_sub(before), thread::sleep);
+            turns.worked(shared, now.saturating_sub(before), || (), thread::sleep);
             before = now;
             continue;
         }

@@ -19,7 +19,7 @@ const CLEAR_BUDGET: usize = 4096;
 const MANY: usize = 32;
 
 /// Dropped entries freed at a safepoint.
-const FEW: usize = 64;
+const FEW: usize = 256;
 
 /// What a step did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -426,6 +426,11 @@ impl Collector {
         self.pacing.sweep_done(shared);
         shared.driver.cycle_completed(shared);
         self.enter(shared, State::Idle)
+    }
+
+    /// What its marker has grey in its hands goes to the queue: allocations may pay with it while the thread rests.
+    pub(crate) fn lay_down(&mut self, shared: &Shared) {
+        self.marker.leave(shared);
     }
 
     /// Scans what the markers would, for drivers that have only this thread.

@@ -51,9 +51,16 @@ impl Turns {
         self.duty < 1.0
     }
 
-    /// The thread has worked for `time`, and would go on. If it is time for a rest, sleeps by `sleep`, a slice at a time, from which
-    /// nobody should wake it: all that could be wanted of it is what it rests from.
-    pub(crate) fn worked(&mut self, shared: &Shared, time: Duration, mut sleep: impl FnMut(Duration)) {
+    /// The thread has worked for `time`, and would go on. If it is time for a rest, lays down what it has in its hands by `lay_down`, so
+    /// that others may go on with it, and sleeps by `sleep`, a slice at a time, from which nobody should wake it: all that could be
+    /// wanted of it is what it rests from.
+    pub(crate) fn worked(
+        &mut self,
+        shared: &Shared,
+        time: Duration,
+        lay_down: impl FnOnce(),
+        mut sleep: impl FnMut(Duration),
+    ) {
         let clock = &shared.stats.clock;
         self.worked += time;
         if self.worked < TURN {
@@ -62,8 +69,11 @@ impl Turns {
         let began = clock.elapsed();
         self.look(shared, began);
         let Some(rest) = self.rest() else { return };
-        let mut left = rest;
+        let (mut left, mut lay_down) = (rest, Some(lay_down));
         while !left.is_zero() && self.rests(shared, clock.elapsed()) {
+            if let Some(lay_down) = lay_down.take() {
+                lay_down();
+            }
             let slice = SLICE.min(left);
             sleep(slice);
             left -= slice;
@@ -104,20 +114,29 @@ mod tests {
     use crate::Heap;
     use crate::mutator::Record;
     use greyset_sync::atomic::Ordering;
+    use std::cell::Cell;
     use std::sync::Arc;
 
-    /// The slices that `turns` sleeps after `time` of work, while `during` is called in each.
+    /// The slices that `turns` sleeps after `time` of work, while `during` is called in each. What is in hands is laid down before the
+    /// first, and only then.
     fn slices(turns: &mut Turns, shared: &Shared, time: Duration, mut during: impl FnMut()) -> Vec<Duration> {
-        let mut slept = Vec::new();
-        turns.worked(shared, time, |slice| {
-            // Time passes as it should, without a sleep.
-            let until = shared.stats.clock.elapsed() + slice;
-            while shared.stats.clock.elapsed() < until {
-                std::hint::spin_loop();
-            }
-            slept.push(slice);
-            during();
-        });
+        let (mut slept, laid_down) = (Vec::new(), Cell::new(false));
+        turns.worked(
+            shared,
+            time,
+            || assert!(!laid_down.replace(true)),
+            |slice| {
+                assert!(laid_down.get());
+                // Time passes as it should, without a sleep.
+                let until = shared.stats.clock.elapsed() + slice;
+                while shared.stats.clock.elapsed() < until {
+                    std::hint::spin_loop();
+                }
+                slept.push(slice);
+                during();
+            },
+        );
+        assert_eq!(laid_down.get(), !slept.is_empty());
         slept
     }
 

@@ -22,6 +22,10 @@ use greyset_sync::{CachePadded, Fault, Mutex, Point, Rank, fault, point};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+/// Bytes beyond the trigger within which a thread of the collector is to come: what a fast program allocates in 50 us, which is what it
+/// takes to wake a thread.
+const LATE: u64 = 128 << 10;
+
 /// What the pacer and the statistics are told, and what the pacer answers, as words everybody may read.
 pub(crate) struct Pace {
     /// Bytes marked last cycle, bytes allocated since, and external bytes: the live heap as the pacer sees it.
@@ -110,12 +114,12 @@ impl Pace {
         self.live.load(Ordering::Relaxed) > self.ceiling.load(Ordering::Relaxed)
     }
 
-    /// Whether the heap has come a quarter of the way from the trigger to the goal: if no thread of the collector has begun a cycle by
-    /// then, a mutator does.
+    /// Whether the heap has come a quarter of the way from the trigger to the goal, or [`LATE`]: if no thread of the collector has begun a
+    /// cycle by then, a mutator does.
     pub(crate) fn is_late(&self) -> bool {
         let [live, trigger, goal] =
             [&*self.live, &self.trigger, &self.goal].map(|word| word.load(Ordering::Relaxed));
-        live >= trigger.saturating_add(goal.saturating_sub(trigger) / 4)
+        live >= trigger.saturating_add((goal.saturating_sub(trigger) / 4).min(LATE))
     }
 
     /// Counts the processor time of a mutator that marked; returns it in nanoseconds.

@@ -3,13 +3,20 @@
 //! The ratio is revised whenever live heap or scan work change much. Credit that background markers earn pays first; only the
 //! rest is worked off by the mutator. The scheme is Go's (its concurrent collector's design, revised in 44167).
 
+use super::expected::PacerKind;
 use super::goal::hard_goal;
 use crate::config::Gogc;
 
 /// Work that counts as left at least, in bytes: near the end an estimate of "nothing left" must not stop assists.
 const MIN_WORK_LEFT: u64 = 1000;
-/// How far the goal moves when it has been passed.
-const OVERSHOOT: f64 = 1.1;
+/// How far the goal moves when it has been passed, with each pacer. What is promised of ours is 5 %.
+fn overshoot(kind: PacerKind) -> f64 {
+    match kind {
+        PacerKind::Reference => 1.1,
+        PacerKind::Greyset => 1.04,
+    }
+}
+
 /// Where a goal is put that signed bytes of 64 bits cannot hold: next to nothing is owed until then.
 const OUT_OF_REACH: u64 = 1 << 63;
 /// Work of one assist at least, in bytes: what exceeds the debt is credit for later allocations.
@@ -52,13 +59,13 @@ pub struct AssistRatio {
 ///
 /// ```text
 /// 1. done > E: goal' = T + (goal − T)/E·X, at most (1 + GOGC/100)·goal; E = X
-/// 2. live > goal: goal = 1.1·goal; E = X
+/// 2. live > goal: goal = 1.1·goal (1.04 with `PacerKind::Greyset`); E = X
 /// 3. ratio = max(E − done, 1000) / max(goal − live, 1)
 /// ```
 /// E is the expected and X the worst work. (1) More work than expected: the goal moves out in proportion, with a bound.
 /// (2) Beyond the goal: be quick, but not at any price. A goal of 2⁶³ bytes or more is out of reach in both; an expected work
 /// of 0 moves it there.
-pub fn ratio(gogc: Gogc, at: &Standing) -> AssistRatio {
+pub fn ratio(kind: PacerKind, gogc: Gogc, at: &Standing) -> AssistRatio {
     let (mut goal, mut expected) = (at.goal, at.expected);
     if at.done > expected {
         goal = moved_goal(gogc, at);
@@ -66,7 +73,7 @@ pub fn ratio(gogc: Gogc, at: &Standing) -> AssistRatio {
     }
     let aimed = goal;
     if at.live > goal {
-        goal = trunc(goal as f64 * OVERSHOOT).min(OUT_OF_REACH);
+        goal = trunc(goal as f64 * overshoot(kind)).min(OUT_OF_REACH);
         expected = at.worst;
     }
     let work = expected.saturating_sub(at.done).max(MIN_WORK_LEFT);
@@ -105,16 +112,17 @@ pub struct Assist {
     pub pays: u64,
 }
 
-/// Room above a goal before mutators brake, at least, in bytes.
-const MIN_BRAKING_ROOM: u64 = 1 << 20;
+/// Room above a goal before mutators brake, at least, in bytes; and above one that the memory limit decides.
+const BRAKING_ROOM: [u64; 2] = [512 << 10, 1 << 20];
 
-/// The heap beyond which a mutator rests when nothing that it could do brings the cycle on: a tenth above the goal, 1 MiB at
-/// least; only that if the memory limit decides the goal.
+/// The heap beyond which a mutator rests when nothing that it could do brings the cycle on: a 25th above the goal, 512 KiB at
+/// least; 1 MiB if the memory limit decides the goal.
 ///
 /// Assists bound the heap only while there is grey to be had. When the collector's thread has it all, or a phase is to change, and
 /// the thread is not given a processor, nothing else does.
 pub fn ceiling(goal: u64, limited: bool) -> u64 {
-    let room = if limited { MIN_BRAKING_ROOM } else { (goal / 10).max(MIN_BRAKING_ROOM) };
+    let [least, beside_limit] = BRAKING_ROOM;
+    let room = if limited { beside_limit } else { (goal / 25).max(least) };
     goal.saturating_add(room)
 }
 
@@ -147,6 +155,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const REFERENCE: PacerKind = PacerKind::Reference;
+
     const START: Standing = Standing {
         triggered: 1_000_000,
         goal: 2_000_000,
@@ -157,7 +167,7 @@ mod tests {
     };
 
     fn work_per_byte(at: Standing) -> f64 {
-        ratio(Gogc::Percent(100), &at).work_per_byte
+        ratio(REFERENCE, Gogc::Percent(100), &at).work_per_byte
     }
 
     #[test]
@@ -180,7 +190,7 @@ mod tests {
         assert_eq!(work_per_byte(at), (1_500_000 - 500_001) as f64 / 3_000_000.0);
         let far = Standing { done: 500_001, ..START };
         assert_eq!(work_per_byte(far), (4_000_000 - 500_001) as f64 / 3_000_000.0);
-        let off = ratio(Gogc::Off, &far).work_per_byte;
+        let off = ratio(REFERENCE, Gogc::Off, &far).work_per_byte;
         assert_eq!(off, (4_000_000 - 500_001) as f64 / 8_000_000.0);
     }
 
@@ -189,14 +199,14 @@ mod tests {
         let far = |work: u64, live: u64| work as f64 / (OUT_OF_REACH - live) as f64;
         // Nothing was expected: no division by zero.
         let none = Standing { expected: 0, done: 1, ..START };
-        assert_eq!(ratio(Gogc::Percent(100), &none).goal, OUT_OF_REACH);
+        assert_eq!(ratio(REFERENCE, Gogc::Percent(100), &none).goal, OUT_OF_REACH);
         assert_eq!(work_per_byte(none), far(4_000_000 - 1, 1_000_000));
         assert_eq!(work_per_byte(Standing { goal: 1_000_000, worst: 0, ..none }), far(1000, 1_000_000));
         // GOGC off and no limit: the heap begins to collect 4 MiB before the end of the numbers.
         let goal = limit_goal(i64::MAX as u64, &MemoryUse::default(), 0);
         let triggered = goal - (4 << 20);
         let all = Standing { triggered, goal, live: triggered, done: 600_000, ..START };
-        let off = |at| ratio(Gogc::Off, &at).work_per_byte;
+        let off = |at| ratio(REFERENCE, Gogc::Off, &at).work_per_byte;
         assert_eq!(off(all), far(4_000_000 - 600_000, triggered));
         assert_eq!(off(Standing { worst: goal, ..all }), far(goal - 600_000, triggered));
         // Beyond it, a tenth more is too much, too.
@@ -204,13 +214,15 @@ mod tests {
         // Large numbers are not rounded before they are subtracted.
         let held = Standing { triggered: (1 << 60) + 1, goal: (1 << 60) + 101, live: 1 << 60, ..START };
         let at = Standing { worst: 1_000_000, done: 500_001, ..held };
-        assert_eq!(ratio(Gogc::Percent(100), &at).goal, (1 << 60) + 201);
+        assert_eq!(ratio(REFERENCE, Gogc::Percent(100), &at).goal, (1 << 60) + 201);
     }
 
     #[test]
     fn beyond_the_goal_the_worst_case_is_assumed() {
         let at = Standing { live: 2_100_000, done: 400_000, ..START };
         assert_eq!(work_per_byte(at), (4_000_000 - 400_000) as f64 / 100_000.0);
+        let ours = ratio(PacerKind::Greyset, Gogc::Percent(100), &Standing { live: 2_050_000, ..at });
+        assert_eq!(ours.work_per_byte, (4_000_000 - 400_000) as f64 / 30_000.0);
         let hopeless = Standing { live: 9_000_000, done: 400_000, ..START };
         assert_eq!(work_per_byte(hopeless), (4_000_000 - 400_000) as f64);
         // Both rules at once.
@@ -227,14 +239,17 @@ mod tests {
 
     #[test]
     fn the_ceiling_follows_the_goal_that_assists_aim_at() {
-        assert_eq!(ceiling(4 << 20, false), 5 << 20);
-        assert_eq!([false, true].map(|limited| ceiling(100 << 20, limited)), [110 << 20, 101 << 20]);
+        assert_eq!([false, true].map(|limited| ceiling(4 << 20, limited)), [9 << 19, 5 << 20]);
+        assert_eq!([false, true].map(|limited| ceiling(100 << 20, limited)), [104 << 20, 101 << 20]);
         assert_eq!(ceiling(u64::MAX, false), u64::MAX);
-        assert_eq!(ratio(Gogc::Percent(100), &Standing { live: 2_000_001, ..START }).goal, START.goal);
-        assert_eq!(ratio(Gogc::Percent(100), &START).goal, START.goal);
+        assert_eq!(
+            ratio(REFERENCE, Gogc::Percent(100), &Standing { live: 2_000_001, ..START }).goal,
+            START.goal
+        );
+        assert_eq!(ratio(REFERENCE, Gogc::Percent(100), &START).goal, START.goal);
         // Ten times the work that was expected.
         let grown = Standing { done: 600_000, ..START };
-        assert_eq!(ratio(Gogc::Percent(100), &grown).goal, 2 * START.goal);
+        assert_eq!(ratio(REFERENCE, Gogc::Percent(100), &grown).goal, 2 * START.goal);
     }
 
     #[test]
@@ -249,14 +264,15 @@ mod tests {
         #[test]
         fn always_a_positive_number(
             triggered: u64, goal: u64, live: u64, done: u64, expected: u64, worst: u64, percent: u32, off: bool,
-            shift in 0u32..64, bytes: u64
+            shift in 0u32..64, bytes: u64, ours: bool
         ) {
+            let kind = if ours { PacerKind::Greyset } else { REFERENCE };
             let gogc = if off { Gogc::Off } else { Gogc::Percent(percent) };
             let s = |value: u64| value >> shift;
             let at = Standing {
                 triggered: s(triggered), goal: s(goal), live: s(live), done: s(done), expected: s(expected), worst: s(worst),
             };
-            let ratio = ratio(gogc, &at);
+            let ratio = ratio(kind, gogc, &at);
             for part in [ratio.work_per_byte, ratio.bytes_per_work] {
                 prop_assert!(part.is_finite() && part > 0.0);
             }

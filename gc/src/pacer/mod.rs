@@ -418,7 +418,11 @@ impl Pacer {
         // A goal that the memory limit decides is not to be stretched: it would be passed by as much as growth allows, and
         // with GOGC off that is no bound at all.
         let fixed = goal.limited && self.settings.kind == PacerKind::Greyset;
-        assist::ratio(if fixed { Gogc::Percent(0) } else { self.settings.gogc }, &standing)
+        assist::ratio(
+            self.settings.kind,
+            if fixed { Gogc::Percent(0) } else { self.settings.gogc },
+            &standing,
+        )
     }
 
     /// Marking has ended: learns from the cycle and answers goal and trigger of the next one.
