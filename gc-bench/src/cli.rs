@@ -7,6 +7,7 @@ use crate::lab::limits::Limits;
 use crate::lab::pacers::Pacers;
 use crate::lab::record::Record;
 use crate::lab::replay::Replay;
+use crate::lab::shrink::Shrink;
 use crate::lab::simulate::Simulate;
 use crate::lab::tune::Tune;
 use crate::latency;
@@ -55,6 +56,8 @@ enum Command {
     Limits(Limits),
     /// Builds what is large (mutators, roots, live data, a list, an array), collects it, and checks that it is whole.
     Scale(Scale),
+    /// Lets a heap get small after a peak, and watches how it gives memory back.
+    Shrink(Shrink),
     /// Runs one workload and records what the pacer sees of it, for `replay` and `tune`.
     Record(Record),
     /// Predicts what a recorded program would cost with other settings.
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
         Some(Command::Budget(budget)) => budget.carry_out(),
         Some(Command::Limits(limits)) => limits.carry_out(),
         Some(Command::Scale(scale)) => scale.carry_out(),
+        Some(Command::Shrink(shrink)) => shrink.carry_out(),
         Some(Command::Record(record)) => record.carry_out(),
         Some(Command::Replay(replay)) => replay.carry_out(),
         Some(Command::Tune(tune)) => tune.carry_out(),

@@ -340,10 +340,21 @@ impl MHeap {
     /// colour table. Cost: a call of the system for each row of free pages, at most half a MiB each, and each row of
     /// idle pieces.
     pub fn release(&self, max_pages: usize) -> ReleaseProgress {
+        self.release_while(max_pages, &mut || true)
+    }
+
+    /// As [`MHeap::release`], as long as `go_on` says so, which is asked after each call of the system. One takes some 40 us, however few
+    /// pages it is for: every processor has to forget their addresses.
+    pub fn release_while(&self, max_pages: usize, go_on: &mut dyn FnMut() -> bool) -> ReleaseProgress {
         let mut progress = ReleaseProgress::default();
-        progress.error = self.release_pages(max_pages, &mut progress.pages).err();
-        if progress.error.is_none() {
-            progress.error = self.release_colours(max_pages, &mut progress.colours).err();
+        let mut goes_on = true;
+        let mut go_on = || {
+            goes_on = goes_on && go_on();
+            goes_on
+        };
+        progress.error = self.release_pages(max_pages, &mut progress.pages, &mut go_on).err();
+        if progress.error.is_none() && (progress.pages == 0 || go_on()) {
+            progress.error = self.release_colours(max_pages, &mut progress.colours, &mut go_on).err();
         }
         progress.left = self.pages.lock().heap.free_committed();
         progress
@@ -358,9 +369,14 @@ impl MHeap {
         Leaving(self)
     }
 
-    fn release_pages(&self, most: usize, done: &mut usize) -> io::Result<()> {
+    fn release_pages(
+        &self,
+        most: usize,
+        done: &mut usize,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> io::Result<()> {
         let table = self.space.page_table();
-        while *done < most {
+        while *done < most && (*done == 0 || go_on()) {
             let step = RELEASE_STEP.min(most - *done) as u32;
             let mut state = self.pages.lock();
             let Some(row) = state.heap.take_highest(table, step) else { break };
@@ -379,9 +395,14 @@ impl MHeap {
         Ok(())
     }
 
-    fn release_colours(&self, most: usize, done: &mut usize) -> io::Result<()> {
+    fn release_colours(
+        &self,
+        most: usize,
+        done: &mut usize,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> io::Result<()> {
         let mut left = most;
-        while left > 0 {
+        while left > 0 && (*done == 0 || go_on()) {
             let step = RELEASE_STEP.min(left);
             left -= step;
             let mut state = self.pages.lock();
@@ -396,15 +417,17 @@ impl MHeap {
             let mut result = Ok(());
             // Neighbours go with one call: it costs ten times what a slab does.
             for row in slabs.chunk_by(|a, b| a + 1 == *b) {
+                let mut goes = result.is_ok() && (*done == 0 || go_on());
                 let range = row[0] as usize * SLAB..(row[0] as usize + row.len()) * SLAB;
-                if result.is_ok() {
+                if goes {
                     // SAFETY: the slabs have no strips, and until they are given back below they get none, so nobody uses
                     // their bytes.
                     result = unsafe { self.os.release(self.space.colour_table().memory(), range.clone()) };
-                    *done += if result.is_ok() { range.len() } else { 0 };
+                    goes = result.is_ok();
+                    *done += if goes { range.len() } else { 0 };
                 }
                 let mut state = self.pages.lock();
-                row.iter().for_each(|&slab| state.strips.give_idle(slab, result.is_ok()));
+                row.iter().for_each(|&slab| state.strips.give_idle(slab, goes));
             }
             drop(leaving);
             result?;

@@ -61,6 +61,45 @@ impl PageSet {
         Some(word as u32)
     }
 
+    /// The greatest page in it that is less than this one.
+    pub(crate) fn before(&self, page: u32) -> Option<u32> {
+        let mut bit = page as usize;
+        for (height, level) in self.levels.iter().enumerate() {
+            let word = bit >> SHIFT;
+            let bits = level.get(word).copied().unwrap_or(0) & ((1 << (bit & 63)) - 1);
+            if bits != 0 {
+                let mut found = word << SHIFT | bits.ilog2() as usize;
+                for below in self.levels[..height].iter().rev() {
+                    // INVARIANT: of the set: the word is there, and not zero.
+                    found = found << SHIFT | below[found].ilog2() as usize;
+                }
+                return Some(found as u32);
+            }
+            bit = word;
+        }
+        None
+    }
+
+    /// The least page in it that is not less than this one.
+    pub(crate) fn from(&self, page: u32) -> Option<u32> {
+        let mut bit = page as usize;
+        for (height, level) in self.levels.iter().enumerate() {
+            let word = bit >> SHIFT;
+            let bits = level.get(word).copied().unwrap_or(0) & (u64::MAX << (bit & 63));
+            if bits != 0 {
+                let mut found = word << SHIFT | bits.trailing_zeros() as usize;
+                for below in self.levels[..height].iter().rev() {
+                    // INVARIANT: of the set: the word is there, and not zero.
+                    found = found << SHIFT | below[found].trailing_zeros() as usize;
+                }
+                return Some(found as u32);
+            }
+            // The words after this one.
+            bit = word + 1;
+        }
+        None
+    }
+
     /// Bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
         self.levels.iter().map(|level| level.capacity() * size_of::<u64>()).sum()
@@ -86,6 +125,10 @@ mod tests {
                     model.remove(&page);
                 }
                 prop_assert_eq!(set.last(), model.last().copied());
+                for limit in [page, page + 1, 0, 64, 5000, u32::MAX] {
+                    prop_assert_eq!(set.before(limit), model.range(..limit).next_back().copied());
+                    prop_assert_eq!(set.from(limit), model.range(limit..).next().copied());
+                }
             }
         }
     }

@@ -25,6 +25,9 @@ use crate::unit::PageNo;
 use bits::PageSet;
 use rows::Rows;
 
+/// Rows from the top among which the longest is given back, and from the bottom among which the first is taken that is long enough.
+const LOOKS: usize = 16;
+
 /// Free and used pages of a heap.
 ///
 /// # Invariants
@@ -75,7 +78,7 @@ impl PageHeap {
     /// Finds a place for `pages` (at least 1) pages without taking it.
     pub(crate) fn plan(&self, table: &Table<PageEntry>, pages: u32) -> Option<Plan> {
         debug_assert!(pages > 0);
-        if let Some(row) = self.committed.best(pages) {
+        if let Some(row) = self.lowest(table, pages).or_else(|| self.committed.best(pages)) {
             return Some(Plan { source: Source::Row(Backing::Committed, row), pages, fresh: 0 });
         }
         if let Some(row) = self.released.best(pages) {
@@ -139,14 +142,21 @@ impl PageHeap {
         self.insert(table, backing, joined);
     }
 
-    /// Takes up to `most` committed free pages from the highest row, so that the caller can give them to the system and
-    /// come back with [`PageHeap::give`].
+    /// Takes up to `most` committed free pages from the end of a row near the top, so that the caller can give them to the system and
+    /// come back with [`PageHeap::give`]. The first of the [`LOOKS`] highest rows that has so many pages, or the longest of them: a call of
+    /// the system takes as long for a page as for half a MiB.
     pub(crate) fn take_highest(&mut self, table: &Table<PageEntry>, most: u32) -> Option<Row> {
-        let start = PageNo(self.starts.last()?);
-        let Some((Backing::Committed, pages)) = table.at(start.index()).read().free_row() else {
-            unreachable!("invariant 3: a committed row starts at {start:?}");
-        };
-        let row = Row { start, pages };
+        let mut row = self.committed_row(table, self.starts.last()?);
+        let mut next = self.starts.before(row.start.0);
+        for _ in 1..LOOKS {
+            let Some(start) = next.filter(|_| row.pages < most) else { break };
+            let other = self.committed_row(table, start);
+            if other.pages > row.pages {
+                row = other;
+            }
+            next = self.starts.before(start);
+        }
+        let Row { start, pages } = row;
         self.remove(table, Backing::Committed, row);
         if pages <= most {
             return Some(row);
@@ -154,6 +164,28 @@ impl PageHeap {
         let stay = pages - most;
         self.insert(table, Backing::Committed, Row { start, pages: stay });
         Some(Row { start: start.plus(stay), pages: most })
+    }
+
+    /// The first of the [`LOOKS`] lowest committed rows that has so many pages: what is in use gathers below, and what is free above,
+    /// where it goes back in long rows.
+    fn lowest(&self, table: &Table<PageEntry>, pages: u32) -> Option<Row> {
+        let mut next = self.starts.from(0);
+        for _ in 0..LOOKS {
+            let row = self.committed_row(table, next?);
+            if row.pages >= pages {
+                return Some(row);
+            }
+            next = self.starts.from(row.start.0 + 1);
+        }
+        None
+    }
+
+    fn committed_row(&self, table: &Table<PageEntry>, start: u32) -> Row {
+        let start = PageNo(start);
+        let Some((Backing::Committed, pages)) = table.at(start.index()).read().free_row() else {
+            unreachable!("invariant 3: a committed row starts at {start:?}");
+        };
+        Row { start, pages }
     }
 
     fn row_ending_at(&self, table: &Table<PageEntry>, end: PageNo) -> Option<(Backing, Row)> {

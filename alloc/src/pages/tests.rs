@@ -84,12 +84,20 @@ impl Model {
     }
 
     fn release(&mut self, most: u32) -> Result<(), TestCaseError> {
-        let highest = self.pages.iter().rposition(|&page| page == Page::Committed);
+        let mut rows = Vec::new();
+        self.heap.for_each_free(&self.table, |backing, row| {
+            if backing == Backing::Committed {
+                rows.push(row);
+            }
+        });
+        rows.sort_by_key(|row| std::cmp::Reverse(row.start));
+        rows.truncate(LOOKS);
+        let longest = rows.iter().map(|row| row.pages.min(most)).max();
+        let best = rows.iter().find(|row| Some(row.pages.min(most)) == longest).copied();
         let row = self.heap.take_highest(&self.table, most);
-        prop_assert_eq!(row.is_some(), highest.is_some());
-        if let (Some(row), Some(highest)) = (row, highest) {
-            prop_assert_eq!(row.end().index() - 1, highest, "highest addresses first");
-            prop_assert!(row.pages <= most);
+        prop_assert_eq!(row.is_some(), best.is_some());
+        if let (Some(row), Some(best)) = (row, best) {
+            prop_assert_eq!((row.end(), row.pages), (best.end(), best.pages.min(most)));
             self.heap.give(&self.table, row, Backing::Released);
             self.slice(row).fill(Page::Released);
         }
@@ -154,18 +162,38 @@ proptest! {
     }
 }
 
-#[test]
-fn the_best_fitting_row_is_taken() {
-    let mut model = Model::new(100);
-    for pages in [5, 1, 3, 1, 4, 1] {
+/// A heap of rows of these lengths that are free, with a used page after each.
+fn free_rows(lengths: &[u32]) -> Model {
+    let mut model = Model::new(1000);
+    for &pages in lengths {
         model.take(pages).expect("room");
+        model.take(1).expect("room");
     }
-    for at in [0, 2, 4] {
-        let row = model.held[at];
+    for at in 0..lengths.len() {
+        let row = model.held[2 * at];
         model.heap.give(&model.table, row, Backing::Committed);
     }
+    model
+}
+
+#[test]
+fn the_lowest_row_is_taken_that_is_long_enough() {
+    let mut model = free_rows(&[2, 5, 3, 4]);
+    let mut take = |pages| {
+        let plan = model.heap.plan(&model.table, pages).expect("room");
+        model.heap.take(&model.table, plan).start.0
+    };
+    assert_eq!([take(3), take(4), take(2)], [3, 13, 0]);
+}
+
+/// Where none of the lowest rows will do, the one that fits best, wherever it lies.
+#[test]
+fn above_many_short_rows_the_best_fitting_one_is_taken() {
+    let mut model = free_rows(&[&[1; LOOKS][..], &[5, 3]].concat());
     let plan = model.heap.plan(&model.table, 3).expect("room");
-    assert_eq!(model.heap.take(&model.table, plan).start, PageNo(6), "the row of 3, not the one of 5");
-    let plan = model.heap.plan(&model.table, 4).expect("room");
-    assert_eq!(model.heap.take(&model.table, plan).start, PageNo(10));
+    let from = 2 * LOOKS as u32;
+    assert_eq!(model.heap.take(&model.table, plan).start.0, from + 6, "the row of 3, not the one of 5");
+    // And the longest of the highest is given back, from its end.
+    let row = model.heap.take_highest(&model.table, 4).expect("a row");
+    assert_eq!((row.start.0, row.pages), (from + 1, 4));
 }

@@ -14,5 +14,6 @@ pub mod record;
 pub mod recording;
 pub mod replay;
 pub mod scenario;
+pub mod shrink;
 pub mod simulate;
 pub mod tune;

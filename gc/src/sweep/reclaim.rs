@@ -6,15 +6,14 @@ use crate::panics::caught;
 use crate::stats::cpu::{nanos, thread_cpu_time};
 use crate::stats::{Event, Histogram};
 use greyset_alloc::{DeadSlots, PAGE_SIZE, Reclaim, Role, Span};
-use greyset_sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use greyset_sync::atomic::{AtomicU64, Ordering};
 use greyset_sync::{Fault, Point, fault, point};
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Pages given back in one call at most, half a MiB, and at least.
-const RELEASE_PAGES: RangeInclusive<usize> = 2..=64;
-/// What a call should take at most, in nanoseconds: half of what is promised, because one in ten takes twice as long as most.
-const RELEASE_NS: u64 = 50_000;
+/// Pages given back in one call at most: half a MiB. The system takes some 40 µs for it, and no less for fewer pages.
+const RELEASE_PAGES: usize = 64;
+/// Nanoseconds after which a call asks the system no more: it is to end within 100 µs.
+const RELEASE_NS: u64 = 30_000;
 /// Bytes beyond what is to be kept for which nothing is given back: a heap that breathes by less would have them back at once, at
 /// a fault a page and an interruption of every processor a call.
 const SLACK: u64 = 1 << 20;
@@ -43,8 +42,6 @@ pub(crate) struct SweepState {
     pub(crate) release_ns: AtomicU64,
     /// Time on the clock of each such call, ns.
     pub(crate) releases: Histogram,
-    /// Pages that the next one gives back at most. Only the thread that gives back changes it.
-    release_pages: AtomicUsize,
 }
 
 impl SweepState {
@@ -56,7 +53,6 @@ impl SweepState {
             cpu_ns: AtomicU64::new(0),
             release_ns: AtomicU64::new(0),
             releases: Histogram::new(),
-            release_pages: AtomicUsize::new(*RELEASE_PAGES.end()),
         }
     }
 
@@ -74,7 +70,8 @@ impl SweepState {
         progress.pages > 0 || cleanups
     }
 
-    /// Gives free pages beyond what the pacer keeps back to the system, as many as take [`RELEASE_NS`] or so.
+    /// Gives free pages beyond what the pacer keeps back to the system, at most [`RELEASE_PAGES`] a call, and fewer where they lie in many
+    /// places: after [`RELEASE_NS`] the system is asked for no more.
     pub(crate) fn give_back(&self, shared: &Shared) -> GaveBack {
         let keep = ReleaseGoal {
             heap: shared.pace.keep.load(Ordering::Relaxed),
@@ -86,20 +83,17 @@ impl SweepState {
         if shared.config.release_cpu == 0 && !over {
             return GaveBack::Nothing;
         }
-        let most = self.release_pages.load(Ordering::Relaxed);
-        let pages = usize::try_from(excess).unwrap_or(usize::MAX).min(stats.pages_free).min(most);
+        let pages = usize::try_from(excess).unwrap_or(usize::MAX).min(stats.pages_free).min(RELEASE_PAGES);
         if pages == 0 {
             return GaveBack::Nothing;
         }
         let (timer, cpu) = (shared.stats.clock.nanos(), thread_cpu_time());
-        let progress = shared.alloc.release(pages);
-        let took = shared.stats.clock.nanos() - timer;
+        let took = || shared.stats.clock.nanos() - timer;
+        let progress = shared.alloc.release_while(pages, &mut || took() < RELEASE_NS);
+        let took = took();
         if !progress.is_nothing() {
             self.releases.record(took);
             self.release_ns.fetch_add(nanos(thread_cpu_time().saturating_sub(cpu)), Ordering::Relaxed);
-            if pages == most {
-                self.release_pages.store(next_release(most, took), Ordering::Relaxed);
-            }
         }
         if progress.pages > 0 {
             let bytes = (progress.pages * PAGE_SIZE) as u64;
@@ -167,17 +161,6 @@ impl SweepState {
     }
 }
 
-/// How many pages to give back in a call, after one of `pages` pages took so many nanoseconds: half as many after one that took too
-/// long, a few more after one that took half as long as it may.
-fn next_release(pages: usize, took: u64) -> usize {
-    let next = match took {
-        _ if took > RELEASE_NS => pages / 2,
-        _ if took <= RELEASE_NS / 2 => pages + 2,
-        _ => pages,
-    };
-    next.clamp(*RELEASE_PAGES.start(), *RELEASE_PAGES.end())
-}
-
 /// The collector, as the allocator sees it when it sweeps.
 pub(crate) struct Reclaimer<'a> {
     state: &'a SweepState,
@@ -226,28 +209,12 @@ mod tests {
         assert!(before > 64 * MIB);
         while shared.sweep.give_back(shared) == GaveBack::Some {
             let now = heap.stats().mapped_bytes;
-            assert!(now < before && before - now <= (2 * 64 * PAGE_SIZE) as u64, "{before} {now}");
+            assert!(now < before && before - now <= (2 * RELEASE_PAGES * PAGE_SIZE) as u64, "{before} {now}");
             (calls, before) = (calls + 1, now);
         }
         assert!(calls > 60 && before < 4 * MIB, "{calls} calls, {before} left");
         assert_eq!(heap.stats().releases.count(), calls);
         assert!(heap.release_free_memory() <= 4 * MIB);
-    }
-
-    #[test]
-    fn a_call_that_takes_too_long_is_followed_by_a_smaller_one() {
-        assert_eq!(next_release(64, RELEASE_NS), 64);
-        assert_eq!(next_release(64, RELEASE_NS + 1), 32);
-        assert_eq!(next_release(32, RELEASE_NS / 2 + 1), 32);
-        assert_eq!(next_release(32, RELEASE_NS / 2), 34);
-        assert_eq!((next_release(64, 0), next_release(2, u64::MAX)), (64, 2));
-        // Calls of 1 µs a page, and one page in a hundred that takes a millisecond.
-        let mut pages = 64;
-        for call in 0..1000 {
-            let slow = if call % 100 == 0 { 1_000_000 } else { 0 };
-            pages = next_release(pages, pages as u64 * 1000 + slow);
-        }
-        assert!((20..=50).contains(&pages), "{pages}");
     }
 
     #[test]
