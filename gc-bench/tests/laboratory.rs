@@ -82,7 +82,8 @@ fn a_recording_is_replayed_with_its_own_settings_and_with_others() {
     assert!(few.1 > many.1, "{few:?} {many:?}");
     let off = other(&["--gogc", "off", "--memory-limit", "off"]);
     assert_eq!(off.0, 0);
-    assert!(other(&["--gogc", "off", "--memory-limit", "8MiB", "--pacer", "reference"]).1 < off.1);
+    // Far enough above the live data that collection never takes all it may, on whatever machine the recording was made.
+    assert!(other(&["--gogc", "off", "--memory-limit", "32MiB", "--pacer", "reference"]).1 < off.1);
     let text = stdout(&["replay", file.path()]);
     let rows = text.lines().filter_map(|line| line.split('|').nth(1)).map(str::trim).collect::<Vec<_>>();
     assert_eq!(rows[2..], ["recorded", "predicted", "error"], "{text}");
