@@ -176,14 +176,19 @@ fn a_heap_is_verified_while_others_step_sweep_and_allocate() {
     // No zeal: a verification would take too long.
     let builder = Heap::builder().ignore_environment().driver(Driver::Stepping).gogc_off();
     let heap = builder.build().expect("a heap");
-    let (drops, made) = (Drops::default(), AtomicU64::new(0));
+    let (drops, made, steps) = (Drops::default(), AtomicU64::new(0), AtomicU64::new(0));
     let done = || heap.stats().cycles >= CYCLES;
     let mut others = heap.mutator();
     thread::scope(|scope| {
         scope.spawn(|| {
             let stepper = heap.stepper();
             while !done() {
+                let seen = steps.load(Ordering::Relaxed);
                 stepper.verify().unwrap_or_else(|blame| panic!("{blame}"));
+                // Not at once again: locks are not fair, and nobody else got one for minutes.
+                while steps.load(Ordering::Relaxed) == seen && !done() {
+                    thread::yield_now();
+                }
             }
         });
         scope.spawn(|| {
@@ -191,7 +196,9 @@ fn a_heap_is_verified_while_others_step_sweep_and_allocate() {
             while !done() {
                 let root = heap.mutator().enter(|m| make_list(m, 1000).root(m));
                 heap.request_cycle();
-                while stepper.step_any() != StepOutcome::Idle {}
+                while stepper.step_any() != StepOutcome::Idle {
+                    steps.fetch_add(1, Ordering::Relaxed);
+                }
                 drop(root);
                 heap.release_free_memory();
             }
