@@ -336,7 +336,7 @@ impl MHeap {
         (state.leaving == 0).then_some(state.left)
     }
 
-    /// Gives up to `max_pages` free pages back to the system, highest addresses first, and up to as many idle pieces of the
+    /// Gives up to `max_pages` free pages back to the system, long rows at high addresses first, and up to as many idle pieces of the
     /// colour table. Cost: a call of the system for each row of free pages, at most half a MiB each, and each row of
     /// idle pieces.
     pub fn release(&self, max_pages: usize) -> ReleaseProgress {

@@ -3,11 +3,11 @@
 //! Free pages are kept as rows, committed and released ones apart, each kind indexed by length ([`rows`]) and coalesced
 //! with neighbours of its own kind. Pages above `top` have never been used and are in no index. A request is served
 //!
-//! 1. from the best fitting committed row (no new memory),
+//! 1. from the lowest committed row that is long enough, of the few lowest, or the best fitting one (no new memory),
 //! 2. else from the best fitting released row,
 //! 3. else from `top` up, together with a free row that ends there.
 //!
-//! Pages are given back from the highest address down, so that the heap stays dense at the low end.
+//! Pages are given back from the longest of the few highest rows, so that the heap stays dense at the low end.
 //!
 //! Everything here happens under one lock (`Rank::Pages`) and takes constant time for rows up to 64 pages, logarithmic for
 //! longer ones. It never calls the system: the caller commits and releases.

@@ -1,9 +1,11 @@
 //! `gc-probes`: operations of the heap, each in a function of its own, as an interpreter would write it. `.ci/count` looks at the
 //! code that the compiler makes of these functions and counts the instructions that they execute.
 //!
-//!     gc-probes NAME N    the probe N times, in a heap of its own
-//!     gc-probes all N     one probe after the other
-//!     gc-probes list      their names: a probe `alloc-16` is the function `alloc_16`
+//! ```text
+//! gc-probes NAME N    the probe N times, in a heap of its own
+//! gc-probes all N     one probe after the other
+//! gc-probes list      their names: a probe `alloc-16` is the function `alloc_16`
+//! ```
 //!
 //! Heaps have no threads and begin no cycle, so the same N executes the same instructions. What is counted is the barrier's off
 //! path, the safepoint at which nothing is asked, the lock that is free.

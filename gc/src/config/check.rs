@@ -6,7 +6,7 @@ use super::builder::{Given, Values};
 use super::setting::Setting;
 use super::size::{ByteSize, Limit, Period};
 use super::value::Gogc;
-use super::{Config, Listed, Machine, Zeal};
+use super::{Config, Listed, Machine, Soft, Zeal};
 use crate::error::{ConfigError, Origin, Stated};
 use crate::stats::Sinks;
 use std::fmt;
@@ -112,6 +112,7 @@ fn of_container(container: Option<u64>, soft: Limit) -> Limit {
 /// Sizes checked in one another's light: soft limit, hard limit, reservation, smallest heap.
 struct Sizes {
     memory_limit: Option<u64>,
+    soft: Soft,
     hard_limit: Option<u64>,
     reserve: u64,
     min_heap: u64,
@@ -127,8 +128,11 @@ impl Sizes {
         let hard_bytes = hard.value.bytes();
         let soft: Limit = soft_of(hard_bytes).into();
         let mut memory = pick(Setting::MemoryLimit, values.memory_limit, soft, limit_allowed)?;
+        let mut is_own = values.memory_limit.is_some();
         if memory.value == Limit::Auto {
-            memory.value = of_container((machine.container)(), soft);
+            let container = (machine.container)();
+            is_own = container.is_some();
+            memory.value = of_container(container, soft);
         }
         let most = machine.memory.unwrap_or(0).saturating_mul(4).max(64 * GIB);
         let most = most.max(hard_bytes.unwrap_or(0).saturating_mul(2)).min(*RESERVE.end());
@@ -145,6 +149,7 @@ impl Sizes {
         }
         Ok(Sizes {
             memory_limit: memory.value.bytes(),
+            soft: if is_own { Soft::Own(memory.value.bytes()) } else { Soft::Follows },
             hard_limit: hard_bytes,
             reserve: reserve.value.bytes(),
             min_heap: min_heap.value.bytes(),
@@ -213,7 +218,7 @@ pub(crate) fn config(values: Values, machine: Machine) -> Result<Config, ConfigE
     Ok(Config {
         gogc,
         memory_limit: sizes.memory_limit,
-        soft_follows: values.memory_limit.is_none(),
+        soft: sizes.soft,
         hard_limit: sizes.hard_limit,
         reserve: sizes.reserve,
         min_heap: sizes.min_heap,

@@ -38,6 +38,25 @@ use crate::stats::{GctraceSink, Sinks, TracingSink};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+/// Where a heap's soft limit is from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Soft {
+    /// Nobody has set it: it follows the hard one.
+    Follows,
+    /// The program's or its user's, in bytes, or none.
+    Own(Option<u64>),
+}
+
+impl Soft {
+    /// The soft limit beside this hard one, in bytes.
+    pub(crate) fn beside(self, hard: Option<u64>) -> Option<u64> {
+        match self {
+            Soft::Follows => check::soft_of(hard),
+            Soft::Own(bytes) => bytes,
+        }
+    }
+}
+
 /// The settings of a heap, checked. Those that may change while it runs are copied from here to where they live.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Config {
@@ -45,8 +64,8 @@ pub(crate) struct Config {
     pub(crate) gogc: Gogc,
     /// Soft limit in bytes; never above `hard_limit`.
     pub(crate) memory_limit: Option<u64>,
-    /// Nobody has set it: it follows the hard one.
-    pub(crate) soft_follows: bool,
+    /// Where that is from. `memory_limit` becomes a heap's share of its budget, this does not.
+    pub(crate) soft: Soft,
     /// Hard limit in bytes.
     pub(crate) hard_limit: Option<u64>,
     /// Address space to reserve, in bytes; never below `hard_limit`.

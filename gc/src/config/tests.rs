@@ -28,7 +28,7 @@ fn defaults() {
     let expected = Config {
         gogc: Gogc::Percent(100),
         memory_limit: None,
-        soft_follows: true,
+        soft: Soft::Follows,
         hard_limit: None,
         reserve: 64 << 30,
         min_heap: 4 << 20,
@@ -133,7 +133,7 @@ fn the_environment_overrides_the_program() {
     let expected = Config {
         gogc: Gogc::Off,
         memory_limit: Some(3 << 29),
-        soft_follows: false,
+        soft: Soft::Own(Some(3 << 29)),
         hard_limit: Some(2 << 30),
         reserve: 1 << 40,
         min_heap: 8 << 20,

@@ -8,7 +8,7 @@ use crate::heap::Shared;
 use crate::mark::{Marker, Progress};
 use crate::panics::must_not_unwind;
 use crate::stats::Phase as Shown;
-use crate::sweep::{Cleared, Clearing, clear_weak_early, is_trivial, take_panic};
+use crate::sweep::{Cleared, Clearing, clear_weak_early, take_panic};
 use crate::zeal::{Asks, finalize_all};
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{Fault, Point, fault, point, tiny};
@@ -144,7 +144,7 @@ impl Collector {
     /// always.
     pub(crate) fn advance(&mut self, shared: &Shared) -> Step {
         // Each one asked costs some ten nanoseconds, and each that is parked, and answered for, a hundred or a flush.
-        let few = shared.stats.asked_of.load(Ordering::Relaxed) <= MANY || shared.pace.is_late();
+        let few = shared.stats.asked_of.load(Ordering::Relaxed) <= MANY || shared.pace.is_above_ceiling();
         let short = match &self.state {
             State::Both(_) | State::Deletion(_) | State::Round { .. } | State::Off(_) => few,
             State::Idle if !shared.driver.is_wanted() => return Step::Idle,
@@ -155,11 +155,7 @@ impl Collector {
             State::Mark => {
                 few && nothing_grey(shared) && shared.ephemerons.is_empty() && !shared.queue.has_deferred()
             }
-            State::Clear(_) => {
-                is_trivial(shared)
-                    && !shared.given_up.load(Ordering::Relaxed)
-                    && !shared.zeal.asks(Asks::VERIFY)
-            }
+            State::Clear(clearing) => clearing.is_at_its_end() && !shared.zeal.asks(Asks::VERIFY),
             State::Sweep => shared.alloc.unswept_pages() == 0 && !shared.zeal.asks(Asks::VERIFY),
         };
         if short { self.step(shared) } else { Step::AwaitMarkers }
@@ -395,6 +391,8 @@ impl Collector {
         if fault(Fault::SweepBeforeT3) {
             shared.alloc.open_sweep();
         }
+        // What is taken until all have answered owes nothing: how much there is to sweep is not known.
+        shared.pace.set_sweep_ratio(0.0);
         shared.published.publish(Phase::Sweep);
         self.pacing.phase_is(shared, Shown::Sweep);
         let handshake = Handshake::ask(shared, Request::Off, || shared.published.black_lives());

@@ -26,6 +26,6 @@ mod turns;
 
 pub(crate) use collector::{Collector, Step, nothing_grey};
 pub(crate) use driver::{DriverControl, drive_inline};
-pub(crate) use pacing::{Pacing, Soft, cpu, processors, tables};
+pub(crate) use pacing::{Pacing, cpu, processors, tables};
 pub(crate) use phase::{Phase, Published, Request};
 pub use stepper::{StepOutcome, Stepper};

@@ -6,11 +6,10 @@ mod limits;
 mod membership;
 mod recording;
 
-pub(crate) use limits::Soft;
 use membership::Reported;
 pub(crate) use recording::Recorder;
 
-use crate::config::{Config, Driver, Gogc, Machine};
+use crate::config::{Config, Driver, Gogc, Machine, Soft};
 use crate::cycle::limiting::{Limiting, Reading};
 use crate::heap::Shared;
 use crate::pacer::assist::ceiling;
@@ -98,7 +97,7 @@ impl Pacing {
             reported: Reported::default(),
             external: 0,
             limited: false,
-            soft: if config.soft_follows { Soft::Follows } else { Soft::Own(config.memory_limit) },
+            soft: config.soft,
             told_time: 0,
             recorder: None,
         }

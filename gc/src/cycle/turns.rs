@@ -5,7 +5,7 @@
 //! [`TURN`] and then sleeps, for as long as its share of the processors asks for ([`duty`]): a mutator waits for turns and no longer for slices. Where each
 //! thread has a processor it does not rest at all.
 
-use crate::cycle::processors;
+use crate::cycle::{Phase, nothing_grey, processors};
 use crate::heap::Shared;
 use crate::pacer::workers::duty;
 use std::num::NonZeroU64;
@@ -52,8 +52,8 @@ impl Turns {
     }
 
     /// The thread has worked for `time`, and would go on. If it is time for a rest, lays down what it has in its hands by `lay_down`, so
-    /// that others may go on with it, and sleeps by `sleep`, a slice at a time, from which nobody should wake it: all that could be
-    /// wanted of it is what it rests from.
+    /// that others may go on with it, and sleeps by `sleep`, a slice at a time, from which nobody should wake it: what else could be
+    /// wanted of it comes a slice later.
     pub(crate) fn worked(
         &mut self,
         shared: &Shared,
@@ -81,10 +81,12 @@ impl Turns {
         self.overslept = clock.elapsed().saturating_sub(began + rest);
     }
 
-    /// Whether a rest is still wanted. Where the heap is above the ceiling allocations rest, and the processors are free.
+    /// Whether a rest is still wanted. Where the heap is above the ceiling allocations rest, and the processors are free. Where
+    /// allocations have marked what was left, the next step is due.
     fn rests(&mut self, shared: &Shared, now: Duration) -> bool {
         self.look(shared, now);
-        self.crowded() && !shared.pace.is_above_ceiling() && !shared.driver.should_stop()
+        let is_marked = shared.published.phase() == Phase::Mark && nothing_grey(shared);
+        self.crowded() && !is_marked && !shared.pace.is_above_ceiling() && !shared.driver.should_stop()
     }
 
     /// Looks at the program, if that was long ago.

@@ -135,11 +135,12 @@ pub struct Charged<T> {
 
 impl<T: OwnedBytes> Charged<T> {
     /// Charges the heap of `m` with what `value` owns. Allocates nothing; a few atomic operations, and while marking runs the
-    /// work that an allocation of as many bytes would owe. What it grows by in [`edit`](Charged::edit) the next allocation pays for.
+    /// work that an allocation of as many bytes would owe. What it grows by in [`edit`](Charged::edit) is paid for by the next allocation
+    /// or `Charged` of whichever mutator.
     pub fn new(m: &Mutator, value: T) -> Charged<T> {
         let mut charge = Charge { heap: m.shared().weak_ref(), bytes: 0 };
         charge.set(value.owned_bytes());
-        m.pay_for_external();
+        m.pay_for_external(charge.bytes);
         Charged { value, charge: Static(charge) }
     }
 

@@ -15,8 +15,7 @@ pub(crate) use owner::Owner;
 pub use recording::{RecordError, Recording};
 pub(crate) use shared::Shared;
 
-use crate::config::{Gogc, HeapBuilder};
-use crate::cycle::Soft;
+use crate::config::{Gogc, HeapBuilder, Soft};
 use crate::error::{ConfigError, HeapError};
 use crate::mutator::{Mutator, MutatorHandle};
 use crate::stats::{Cause, Census, Stats};

@@ -234,8 +234,14 @@ impl Mutator {
         let unparked = self.record.word.unpark();
         self.worked.set(unparked.worked);
         self.fetch_cache();
+        let mode = self.record.mode();
+        if mode != self.mode.get() {
+            // Somebody has answered for it, perhaps for more than one cycle: what it owed was of another time.
+            self.debt.set(0);
+            self.sweep_debt.set(0);
+        }
         if !fault(Fault::UnparkKeepsMode) {
-            self.take_mode(self.record.mode());
+            self.take_mode(mode);
         }
         if fault(Fault::ParkedRunsLate) {
             self.recolour();

@@ -5,12 +5,15 @@ use crate::cycle::Phase;
 use crate::mutator::Mutator;
 
 impl Mutator {
-    /// What [`place`](Mutator::place) does for a run, after the heap was charged: pay while marking runs, and see to it that the
+    /// What [`place`](Mutator::place) does for a run, after the heap was charged with so many bytes: pay while marking runs, and see to it that the
     /// collector goes on.
-    pub(crate) fn pay_for_external(&self) {
+    pub(crate) fn pay_for_external(&self, bytes: usize) {
         let shared = self.shared();
-        if self.mode.get() != Mode::Off {
-            self.pay(0);
+        match self.mode.get() {
+            Mode::Off => {}
+            // The bytes are among those that somebody has to pay for.
+            _ if shared.published.tracing() => self.pay(0),
+            _ => self.brake(bytes),
         }
         if shared.published.phase() != Phase::Idle && shared.driver.is_inline() {
             self.record.word.set_step();

@@ -171,7 +171,7 @@ impl Mutator {
         let reclaimer = shared.sweep.reclaimer(shared);
         let done = shared.alloc.sweep_some(Role::Mutator, pages.min(SWEPT_AT_ONCE), &reclaimer).pages;
         if done == 0 {
-            // Others have what is left, and nothing will be owed for it.
+            // Others have what is left, or sweeping has not opened and nothing is owed yet.
             return self.sweep_debt.set(0);
         }
         let done = u32::try_from(done).unwrap_or(u32::MAX);

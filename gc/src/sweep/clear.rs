@@ -52,7 +52,7 @@ pub(crate) enum Cleared {
 }
 
 /// Whether there is nothing to clear: no `WeakMap` met, no weak slot in use, nothing registered.
-pub(crate) fn is_trivial(shared: &Shared) -> bool {
+fn is_trivial(shared: &Shared) -> bool {
     shared.weaks.in_use() == 0 && shared.registry.is_empty() && shared.ephemerons.is_empty()
 }
 
@@ -102,6 +102,11 @@ impl Clearing {
             false => Stage::Ephemerons,
         };
         Clearing { stage, finalizable: Vec::new() }
+    }
+
+    /// Whether nothing is left to clear and nothing to deliver.
+    pub(crate) fn is_at_its_end(&self) -> bool {
+        matches!(self.stage, Stage::Done) && self.finalizable.is_empty()
     }
 
     /// One bounded step.

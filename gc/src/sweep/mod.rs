@@ -13,7 +13,7 @@ mod ephemeron;
 mod reclaim;
 mod registry;
 
-pub(crate) use clear::{Cleared, Clearing, clear_weak_early, is_trivial, take_panic};
+pub(crate) use clear::{Cleared, Clearing, clear_weak_early, take_panic};
 pub(crate) use ephemeron::Ephemerons;
 pub(crate) use reclaim::{GaveBack, SweepState};
 pub(crate) use registry::Registry;

@@ -57,6 +57,16 @@ fn floors_ceilings_and_priorities() {
     high.set_memory_limit(None).expect("off");
     finish(&mut high.stepper());
     assert_eq!(limit(&high), 50 * MIB);
+    // The share is no limit that anybody has set, and one that was set counts though the share is smaller.
+    let whole = Budget::new(100 * MIB);
+    let heap = stepping().memory_limit(200 * MIB).budget(whole.member()).build().expect("a heap");
+    assert_eq!(limit(&heap), 100 * MIB);
+    let error = heap.set_hard_limit(Some(150 * MIB)).expect_err("below the soft limit").to_string();
+    assert!(error.starts_with("memory_limit (200MiB"), "{error}");
+    heap.set_memory_limit(None).expect("off");
+    heap.set_hard_limit(Some(50 * MIB)).expect("a limit");
+    finish(&mut heap.stepper());
+    assert_eq!(limit(&heap), 50 * MIB);
     high.set_hard_limit(Some(40 * MIB)).expect("a limit");
     finish(&mut high.stepper());
     assert!(limit(&high) <= 40 * MIB, "{}", limit(&high));

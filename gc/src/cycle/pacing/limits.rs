@@ -1,30 +1,12 @@
 //! The limits of a heap, which change while it runs: the program's soft limit, or the one that follows from the hard limit.
 
 use super::{Pacing, tables};
-use crate::config::check::{limits, soft_of};
+use crate::config::Soft;
+use crate::config::check::limits;
 use crate::error::ConfigError;
 use crate::heap::Shared;
 use crate::pacer::Settings;
 use greyset_sync::atomic::Ordering::Relaxed;
-
-/// Where a heap's soft limit is from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Soft {
-    /// Nobody has set it: it follows the hard one.
-    Follows,
-    /// The program's, in bytes, or none.
-    Own(Option<u64>),
-}
-
-impl Soft {
-    /// The soft limit beside this hard one, in bytes.
-    fn beside(self, hard: Option<u64>) -> Option<u64> {
-        match self {
-            Soft::Follows => soft_of(hard),
-            Soft::Own(bytes) => bytes,
-        }
-    }
-}
 
 impl Pacing {
     /// Takes both limits, checked, in bytes; in force at once, the soft one with a budget when it has been split.
