@@ -205,6 +205,8 @@ fn scale_builds_everything_and_finds_it_whole() {
     // The row itself, and the objects that its slots lead to.
     assert!(found["array"]["marked_objects"].as_u64() >= Some(82), "{found}");
     for (name, least) in [("roots", 5000), ("live", 5334), ("list", 20000)] {
+        // With zeal a cycle runs at every moment, and what is born black in it is not marked.
+        let least = if std::env::var_os("GREYSET_ZEAL").is_some() { least / 2 } else { least };
         assert!(found[name]["marked_objects"].as_u64() >= Some(least), "{name}: {found}");
     }
     assert_eq!(found["roots"]["marked_after"], 0);
