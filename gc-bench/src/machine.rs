@@ -25,6 +25,11 @@ pub fn available_memory() -> Option<u64> {
     field("/proc/meminfo", "MemAvailable:").map(|kib| kib * 1024)
 }
 
+/// Logical processors this process may use; 1 if unknown.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get())
+}
+
 /// Starts a new peak, so that one process can measure several runs. Where the system does not allow it, the peak
 /// stays that of the whole process.
 pub fn reset_peak_rss() {
@@ -52,7 +57,7 @@ impl Machine {
         Machine {
             processor: line("/proc/cpuinfo", "model name")
                 .unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
-            processors: std::thread::available_parallelism().map_or(1, |n| n.get()),
+            processors: processors(),
             memory_bytes: field("/proc/meminfo", "MemTotal:").map_or(0, |kib| kib * 1024),
             system: format!(
                 "{} {} {}",

@@ -3,6 +3,7 @@
 //! A result file is proven writable before anything runs, since it would be a pity to find out at the end, and it is replaced as a
 //! whole when the result is there: what fails on the way leaves the file of an earlier run as it was.
 use crate::failure::Failure;
+use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,11 @@ pub fn emit(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// A value as one line of JSON: of strings, numbers and maps with string keys, of which there is nothing that serde_json could refuse.
+pub fn json_line(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default() + "\n"
 }
 
 /// A file that a result goes to.

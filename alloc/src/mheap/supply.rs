@@ -343,18 +343,13 @@ impl MHeap {
         self.release_while(max_pages, &mut || true)
     }
 
-    /// As [`MHeap::release`], as long as `go_on` says so, which is asked after each call of the system. One takes some 40 us, however few
-    /// pages it is for: every processor has to forget their addresses.
+    /// As [`MHeap::release`], as long as `go_on` says so, which is asked after each call of the system and says no for good. A call takes
+    /// some 40 us, however few pages it is for: every processor has to forget their addresses.
     pub fn release_while(&self, max_pages: usize, go_on: &mut dyn FnMut() -> bool) -> ReleaseProgress {
         let mut progress = ReleaseProgress::default();
-        let mut goes_on = true;
-        let mut go_on = || {
-            goes_on = goes_on && go_on();
-            goes_on
-        };
-        progress.error = self.release_pages(max_pages, &mut progress.pages, &mut go_on).err();
+        progress.error = self.release_pages(max_pages, &mut progress.pages, go_on).err();
         if progress.error.is_none() && (progress.pages == 0 || go_on()) {
-            progress.error = self.release_colours(max_pages, &mut progress.colours, &mut go_on).err();
+            progress.error = self.release_colours(max_pages, &mut progress.colours, go_on).err();
         }
         progress.left = self.pages.lock().heap.free_committed();
         progress

@@ -50,15 +50,8 @@ impl PageSet {
 
     /// The greatest page in it.
     pub(crate) fn last(&self) -> Option<u32> {
-        let mut word = 0;
-        for level in self.levels.iter().rev() {
-            let bits = *level.get(word)?;
-            if bits == 0 {
-                return None;
-            }
-            word = word << SHIFT | bits.ilog2() as usize;
-        }
-        Some(word as u32)
+        let bits = *self.levels[LEVELS - 1].first()?;
+        (bits != 0).then(|| self.descend(LEVELS - 1, bits.ilog2() as usize, u64::ilog2))
     }
 
     /// The greatest page in it that is less than this one.
@@ -68,12 +61,7 @@ impl PageSet {
             let word = bit >> SHIFT;
             let bits = level.get(word).copied().unwrap_or(0) & ((1 << (bit & 63)) - 1);
             if bits != 0 {
-                let mut found = word << SHIFT | bits.ilog2() as usize;
-                for below in self.levels[..height].iter().rev() {
-                    // INVARIANT: of the set: the word is there, and not zero.
-                    found = found << SHIFT | below[found].ilog2() as usize;
-                }
-                return Some(found as u32);
+                return Some(self.descend(height, word << SHIFT | bits.ilog2() as usize, u64::ilog2));
             }
             bit = word;
         }
@@ -87,17 +75,20 @@ impl PageSet {
             let word = bit >> SHIFT;
             let bits = level.get(word).copied().unwrap_or(0) & (u64::MAX << (bit & 63));
             if bits != 0 {
-                let mut found = word << SHIFT | bits.trailing_zeros() as usize;
-                for below in self.levels[..height].iter().rev() {
-                    // INVARIANT: of the set: the word is there, and not zero.
-                    found = found << SHIFT | below[found].trailing_zeros() as usize;
-                }
-                return Some(found as u32);
+                let first = u64::trailing_zeros;
+                return Some(self.descend(height, word << SHIFT | first(bits) as usize, first));
             }
             // The words after this one.
             bit = word + 1;
         }
         None
+    }
+
+    /// The page that `bit` of the level at `height` leads to, by the bit that `end` chooses of each word below.
+    fn descend(&self, height: usize, bit: usize, end: fn(u64) -> u32) -> u32 {
+        // INVARIANT: of the set: the word below a bit is there, and not zero.
+        let below = self.levels[..height].iter().rev();
+        below.fold(bit, |bit, level| bit << SHIFT | end(level[bit]) as usize) as u32
     }
 
     /// Bytes it takes.

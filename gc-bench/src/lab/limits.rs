@@ -4,8 +4,9 @@
 //! the heap promises there: collection takes the limiter's share at most, the program is told, the hard limit is an error that it
 //! survives, and memory and speed are as before afterwards.
 use crate::failure::Failure;
+use crate::machine;
 use crate::options::{build, duration, with_gogc};
-use crate::output::emit;
+use crate::output::{emit, json_line};
 use crate::report::align_figures;
 use crate::sampler::{Sample, Sampler};
 use crate::units::{self, parse_size};
@@ -118,12 +119,7 @@ impl Limits {
     /// [`Failure::Run`] if collecting does not make room.
     pub fn carry_out(&self) -> Result<(), Failure> {
         let told = self.run()?;
-        if self.json {
-            // Strings and numbers: there is nothing serde_json could refuse.
-            emit(&(serde_json::to_string(&told).unwrap_or_default() + "\n"))
-        } else {
-            emit(&told.text())
-        }
+        emit(&if self.json { json_line(&told) } else { told.text() })
     }
 
     fn hard_limit(&self) -> u64 {
@@ -338,7 +334,7 @@ fn replace(m: &mut Mutator, table: &Root<Pairs<'static>>, place: usize, number: 
 
 /// The largest part of all processors that collection took over a window, in percent.
 fn largest_share(samples: &[Sample]) -> f64 {
-    let processors = std::thread::available_parallelism().map_or(1, |n| n.get()) as f64;
+    let processors = machine::processors() as f64;
     let Some(last) = samples.last() else { return 0.0 };
     let window = WINDOW_S.min(last.at_s - samples[0].at_s);
     let mut end = 0;
@@ -408,7 +404,7 @@ mod tests {
 
     #[test]
     fn the_worst_window_counts() {
-        let processors = std::thread::available_parallelism().map_or(1, |n| n.get()) as f64;
+        let processors = machine::processors() as f64;
         // 20 s, of which collection takes two from second 5 to second 7.
         let busy = |at: f64| (at - 5.0).clamp(0.0, 2.0);
         let samples =

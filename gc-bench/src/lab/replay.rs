@@ -6,7 +6,7 @@ use super::recording::Recording;
 use super::simulate::Kind;
 use crate::failure::Failure;
 use crate::options::{count, with_gogc};
-use crate::output::emit;
+use crate::output::{emit, json_line};
 use crate::report::align_figures;
 use crate::units::{self, parse_size};
 use comfy_table::{Table, presets};
@@ -135,8 +135,7 @@ impl Replay {
         let error_pct = same.then(|| Errors::of(&recorded, &predicted));
         if self.json {
             let replayed = Replayed { name: recording.name, recorded, predicted, error_pct };
-            // Strings and numbers: there is nothing serde_json could refuse.
-            emit(&(serde_json::to_string(&replayed).unwrap_or_default() + "\n"))
+            emit(&json_line(&replayed))
         } else {
             emit(&table(&recorded, &predicted, error_pct.as_ref()))
         }

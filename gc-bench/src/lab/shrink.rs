@@ -5,7 +5,7 @@
 use crate::failure::Failure;
 use crate::machine;
 use crate::options::{build, duration};
-use crate::output::emit;
+use crate::output::{emit, json_line};
 use crate::units::{self, parse_size};
 use crate::workloads::churn;
 use crate::xorshift::Xorshift;
@@ -73,11 +73,7 @@ impl Shrink {
     /// [`Failure::Usage`] if the peak is no peak; [`Failure::Check`] if a tree was damaged.
     pub fn carry_out(&self) -> Result<(), Failure> {
         let told = self.run()?;
-        if self.json {
-            // Strings and numbers: there is nothing serde_json could refuse.
-            return emit(&(serde_json::to_string(&told).unwrap_or_default() + "\n"));
-        }
-        emit(&told.text())
+        emit(&if self.json { json_line(&told) } else { told.text() })
     }
 
     fn run(&self) -> Result<Told, Failure> {
@@ -95,7 +91,7 @@ impl Shrink {
         let (forest, resident_at_peak_bytes) = handle.enter(|m| {
             let before = (!self.scattered).then(|| churn::plant(m, live));
             let all = churn::plant(m, peak - before.as_ref().map_or(0, |_| live));
-            let resident = machine::rss_of(std::process::id()).unwrap_or(0);
+            let resident = resident();
             let forest = before.unwrap_or_else(|| thin_out(m, &all, live));
             (forest, resident)
         });
@@ -108,16 +104,36 @@ impl Shrink {
             done += OPS;
             watch.look(&heap);
         }
-        let told = watch.end(&heap, done);
+        let told = self.told(watch, &heap, resident_at_peak_bytes, done);
         handle.enter(|m| churn::inspect(m, &forest))?;
-        Ok(Told {
+        Ok(told)
+    }
+
+    /// What has been seen, after so many operations.
+    fn told(&self, watch: Watch, heap: &Heap, resident_at_peak_bytes: u64, ops: u64) -> Told {
+        let (wall, stats) = (watch.began.elapsed().as_secs_f64(), heap.stats());
+        let release_cpu = (stats.release_cpu - watch.release_cpu).as_secs_f64();
+        Told {
             peak_bytes: self.peak,
             live_bytes: self.live,
             scattered: self.scattered,
             resident_at_peak_bytes,
-            ..told
-        })
+            resident_bytes: resident(),
+            goal_bytes: stats.goal_bytes,
+            enough_after_s: watch.enough.map(|at| (at - watch.began).as_secs_f64()),
+            release_cpu_pct: 100.0 * release_cpu / wall / machine::processors() as f64,
+            calls: stats.releases.count() - watch.releases,
+            call_p50_ns: stats.releases.p50(),
+            call_p99_ns: stats.releases.p99(),
+            call_max_ns: stats.releases.max(),
+            ops_per_s: ops as f64 / wall,
+        }
     }
+}
+
+/// Resident memory of this process, in bytes; 0 if unknown.
+fn resident() -> u64 {
+    machine::rss_of(std::process::id()).unwrap_or(0)
 }
 
 /// So many trees of a forest, from all of it.
@@ -156,29 +172,8 @@ impl Watch {
         let now = Instant::now();
         if now - self.looked >= LOOK_EVERY {
             self.looked = now;
-            let resident = machine::rss_of(std::process::id()).unwrap_or(0);
-            let enough = resident as f64 <= ENOUGH * heap.stats().goal_bytes as f64;
+            let enough = resident() as f64 <= ENOUGH * heap.stats().goal_bytes as f64;
             self.enough = if enough { self.enough.or(Some(now)) } else { None };
-        }
-    }
-
-    fn end(self, heap: &Heap, ops: u64) -> Told {
-        let (wall, stats) = (self.began.elapsed().as_secs_f64(), heap.stats());
-        let processors = std::thread::available_parallelism().map_or(1, |n| n.get()) as f64;
-        Told {
-            peak_bytes: 0,
-            live_bytes: 0,
-            scattered: false,
-            resident_at_peak_bytes: 0,
-            resident_bytes: machine::rss_of(std::process::id()).unwrap_or(0),
-            goal_bytes: stats.goal_bytes,
-            enough_after_s: self.enough.map(|at| (at - self.began).as_secs_f64()),
-            release_cpu_pct: 100.0 * (stats.release_cpu - self.release_cpu).as_secs_f64() / wall / processors,
-            calls: stats.releases.count() - self.releases,
-            call_p50_ns: stats.releases.p50(),
-            call_p99_ns: stats.releases.p99(),
-            call_max_ns: stats.releases.max(),
-            ops_per_s: ops as f64 / wall,
         }
     }
 }

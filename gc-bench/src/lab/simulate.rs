@@ -3,7 +3,7 @@
 use super::plot::{self, Panel, Series};
 use super::scenario::{self, Source};
 use crate::failure::Failure;
-use crate::output::{Output, emit};
+use crate::output::{Output, emit, json_line};
 use greyset::pacer::harness::Row;
 use greyset::pacer::reached::HALF_LIFE;
 use greyset::pacer::{PacerKind, Settings};
@@ -90,8 +90,7 @@ impl Simulate {
         if self.json {
             let cycles = rows.iter().map(Cycle::from).collect();
             let simulation = Simulation { name: &scenario.name, pacer: self.pacer, cycles };
-            // Strings and numbers: there is nothing serde_json could refuse.
-            emit(&(serde_json::to_string(&simulation).unwrap_or_default() + "\n"))?;
+            emit(&json_line(&simulation))?;
         } else if self.tsv || self.plot.is_none() {
             emit(&tsv(&rows))?;
         }

@@ -8,7 +8,7 @@ use super::recording::Recording;
 use super::{candidates, record};
 use crate::failure::Failure;
 use crate::options::{Common, Driver};
-use crate::output::{Output, emit};
+use crate::output::{Output, emit, json_line};
 use crate::report::align_figures;
 use crate::units;
 use crate::workloads::Workload;
@@ -258,8 +258,7 @@ impl Found {
             misses,
             front: self.front().iter().map(point).collect(),
         };
-        // Strings and numbers: there is nothing serde_json could refuse.
-        serde_json::to_string(&tuned).unwrap_or_default() + "\n"
+        json_line(&tuned)
     }
 
     fn text(&self, objective: &Objective) -> String {

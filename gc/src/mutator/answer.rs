@@ -164,13 +164,13 @@ impl Mutator {
     /// Takes over colours and barrier of a mode, as the cycle's published words say.
     pub(super) fn take_mode(&self, mode: Mode) {
         let published = &self.shared().published;
-        self.mode.set(mode);
-        self.barrier.set(mode.barrier(self.ring.is_some()));
-        if mode == Mode::Both {
-            // What one cycle left unpaid is no concern of the next.
+        if self.mode.replace(mode) != mode {
+            // What one cycle left unpaid is no concern of the next, of which a parked mutator may have missed the beginning. Between
+            // two modes of one cycle nothing is owed: marking is paid for in mode Deletion, sweeping in mode Off.
             self.debt.set(0);
             self.sweep_debt.set(0);
         }
+        self.barrier.set(mode.barrier(self.ring.is_some()));
         self.shade.set(Shade::new(published.white()));
         self.colour.set(match mode {
             Mode::Off => published.live(),
@@ -234,14 +234,8 @@ impl Mutator {
         let unparked = self.record.word.unpark();
         self.worked.set(unparked.worked);
         self.fetch_cache();
-        let mode = self.record.mode();
-        if mode != self.mode.get() {
-            // Somebody has answered for it, perhaps for more than one cycle: what it owed was of another time.
-            self.debt.set(0);
-            self.sweep_debt.set(0);
-        }
         if !fault(Fault::UnparkKeepsMode) {
-            self.take_mode(mode);
+            self.take_mode(self.record.mode());
         }
         if fault(Fault::ParkedRunsLate) {
             self.recolour();
