@@ -7,6 +7,7 @@ use crate::record::{Record, StrategyName, on_a_thread};
 use crate::run;
 use crate::strategy::Strategy;
 use greyset_sync::Fault;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -111,8 +112,10 @@ fn seeds(campaign: &Campaign, schedules: &AtomicU64, steps: &AtomicU64) -> Optio
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..campaign.jobs).map(|_| scope.spawn(work)).collect();
-        let found = workers.into_iter().filter_map(|worker| worker.join().ok().flatten());
-        found.min_by_key(|found| found.record.seed)
+        // A thread that panicked outside of a run has passed none of the seeds that it would have had.
+        let results =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        results.flatten().min_by_key(|found| found.record.seed)
     })
 }
 

@@ -88,6 +88,12 @@ pub fn find(fault: Fault, seeds: u64) {
         (Some(found), _) => {
             let (kind, seed) = (story::kind(&found.failure), found.record.seed + 1);
             emit(&format!("{FOUND} {seed} | – | {kind}\n"));
+            if let Some(why) = fault.harmless() {
+                emit(&format!(
+                    "{MISSED} {seed} | | **found, although it should be harmless ({why})**: {kind}\n"
+                ));
+                return;
+            }
             let healthy = Record { fault: None, ..found.record.clone() };
             if healthy.repeat(false).failure.is_some() {
                 emit(&format!("{MISSED} {seed} | | **fails without the fault, too**: {kind}\n"));

@@ -1,13 +1,14 @@
 //! `soak`: threads work on one graph for as long as wanted, in a heap that works harder than it must, and check everything they
 //! meet.
 //!
-//! Prints a line a minute and one at the end: cycles, objects verified, failures. What the verifier or a thread finds ends the
-//! process with a report; so an end with status 0 has found nothing.
+//! Prints a line a minute and one at the end: cycles, objects verified, failures. What the verifier finds ends the process with
+//! a report; a thread that finds something panics, is counted as a failure, and the exit status is 1.
 
 use clap::Parser;
 use greyset::{Heap, ZealReport};
 use greyset_tests::graph::World;
 use std::error::Error;
+use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,10 +30,10 @@ struct Arguments {
     seed: u64,
 }
 
-fn line(heap: &Heap, zeal: &ZealReport, began: Instant) {
+fn line(heap: &Heap, zeal: &ZealReport, began: Instant, failures: usize) {
     let (stats, seconds) = (heap.stats(), began.elapsed().as_secs());
     println!(
-        "{seconds:>6} s  {} cycles  {} verified  {} objects verified  {} objects allocated  {} KiB at most  0 failures",
+        "{seconds:>6} s  {} cycles  {} verified  {} objects verified  {} objects allocated  {} KiB at most  {failures} failures",
         stats.cycles,
         zeal.verifications,
         zeal.objects_verified,
@@ -41,7 +42,7 @@ fn line(heap: &Heap, zeal: &ZealReport, began: Instant) {
     );
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<ExitCode, Box<dyn Error>> {
     let Arguments { seconds, mutators, zeal, seed } = Arguments::parse();
     let builder = Heap::builder().min_heap(256 << 10).workers(2).set("zeal", &zeal)?;
     let heap = builder.build()?;
@@ -50,18 +51,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let ends = began + Duration::from_secs(seconds);
     let world = World::new(heap.clone());
-    thread::scope(|scope| {
-        for number in 0..mutators {
-            let world = &world;
-            scope.spawn(move || world.work(seed + number, usize::MAX, || Instant::now() < ends));
-        }
-        while Instant::now() < ends {
+    let failures = thread::scope(|scope| {
+        let threads: Vec<_> = (0..mutators)
+            .map(|number| {
+                let world = &world;
+                scope.spawn(move || world.work(seed + number, usize::MAX, || Instant::now() < ends))
+            })
+            .collect();
+        loop {
             thread::sleep(Duration::from_secs(60).min(ends.saturating_duration_since(Instant::now())));
-            line(&heap, &report(), began);
+            // Nobody leaves before the time is up but by a panic.
+            let left = threads.iter().filter(|thread| thread.is_finished()).count();
+            if Instant::now() >= ends {
+                break;
+            }
+            line(&heap, &report(), began, left);
         }
+        threads.into_iter().map(|thread| thread.join()).filter(Result::is_err).count()
     });
+    if failures != 0 {
+        line(&heap, &report(), began, failures);
+        return Ok(ExitCode::FAILURE);
+    }
     let tally = world.wind_up(1);
-    line(&heap, &report(), began);
+    line(&heap, &report(), began, failures);
     println!("{} nodes made, all dropped\n{}", tally.made.load(Ordering::Relaxed), report());
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
