@@ -11,8 +11,8 @@ use serde::Serialize;
 use std::time::Instant;
 
 const MIN_DEPTH: u32 = 4;
-/// Deepest tree built or counted in one window: 8191 nodes, 128 KiB, some 50 µs.
-const WINDOW_DEPTH: u32 = 12;
+/// Deepest tree built or counted in one window: 8191 nodes, 128 KiB (192 in `gcbench`), some 50 µs.
+pub const WINDOW_DEPTH: u32 = 12;
 
 /// Parameters.
 #[derive(clap::Args, Clone, Debug, Serialize)]

@@ -7,7 +7,7 @@
 //! handshakes a whole tree later, and all those trees would be allocated black.
 use crate::bench::{Bench, Budget, Outcome};
 use crate::failure::{Failure, expect_eq};
-use crate::workloads::binary_trees::nodes;
+use crate::workloads::binary_trees::{WINDOW_DEPTH, nodes};
 use greyset::{Array, Gc, Mutator, Root, Slot, Trace};
 use serde::Serialize;
 use std::time::Instant;
@@ -20,8 +20,6 @@ pub const LONG_LIVED_DEPTH: u32 = 16;
 pub const ARRAY_LENGTH: usize = 500_000;
 const MIN_DEPTH: u32 = 4;
 const MAX_DEPTH: u32 = 16;
-/// Deepest tree built or counted in one window: 8191 nodes, 192 KiB.
-const WINDOW_DEPTH: u32 = 12;
 
 /// No parameters: the sizes are part of the benchmark.
 #[derive(clap::Args, Clone, Debug, Serialize)]
