@@ -252,9 +252,13 @@ fn limits_are_passed_told_and_survived() {
     assert!(told["thrashes"].as_u64() >= Some(1) && told["thrash_after_s"].is_number(), "{told}");
     // How many blocks fit depends on the holes between pairs.
     assert!(told["refused"].as_u64() >= Some(12) && told["blocks"].is_u64(), "{told}");
-    // Mark stacks count, and are not refused.
-    let most = stages[1]["held_most_bytes"].as_u64().expect("bytes");
-    assert!(most <= (32 << 20) + (1 << 20), "{told}");
+    let bytes = |name: &str| stages[1][name].as_u64().expect("bytes");
+    let (most, metadata) = (bytes("held_most_bytes"), bytes("held_most_metadata_bytes"));
+    assert!(most - metadata <= 32 << 20, "{told}");
+    // Mark stacks count, and are not refused: eight bytes for each of the pairs' two nodes when all are grey at once, as they are
+    // where the collector's thread starves. Beside these are segments that are not full, and those kept empty.
+    let grey = bytes("live_bytes") / 104 * 2 * 8; // A pair is of 104 bytes with its slot.
+    assert!(most <= (32 << 20) + grey + (512 << 10), "{told}");
     assert!(
         error(&["limits", "--memory-limit", "8MiB", "--hard-limit", "8MiB"], 2)
             .contains("--hard-limit 8.0 MiB")

@@ -67,8 +67,9 @@ struct Stage {
     refused: u64,
     /// The largest share of all processors that collection took over ten seconds, in percent.
     collection_pct: f64,
-    /// The most memory the heap held, in bytes, and what it held at the end.
+    /// The most memory the heap held, in bytes, how much of it was in tables, mark stacks and buffers, and what it held at the end.
     held_most_bytes: u64,
+    held_most_metadata_bytes: u64,
     held_last_bytes: u64,
     /// Cycles that ended in it.
     cycles: u64,
@@ -220,6 +221,7 @@ impl Program {
         let wall_s = began.elapsed().as_secs_f64();
         let samples = sampler.finish();
         result?;
+        let most = samples.iter().copied().max_by_key(|sample| sample.mapped_bytes).unwrap_or_default();
         Ok(Stage {
             name,
             live_bytes,
@@ -227,7 +229,8 @@ impl Program {
             ops_per_s: (self.done - done) as f64 / wall_s.max(1e-9),
             refused: self.heap.stats().limit_failures - refused,
             collection_pct: largest_share(&samples),
-            held_most_bytes: samples.iter().map(|sample| sample.mapped_bytes).max().unwrap_or(0),
+            held_most_bytes: most.mapped_bytes,
+            held_most_metadata_bytes: most.metadata_bytes,
             held_last_bytes: samples.last().map_or(0, |sample| sample.mapped_bytes),
             cycles: match (samples.first(), samples.last()) {
                 (Some(first), Some(last)) => last.cycles - first.cycles,
