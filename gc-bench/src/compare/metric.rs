@@ -23,7 +23,7 @@ pub const METRICS: [Metric; 8] = [
     Metric { key: "p999_ns", title: "p99.9", of: |r| r.op_ns.map(|p| p.p999 as f64), show: nanos },
     Metric { key: "p9999_ns", title: "p99.99", of: |r| r.op_ns.map(|p| p.p9999 as f64), show: nanos },
     Metric { key: "max_ns", title: "longest", of: |r| r.op_ns.map(|p| p.max as f64), show: nanos },
-    Metric { key: "ops_over_1ms", title: "over 1 ms", of: |r| r.ops_over_1ms.map(|n| n as f64), show: whole },
+    Metric { key: "ops_over_1ms", title: "over 1 ms", of: |r| r.ops_over_1ms.map(|n| n as f64), show: count },
 ];
 
 /// Where peak memory stands in [`METRICS`].
@@ -45,8 +45,9 @@ fn nanos(n: f64) -> String {
     units::nanos(n as u64)
 }
 
-fn whole(n: f64) -> String {
-    format!("{n:.0}")
+/// The median of an even number of runs may lie between two.
+fn count(n: f64) -> String {
+    n.to_string()
 }
 
 /// The figures of one run.
@@ -113,5 +114,13 @@ pub(super) mod tests {
         let longest = index_of("max_ns").expect("a metric");
         assert_eq!((medians(&mine)[longest], METRICS[PEAK].key), (Some(5.0), "max_rss_bytes"));
         assert_eq!(index_of("nothing"), None);
+    }
+
+    #[test]
+    fn a_bound_is_missed_by_half_an_operation_and_shows_it() {
+        let runs = [report(1.0, 10, Some(5)), report(1.0, 10, Some(2_000_000))];
+        let over = index_of("ops_over_1ms").expect("a metric");
+        assert_eq!(medians(&runs)[over].map(METRICS[over].show), Some("0.5".to_owned()));
+        assert_eq!((METRICS[over].show)(8.0), "8");
     }
 }
