@@ -30,7 +30,7 @@ use crate::os::Os;
 use crate::pages::PageHeap;
 use crate::registry::{Central, Registry};
 use crate::sets::Links;
-use crate::space::{Space, Table};
+use crate::space::Space;
 use crate::span::{Place, Span};
 use crate::strips::Strips;
 use crate::type_info::{SpanFlags, TypeInfo};
@@ -38,7 +38,6 @@ use crate::unit::SpanId;
 use greyset_sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use greyset_sync::{Mutex, Rank, tiny};
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use sweep::Sweeping;
 use zeal::Zealous;
@@ -91,7 +90,7 @@ impl MHeap {
         config.validate()?;
         let mut len = tiny(config.reserve.next_power_of_two() as usize, TINY_RESERVE) as u64;
         let (space, central) = loop {
-            match MHeap::reserve(len as usize, config, &*os) {
+            match Space::reserve::<Central>(len as usize, config.huge_pages, &*os) {
                 Ok(parts) => break parts,
                 Err(_) if len / 2 >= Config::MIN_RESERVE => len /= 2,
                 Err(source) => return Err(ReserveError::System { least: len, source }),
@@ -119,12 +118,6 @@ impl MHeap {
             space,
             os,
         })
-    }
-
-    fn reserve(len: usize, config: &Config, os: &dyn Os) -> io::Result<(Space, Table<Central>)> {
-        let space = Space::reserve(len, config.huge_pages, os)?;
-        let central = Table::reserve(os, space.max_classes())?;
-        Ok((space, central))
     }
 
     /// The address space and its tables.

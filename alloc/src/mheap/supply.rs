@@ -415,9 +415,10 @@ impl MHeap {
                 let mut goes = result.is_ok() && (*done == 0 || go_on());
                 let range = row[0] as usize * SLAB..(row[0] as usize + row.len()) * SLAB;
                 if goes {
+                    let (memory, place) = self.space.colour_table().memory_of(range.clone());
                     // SAFETY: the slabs have no strips, and until they are given back below they get none, so nobody uses
                     // their bytes.
-                    result = unsafe { self.os.release(self.space.colour_table().memory(), range.clone()) };
+                    result = unsafe { self.os.release(memory, place) };
                     goes = result.is_ok();
                     *done += if goes { range.len() } else { 0 };
                 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::os::FakeOs;
+use crate::space::Carver;
 use proptest::prelude::*;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +39,8 @@ fn steps(longest: u32) -> impl Strategy<Value = Vec<Step>> {
 
 impl Model {
     fn new(pages: u32) -> Model {
-        let table = Table::reserve(&FakeOs::allocated(), pages as usize).expect("small");
+        let bytes = Table::<PageEntry>::size(pages as usize);
+        let table = Carver::reserve(&FakeOs::allocated(), bytes).expect("small").carve(pages as usize);
         Model {
             heap: PageHeap::new(pages),
             table,

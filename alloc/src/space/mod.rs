@@ -14,7 +14,7 @@ mod view;
 pub use class::ClassInfo;
 pub use page::PageRef;
 pub(crate) use page::{Backing, MAX_CLASSES, PageEntry};
-pub(crate) use table::{Table, Zeroed};
+pub(crate) use table::{Carver, Table, Zeroed};
 pub use view::View;
 
 use crate::colour::Colour;
@@ -54,9 +54,46 @@ pub struct Space {
     huge_pages: bool,
 }
 
+/// Entries of the tables.
+struct Sizes {
+    pages: usize,
+    colours: usize,
+    classes: usize,
+    spans: usize,
+}
+
+impl Sizes {
+    /// Of a heap of `len` bytes.
+    fn of(len: usize) -> Sizes {
+        let pages = len >> PAGE_SHIFT;
+        Sizes {
+            pages,
+            // One byte for 16 covers a heap full of the smallest slots; twice that leaves room for half-used slabs.
+            colours: (len / 8).min(MAX_COLOURS),
+            classes: Table::<ClassInfo>::rounded(pages.min(MAX_CLASSES)),
+            spans: pages + 1, // number 0 is no span
+        }
+    }
+
+    /// Bytes of the five tables.
+    fn bytes(&self) -> usize {
+        Table::<AtomicU8>::size(self.colours)
+            + Table::<PageEntry>::size(self.pages)
+            + Table::<ClassInfo>::size(self.classes)
+            + Table::<AtomicU32>::size(self.pages)
+            + Table::<Span>::size(self.spans)
+    }
+}
+
 impl Space {
-    /// Reserves `len` bytes, a power of two, for objects, and the tables for them.
-    pub(crate) fn reserve(len: usize, huge: HugePages, os: &dyn Os) -> io::Result<Space> {
+    /// Reserves `len` bytes, a power of two, for objects, and the tables for them, with one of `T` that has an entry for each class.
+    ///
+    /// Two reservations: most of what it costs to make and drop a small heap is the system's work for each.
+    pub(crate) fn reserve<T: Zeroed>(
+        len: usize,
+        huge: HugePages,
+        os: &dyn Os,
+    ) -> io::Result<(Space, Table<T>)> {
         debug_assert!(len.is_power_of_two());
         let heap = os::reserve(os, len + BASE_ALIGN)?;
         let base = heap.start().addr().get().next_multiple_of(BASE_ALIGN);
@@ -65,21 +102,22 @@ impl Space {
                 "the system gave addresses above {ADDRESSES:#x} for the heap"
             )));
         }
-        let pages = len >> PAGE_SHIFT;
+        let sizes = Sizes::of(len);
+        let mut tables = Carver::reserve(os, sizes.bytes() + Table::<T>::size(sizes.classes))?;
+        let of_classes = tables.carve(sizes.classes);
         let mut space = Space {
             base,
             len,
-            pages: Table::reserve(os, pages)?,
-            // One byte for 16 covers a heap full of the smallest slots; twice that leaves room for half-used slabs.
-            colours: Table::reserve(os, (len / 8).min(MAX_COLOURS))?,
-            classes: Table::reserve(os, pages.min(MAX_CLASSES))?,
-            span_of: Table::reserve(os, pages)?,
-            spans: Table::reserve(os, pages + 1)?, // number 0 is no span
+            classes: tables.carve(sizes.classes),
+            span_of: tables.carve(sizes.pages),
+            pages: tables.carve(sizes.pages),
+            colours: tables.carve(sizes.colours),
+            spans: tables.carve(sizes.spans),
             heap,
             huge_pages: false,
         };
         space.huge_pages = space.advise(huge, os).is_ok() && huge == HugePages::Advise;
-        Ok(space)
+        Ok((space, of_classes))
     }
 
     /// Huge pages are a wish: what the system answers to it only shows in the statistics. Tables have been advised against
@@ -88,8 +126,8 @@ impl Space {
         let wanted = huge == HugePages::Advise;
         os.advise_huge(&self.heap, 0..self.heap.len(), wanted)?;
         if wanted {
-            let colours = self.colours.memory();
-            os.advise_huge(colours, 0..colours.len(), wanted)?;
+            let (memory, colours) = self.colours.memory_of(0..self.colours.bytes());
+            os.advise_huge(memory, colours, wanted)?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::trace::{Branded, Invariant, Managed, Shape, Shaped, Trace, Tracer, ha
 use greyset_sync::atomic::{AtomicPtr, Ordering};
 use greyset_sync::{Fault, Point, fault, point, told};
 use std::fmt;
+use std::hint;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
@@ -94,7 +95,8 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
             self.word.store(to_word(value), Ordering::Release);
             told(|| format!("stores {:#x} in slot {:#x}", to_word(value).addr(), self.addr()));
         } else {
-            self.swap_marking(m, to_word(value));
+            hint::cold_path();
+            self.store_marking(m, to_word(value));
         }
     }
 
@@ -136,7 +138,14 @@ impl<'gc, T: 'gc> Slot<'gc, T> {
         }
     }
 
+    /// What `store` does while marking, out of its way: in line, the path of mode Off would be the one that jumps.
+    #[inline(never)]
+    fn store_marking(&self, m: &Mutator, new: *mut T) {
+        self.swap_marking(m, new);
+    }
+
     /// The swap of modes Both and Deletion. Right in every mode.
+    #[inline]
     fn swap_marking(&self, m: &Mutator, new: *mut T) -> *mut T {
         point(Point::SlotSwap);
         if m.mode().splits_writes() {

@@ -12,7 +12,7 @@ use std::thread;
 
 const MIB: u64 = 1 << 20;
 /// Reservations of a heap: its objects and the tables.
-const RESERVED: usize = 7;
+const RESERVED: usize = 2;
 
 fn on(builder: HeapBuilder, os: &Arc<FakeOs>) -> Result<Heap, HeapError> {
     builder.build_on(Box::new(Arc::clone(os)))
