@@ -21,6 +21,10 @@ pub struct AllocStats {
     pub released: u64,
     /// Tables in use: page entries, colours, spans, classes.
     pub metadata: u64,
+    /// Colours among them, in pieces of 4 KiB.
+    pub colours: u64,
+    /// Pieces of which no span has any: what could be given back.
+    pub colours_idle: u64,
     /// What the client reported as external.
     pub external: u64,
     /// What the client reported as tables of its own.
@@ -77,6 +81,8 @@ impl MHeap {
             committed,
             released: (heap.released * PAGE_SIZE) as u64,
             metadata,
+            colours: heap.colours as u64,
+            colours_idle: heap.colours_idle as u64,
             external,
             client,
             in_use: sum_in_use(committed, metadata, external, client),

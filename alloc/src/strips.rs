@@ -37,13 +37,14 @@ struct Slab {
 /// 1. `partial[n]` begins a list of the slabs of length `n` that have both used and free strips.
 /// 2. `idle` and `released` begin lists of the slabs without strips, `released` those that the system has back; a slab in the
 ///    hands of `take_idle`'s caller is in neither.
-/// 3. `without_memory` counts the slabs in `released`.
+/// 3. `without_memory` counts the slabs in `released`, `idle_count` those in `idle`.
 /// 4. The slabs are the first of the table; there are at most `most` of them.
 #[derive(Debug)]
 pub(crate) struct Strips {
     slabs: Vec<Slab>,
     partial: [u32; LENGTHS],
     idle: u32,
+    idle_count: usize,
     released: u32,
     without_memory: usize,
     most: usize,
@@ -61,6 +62,7 @@ impl Strips {
             slabs: Vec::new(),
             partial: [END; LENGTHS],
             idle: END,
+            idle_count: 0,
             released: END,
             without_memory: 0,
             most: bytes / SLAB,
@@ -103,7 +105,7 @@ impl Strips {
             if !was_full {
                 self.unlink(at, length);
             }
-            self.slabs[at as usize].next = std::mem::replace(&mut self.idle, at);
+            self.give_idle(at, false);
         } else if was_full {
             self.link(at, length);
         }
@@ -166,19 +168,28 @@ impl Strips {
     fn pop_idle(&mut self) -> Option<u32> {
         let at = self.idle;
         self.idle = self.slabs.get(at as usize)?.next;
+        self.idle_count -= 1;
         Some(at)
     }
 
     /// Takes an idle slab back, with or without memory behind it.
     pub(crate) fn give_idle(&mut self, at: u32, released: bool) {
-        self.without_memory += usize::from(released);
-        let list = if released { &mut self.released } else { &mut self.idle };
+        let (list, count) = match released {
+            true => (&mut self.released, &mut self.without_memory),
+            false => (&mut self.idle, &mut self.idle_count),
+        };
+        *count += 1;
         self.slabs[at as usize].next = std::mem::replace(list, at);
     }
 
     /// Bytes of the colour table with memory behind them.
     pub(crate) fn resident(&self) -> usize {
         (self.slabs.len() - self.without_memory) * SLAB
+    }
+
+    /// Bytes of the colour table with memory behind them and no strips.
+    pub(crate) fn idle(&self) -> usize {
+        self.idle_count * SLAB
     }
 
     /// Bytes of this structure.
@@ -220,10 +231,12 @@ mod tests {
                     held.insert(start, (len, strip));
                 }
                 prop_assert_eq!(strips.used(), held.values().map(|(len, _)| len).sum::<usize>());
+                let with_strips = strips.slabs.iter().filter(|slab| slab.used > 0).count();
+                prop_assert_eq!(strips.idle(), strips.resident() - with_strips * SLAB);
             }
             held.into_values().for_each(|(_, strip)| strips.give(strip));
             strips.take_idle(usize::MAX).into_iter().for_each(|at| strips.give_idle(at, true));
-            prop_assert_eq!((strips.used(), strips.resident()), (0, 0), "all slabs are idle");
+            prop_assert_eq!((strips.used(), strips.resident(), strips.idle()), (0, 0, 0), "all slabs are idle");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Memory for the heaps of a thread, one after the other: mapping it anew would cost more than many a run.
 
-use greyset_alloc::os::{Os, Reservation};
+use greyset_alloc::os::{Os, ReleaseError, Reservation};
 use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
@@ -67,9 +67,9 @@ impl Os for Recycled {
         Ok(())
     }
 
-    unsafe fn release(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
+    unsafe fn release(&self, memory: &Reservation, ranges: &[Range<usize>]) -> Result<(), ReleaseError> {
         // SAFETY: the caller's promise is the one asked for.
-        unsafe { memory.discard(range) }
+        unsafe { memory.discard(ranges) }
     }
 
     fn advise_huge(&self, _: &Reservation, _: Range<usize>, _: bool) -> io::Result<()> {

@@ -18,6 +18,7 @@ use crate::strips::SLAB;
 use crate::unit::{PAGE_SIZE, PageNo, SpanId, StripNo};
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{MutexGuard, thread};
+use std::array;
 use std::io;
 
 /// What a span is made of, besides its class.
@@ -56,6 +57,8 @@ pub(crate) struct PageStats {
     pub(crate) released: usize,
     pub(crate) used: usize,
     pub(crate) spans: usize,
+    pub(crate) colours: usize,
+    pub(crate) colours_idle: usize,
 }
 
 /// Most pages given back with one call of the system (half a MiB), so that it is never busy with one for long.
@@ -170,6 +173,8 @@ impl MHeap {
             released: heap.free_released(),
             used: used.sum(),
             spans: spans.sum(),
+            colours: state.strips.resident(),
+            colours_idle: state.strips.idle(),
         };
         (stats, self.metadata_locked(&state))
     }
@@ -288,8 +293,7 @@ impl MHeap {
         if fresh == 0 {
             return Ok(());
         }
-        let (memory, range) = self.space.memory_of(row.end().minus(fresh), fresh);
-        self.os.commit(memory, range)
+        self.os.commit(self.space.memory(), self.space.place_of(row.end().minus(fresh), fresh))
     }
 
     fn take_number(&self, state: &mut PageState) -> SpanId {
@@ -337,22 +341,48 @@ impl MHeap {
     }
 
     /// Gives up to `max_pages` free pages back to the system, long rows at high addresses first, and up to as many idle pieces of the
-    /// colour table. Cost: a call of the system for each row of free pages, at most half a MiB each, and each row of
-    /// idle pieces.
+    /// colour table. Cost: a call of the system for each half a MiB of pages, in up to 64 rows, and for each 64 idle pieces.
     pub fn release(&self, max_pages: usize) -> ReleaseProgress {
-        self.release_while(max_pages, &mut || true)
+        let mut progress = ReleaseProgress::default();
+        progress.error = self.release_all(max_pages, &mut progress).err();
+        self.with_rest(progress)
     }
 
-    /// As [`MHeap::release`], as long as `go_on` says so, which is asked after each call of the system and says no for good. A call takes
-    /// some 40 us, however few pages it is for: every processor has to forget their addresses.
-    pub fn release_while(&self, max_pages: usize, go_on: &mut dyn FnMut() -> bool) -> ReleaseProgress {
+    /// As [`MHeap::release`], with one call of the system at most: up to 64 pages, or if there are none, or none are wanted, up to 64
+    /// pieces of the colour table. A call takes some 30 us, and 1 us for each page: every processor has to forget the addresses.
+    pub fn release_once(&self, max_pages: usize) -> ReleaseProgress {
         let mut progress = ReleaseProgress::default();
-        progress.error = self.release_pages(max_pages, &mut progress.pages, go_on).err();
-        if progress.error.is_none() && (progress.pages == 0 || go_on()) {
-            progress.error = self.release_colours(max_pages, &mut progress.colours, go_on).err();
-        }
+        progress.error = self.release_either(max_pages, &mut progress).err();
+        self.with_rest(progress)
+    }
+
+    fn with_rest(&self, mut progress: ReleaseProgress) -> ReleaseProgress {
         progress.left = self.pages.lock().heap.free_committed();
         progress
+    }
+
+    fn release_all(&self, max_pages: usize, progress: &mut ReleaseProgress) -> io::Result<()> {
+        while progress.pages < max_pages {
+            if self.release_pages(max_pages - progress.pages, progress)? == 0 {
+                break;
+            }
+        }
+        let mut left = max_pages;
+        while left > 0 {
+            let slabs = RELEASE_STEP.min(left);
+            left -= slabs;
+            if self.release_colours(slabs, progress)? < slabs {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn release_either(&self, max_pages: usize, progress: &mut ReleaseProgress) -> io::Result<()> {
+        if max_pages == 0 || self.release_pages(max_pages, progress)? == 0 {
+            self.release_colours(RELEASE_STEP, progress)?;
+        }
+        Ok(())
     }
 
     /// Says that memory just taken is on its way to the system.
@@ -364,74 +394,65 @@ impl MHeap {
         Leaving(self)
     }
 
-    fn release_pages(
-        &self,
-        most: usize,
-        done: &mut usize,
-        go_on: &mut dyn FnMut() -> bool,
-    ) -> io::Result<()> {
+    /// Gives back up to `most` pages, and no more than [`RELEASE_STEP`], with one call: how many.
+    fn release_pages(&self, most: usize, progress: &mut ReleaseProgress) -> io::Result<usize> {
         let table = self.space.page_table();
-        while *done < most && (*done == 0 || go_on()) {
-            let step = RELEASE_STEP.min(most - *done) as u32;
-            let mut state = self.pages.lock();
-            let Some(row) = state.heap.take_highest(table, step) else { break };
-            let leaving = self.leave(&mut state);
-            drop(state);
-            let (memory, range) = self.space.memory_of(row.start, row.pages);
-            // SAFETY: the row was free, and until it is given back to the page heap below nobody else can get it, so
-            // nobody uses these pages (MHeap invariant 1).
-            let released = unsafe { self.os.release(memory, range) };
-            let backing = if released.is_ok() { Backing::Released } else { Backing::Committed };
-            self.pages.lock().heap.give(table, row, backing);
-            drop(leaving);
-            released?;
-            *done += row.pages as usize;
+        let mut rows = [Row::NONE; RELEASE_STEP];
+        let mut state = self.pages.lock();
+        let count = state.heap.take_highest(table, RELEASE_STEP.min(most) as u32, &mut rows);
+        if count == 0 {
+            return Ok(0);
         }
-        Ok(())
+        let leaving = self.leave(&mut state);
+        drop(state);
+        let rows = &rows[..count];
+        let place = |row: &Row| self.space.place_of(row.start, row.pages);
+        let places: [_; RELEASE_STEP] = array::from_fn(|at| rows.get(at).map_or(0..0, place));
+        // SAFETY: the rows were free, and until they are given back to the page heap below nobody else can get them, so
+        // nobody uses these pages (MHeap invariant 1).
+        let result = unsafe { self.os.release(self.space.memory(), &places[..count]) };
+        let gone = result.as_ref().map_or_else(|error| error.released, |()| count);
+        let mut state = self.pages.lock();
+        for (at, &row) in rows.iter().enumerate() {
+            let backing = if at < gone { Backing::Released } else { Backing::Committed };
+            state.heap.give(table, row, backing);
+        }
+        drop(state);
+        drop(leaving);
+        let pages = rows[..gone].iter().map(|row| row.pages as usize).sum();
+        progress.pages += pages;
+        result.map_err(|error| error.source)?;
+        Ok(pages)
     }
 
-    fn release_colours(
-        &self,
-        most: usize,
-        done: &mut usize,
-        go_on: &mut dyn FnMut() -> bool,
-    ) -> io::Result<()> {
-        let mut left = most;
-        while left > 0 && (*done == 0 || go_on()) {
-            let step = RELEASE_STEP.min(left);
-            left -= step;
-            let mut state = self.pages.lock();
-            let mut slabs = state.strips.take_idle(step);
-            if slabs.is_empty() {
-                // Nothing is on its way, and nobody should wait for it.
-                break;
-            }
-            let leaving = self.leave(&mut state);
-            drop(state);
-            slabs.sort_unstable();
-            let mut result = Ok(());
-            // Neighbours go with one call: it costs ten times what a slab does.
-            for row in slabs.chunk_by(|a, b| a + 1 == *b) {
-                let mut goes = result.is_ok() && (*done == 0 || go_on());
-                let range = row[0] as usize * SLAB..(row[0] as usize + row.len()) * SLAB;
-                if goes {
-                    let (memory, place) = self.space.colour_table().memory_of(range.clone());
-                    // SAFETY: the slabs have no strips, and until they are given back below they get none, so nobody uses
-                    // their bytes.
-                    result = unsafe { self.os.release(memory, place) };
-                    goes = result.is_ok();
-                    *done += if goes { range.len() } else { 0 };
-                }
-                let mut state = self.pages.lock();
-                row.iter().for_each(|&slab| state.strips.give_idle(slab, goes));
-            }
-            drop(leaving);
-            result?;
-            if slabs.len() < step {
-                break;
-            }
+    /// Gives back up to `most` idle slabs, and no more than [`RELEASE_STEP`], with one call: how many.
+    fn release_colours(&self, most: usize, progress: &mut ReleaseProgress) -> io::Result<usize> {
+        let mut state = self.pages.lock();
+        let mut slabs = state.strips.take_idle(RELEASE_STEP.min(most));
+        if slabs.is_empty() {
+            // Nothing is on its way, and nobody should wait for it.
+            return Ok(0);
         }
-        Ok(())
+        let leaving = self.leave(&mut state);
+        drop(state);
+        slabs.sort_unstable();
+        let table = self.space.colour_table();
+        let place =
+            |row: &[u32]| table.place_of(row[0] as usize * SLAB..(row[0] as usize + row.len()) * SLAB);
+        let places: Vec<_> = slabs.chunk_by(|a, b| a + 1 == *b).map(place).collect();
+        // SAFETY: the slabs have no strips, and until they are given back below they get none, so nobody uses their bytes.
+        let result = unsafe { self.os.release(table.memory(), &places) };
+        let gone = result.as_ref().map_or_else(|error| error.released, |()| places.len());
+        let gone = places[..gone].iter().map(|place| place.len() / SLAB).sum();
+        let mut state = self.pages.lock();
+        for (at, &slab) in slabs.iter().enumerate() {
+            state.strips.give_idle(slab, at < gone);
+        }
+        drop(state);
+        drop(leaving);
+        progress.colours += gone * SLAB;
+        result.map_err(|error| error.source)?;
+        Ok(gone)
     }
 }
 

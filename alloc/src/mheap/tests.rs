@@ -201,6 +201,21 @@ fn free_pages_are_given_back_and_used_again() {
     heap.verify().expect("sound");
 }
 
+/// With no page wanted, or none there, it is colours.
+#[test]
+fn idle_colours_go_back_with_one_call() {
+    let (heap, _) = heap();
+    fill_heap(&heap, &NODE64, 4 << 20);
+    sweep_all(&heap, A, &Counting::default());
+    let (free, idle) = (heap.stats().pages_free, heap.stats().colours_idle);
+    assert!(free > 0 && (1..=64 << 12).contains(&idle), "{free} pages, {idle} bytes of colours");
+    let progress = heap.release_once(0);
+    assert_eq!((progress.pages, progress.colours as u64, progress.left), (0, idle, free));
+    assert_eq!(heap.stats().colours_idle, 0);
+    assert!(heap.release_once(0).is_nothing());
+    heap.verify().expect("sound");
+}
+
 #[test]
 fn the_limit_counts_pages_tables_and_external_bytes() {
     let limit = 8 << 20;

@@ -1,6 +1,6 @@
 //! A system for tests: counts calls, remembers nothing else, and fails the calls it is told to fail.
 
-use super::{Os, Reservation};
+use super::{Os, ReleaseError, Reservation};
 use greyset_sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::io;
 use std::ops::Range;
@@ -12,7 +12,7 @@ pub enum Call {
     Reserve,
     /// [`Os::commit`]
     Commit,
-    /// [`Os::release`]
+    /// [`Os::release`]: each range counts, and one that fails ends the call.
     GiveBack,
     /// [`Os::advise_huge`]
     AdviseHuge,
@@ -120,10 +120,22 @@ impl Os for FakeOs {
         self.count(Call::Commit)
     }
 
-    unsafe fn release(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
-        self.count(Call::GiveBack)?;
+    unsafe fn release(&self, memory: &Reservation, ranges: &[Range<usize>]) -> Result<(), ReleaseError> {
+        let mut refused = None;
+        let taken = ranges.iter().take_while(|_| match self.count(Call::GiveBack) {
+            Ok(()) => true,
+            Err(source) => {
+                refused = Some(source);
+                false
+            }
+        });
+        let released = taken.count();
         // SAFETY: the caller's promise is the one asked for.
-        unsafe { memory.discard(range) }
+        unsafe { memory.discard(&ranges[..released]) }?;
+        match refused {
+            Some(source) => Err(ReleaseError { released, source }),
+            None => Ok(()),
+        }
     }
 
     fn advise_huge(&self, memory: &Reservation, range: Range<usize>, wanted: bool) -> io::Result<()> {

@@ -7,6 +7,7 @@
 mod fake;
 mod memory;
 mod real;
+mod together;
 
 pub use fake::{Call, FakeOs};
 pub use memory::physical_memory;
@@ -35,20 +36,29 @@ pub trait Os: Send + Sync {
     /// When the range must not be used now; the allocation that needs it fails.
     fn commit(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()>;
 
-    /// Gives the memory behind `range` back, as far as it is whole pages of the system; what was in it is lost.
+    /// Gives the memory behind `ranges` back, as far as it is whole pages of the system; what was in it is lost.
     ///
     /// # Errors
-    /// When the system refuses; the memory then counts as committed still.
+    /// When the system refuses one of them; that and those after it then count as committed still.
     ///
     /// # Safety
-    /// Nobody reads or writes `range` during the call, and nobody relies on what is in it.
-    unsafe fn release(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()>;
+    /// Nobody reads or writes the ranges during the call, and nobody relies on what is in them.
+    unsafe fn release(&self, memory: &Reservation, ranges: &[Range<usize>]) -> Result<(), ReleaseError>;
 
     /// Asks for huge pages in `range`, or for none.
     ///
     /// # Errors
     /// When the system has no such thing; huge pages are a wish, so the caller only takes note.
     fn advise_huge(&self, memory: &Reservation, range: Range<usize>, wanted: bool) -> io::Result<()>;
+}
+
+/// The system has refused to take memory back.
+#[derive(Debug)]
+pub struct ReleaseError {
+    /// How many of the ranges, in their order, it had taken before.
+    pub released: usize,
+    /// What it said.
+    pub source: io::Error,
 }
 
 impl<T: Os + ?Sized> Os for Arc<T> {
@@ -58,9 +68,9 @@ impl<T: Os + ?Sized> Os for Arc<T> {
     fn commit(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
         (**self).commit(memory, range)
     }
-    unsafe fn release(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
+    unsafe fn release(&self, memory: &Reservation, ranges: &[Range<usize>]) -> Result<(), ReleaseError> {
         // SAFETY: the caller's promise is the one asked for.
-        unsafe { (**self).release(memory, range) }
+        unsafe { (**self).release(memory, ranges) }
     }
     fn advise_huge(&self, memory: &Reservation, range: Range<usize>, wanted: bool) -> io::Result<()> {
         (**self).advise_huge(memory, range, wanted)
@@ -157,38 +167,64 @@ impl Reservation {
         self.len
     }
 
-    /// Gives the memory behind `range` back to the system, as far as it is whole pages of the system; what was in it is
-    /// lost.
+    /// Gives the memory behind `ranges` back to the system, as far as it is whole pages of the system; what was in it is lost.
+    ///
+    /// Of a mapping many ranges are one call where the system has such a one: what a call costs is for the most part that all
+    /// processors forget their addresses, which is then done once.
     ///
     /// # Errors
-    /// What the system says; `InvalidInput` when the range lies outside.
+    /// What the system says; `InvalidInput` when a range lies outside. The ranges before it are gone.
     ///
     /// # Safety
     /// As for [`Os::release`].
-    pub unsafe fn discard(&self, range: Range<usize>) -> io::Result<()> {
-        if range.start > range.end || range.end > self.len {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
+    pub unsafe fn discard(&self, ranges: &[Range<usize>]) -> Result<(), ReleaseError> {
+        let inside = |range: &Range<usize>| range.start <= range.end && range.end <= self.len;
+        let valid = ranges.iter().take_while(|range| inside(range)).count();
         match &self.backing {
             Backing::Mapped(raw) => {
-                let address = self.start.addr().get();
-                let first = (address + range.start).next_multiple_of(SYSTEM_PAGE) - address;
-                let end = (address + range.end) / SYSTEM_PAGE * SYSTEM_PAGE - address;
-                if first >= end {
-                    return Ok(());
-                }
-                // SAFETY: the range lies inside the one checked above, and begins and ends with a page of the system, so
-                // that the call does not widen it; by the caller's promise nobody misses its contents.
-                unsafe { raw.unchecked_advise_range(UncheckedAdvice::DontNeed, first, end - first) }
+                // SAFETY: these ranges lie inside, and by the caller's promise nobody misses their contents.
+                unsafe { self.unmap(raw, &ranges[..valid]) }?;
             }
             Backing::Allocated(_) | Backing::Lent(_) => {
-                // SAFETY: inside by the check above and invariant 1.
-                let first = unsafe { self.start.as_ptr().add(range.start) };
-                // SAFETY: inside likewise; by the caller's promise nobody else uses the range now.
-                unsafe { first.write_bytes(0, range.len()) };
-                Ok(())
+                for range in &ranges[..valid] {
+                    // SAFETY: inside by the check above and invariant 1.
+                    let first = unsafe { self.start.as_ptr().add(range.start) };
+                    // SAFETY: inside likewise; by the caller's promise nobody else uses the range now.
+                    unsafe { first.write_bytes(0, range.len()) };
+                }
             }
         }
+        match valid == ranges.len() {
+            true => Ok(()),
+            false => Err(ReleaseError { released: valid, source: io::ErrorKind::InvalidInput.into() }),
+        }
+    }
+
+    /// Gives back what lies behind ranges of a mapping.
+    ///
+    /// # Safety
+    /// The ranges lie inside, and nobody uses what is in them, now or later.
+    unsafe fn unmap(&self, raw: &MmapRaw, ranges: &[Range<usize>]) -> Result<(), ReleaseError> {
+        let address = self.start.addr().get();
+        let whole = |range: &Range<usize>| {
+            let first = (address + range.start).next_multiple_of(SYSTEM_PAGE) - address;
+            let end = (address + range.end) / SYSTEM_PAGE * SYSTEM_PAGE - address;
+            first..end.max(first)
+        };
+        let mut done = 0;
+        while done < ranges.len() {
+            let rest = ranges[done..].iter().map(whole);
+            // SAFETY: parts of the ranges, which begin and end with pages of the system; the caller's promise.
+            done += unsafe { together::discard(self.start.as_ptr(), rest) };
+            let Some(range) = ranges.get(done).map(whole) else { break };
+            if !range.is_empty() {
+                // SAFETY: as above: the call does not widen the range.
+                unsafe { raw.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) }
+                    .map_err(|source| ReleaseError { released: done, source })?;
+            }
+            done += 1;
+        }
+        Ok(())
     }
 
     /// Asks for huge pages in `range`, or for none.
@@ -217,5 +253,74 @@ impl Drop for Reservation {
             // SAFETY: invariant 1, `start` came from `alloc_zeroed` with this very layout and is ours.
             unsafe { dealloc(self.start.as_ptr(), layout) };
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const PAGE: usize = 8192;
+
+    /// The byte at `at`.
+    fn byte(memory: &Reservation, at: usize) -> u8 {
+        assert!(at < memory.len());
+        // SAFETY: inside, checked just above.
+        let byte = unsafe { memory.start().add(at) };
+        // SAFETY: readable and written by invariant 1, and this test's alone.
+        unsafe { byte.read() }
+    }
+
+    fn filled(memory: Reservation) -> Reservation {
+        // SAFETY: all of it is ours by invariant 1.
+        unsafe { memory.start().write_bytes(1, memory.len()) };
+        memory
+    }
+
+    /// Every other of 200 pages is given back, with one call and more: those are zero, and the others as they were.
+    #[test]
+    fn ranges_given_back_are_zero_and_no_others() {
+        let len = 200 * PAGE;
+        for memory in [Reservation::map(len), Reservation::allocate(len)] {
+            let memory = filled(memory.expect("memory"));
+            let ranges: Vec<_> = (0..100).map(|at| 2 * at * PAGE..(2 * at + 1) * PAGE).collect();
+            // SAFETY: nobody else knows of the memory.
+            unsafe { memory.discard(&ranges) }.expect("the system takes it");
+            for page in 0..200 {
+                let ends = [page * PAGE, (page + 1) * PAGE - 1].map(|at| byte(&memory, at));
+                assert_eq!(ends, [(page % 2) as u8; 2], "page {page}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_range_outside_ends_the_call() {
+        let memory = filled(Reservation::map(4 * PAGE).expect("memory"));
+        #[allow(clippy::reversed_empty_ranges, reason = "that is what is refused")]
+        for wrong in [3 * PAGE..5 * PAGE, PAGE..0, usize::MAX - PAGE..usize::MAX] {
+            // SAFETY: nobody else knows of the memory.
+            let error = unsafe { memory.discard(&[0..PAGE, wrong, 2 * PAGE..3 * PAGE]) };
+            let error = error.expect_err("it is no range of this");
+            assert_eq!((error.released, error.source.kind()), (1, io::ErrorKind::InvalidInput));
+        }
+        assert_eq!([0, PAGE, 2 * PAGE].map(|at| byte(&memory, at)), [0, 1, 1]);
+    }
+
+    /// Where the system has no call for many ranges they go one by one; a part of a page of the system stays.
+    #[test]
+    fn one_range_after_the_other_and_parts_of_pages() {
+        let memory = filled(Reservation::map(8 * PAGE).expect("memory"));
+        let Backing::Mapped(raw) = &memory.backing else { unreachable!("mapped just above") };
+        for at in [0, 4] {
+            // SAFETY: inside, and nobody else knows of the memory.
+            unsafe { memory.unmap(raw, std::slice::from_ref(&(at * PAGE..(at + 1) * PAGE))) }
+                .expect("the system takes it");
+        }
+        // SAFETY: as above.
+        unsafe { memory.discard(&[2 * PAGE + 1..3 * PAGE, 5 * PAGE..5 * PAGE + 1]) }
+            .expect("whole pages of it");
+        let zero = |at: usize| byte(&memory, at) == 0;
+        assert!(zero(0) && zero(5 * PAGE - 1) && !zero(PAGE) && !zero(2 * PAGE) && !zero(5 * PAGE));
+        assert_eq!(zero(3 * PAGE - 1), SYSTEM_PAGE <= PAGE);
     }
 }

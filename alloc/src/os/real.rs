@@ -1,6 +1,6 @@
 //! The real system: anonymous private mappings, given back with `madvise`.
 
-use super::{Os, Reservation};
+use super::{Os, ReleaseError, Reservation};
 use std::io;
 use std::ops::Range;
 
@@ -17,9 +17,9 @@ impl Os for RealOs {
         Ok(()) // mapped readable and writable from the start; the system finds memory at the first touch
     }
 
-    unsafe fn release(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
+    unsafe fn release(&self, memory: &Reservation, ranges: &[Range<usize>]) -> Result<(), ReleaseError> {
         // SAFETY: the caller's promise is the one asked for.
-        unsafe { memory.discard(range) }
+        unsafe { memory.discard(ranges) }
     }
 
     fn advise_huge(&self, memory: &Reservation, range: Range<usize>, wanted: bool) -> io::Result<()> {

@@ -142,10 +142,25 @@ impl PageHeap {
         self.insert(table, backing, joined);
     }
 
-    /// Takes up to `most` committed free pages from the end of a row near the top, so that the caller can give them to the system and
-    /// come back with [`PageHeap::give`]. The first of the [`LOOKS`] highest rows that has so many pages, or the longest of them: a call of
-    /// the system takes as long for a page as for half a MiB.
-    pub(crate) fn take_highest(&mut self, table: &Table<PageEntry>, most: u32) -> Option<Row> {
+    /// Takes up to `most` committed free pages in as many rows as `rows` has room for, from the ends of rows near the top, so that the
+    /// caller can give them to the system and come back with [`PageHeap::give`]. How many rows.
+    pub(crate) fn take_highest(&mut self, table: &Table<PageEntry>, most: u32, rows: &mut [Row]) -> usize {
+        let (mut taken, mut left) = (0, most);
+        for place in rows {
+            if left == 0 {
+                break;
+            }
+            let Some(row) = self.take_high(table, left) else { break };
+            left -= row.pages;
+            *place = row;
+            taken += 1;
+        }
+        taken
+    }
+
+    /// Up to `most` pages from the end of the first of the [`LOOKS`] highest rows that has so many, or the longest of them: a row more
+    /// costs the system more than a page.
+    fn take_high(&mut self, table: &Table<PageEntry>, most: u32) -> Option<Row> {
         let mut row = self.committed_row(table, self.starts.last()?);
         let mut next = self.starts.before(row.start.0);
         for _ in 1..LOOKS {

@@ -16,6 +16,9 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// No row.
+    pub(crate) const NONE: Row = Row { start: PageNo(0), pages: 0 };
+
     pub(crate) fn end(self) -> PageNo {
         self.start.plus(self.pages)
     }

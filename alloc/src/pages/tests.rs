@@ -85,21 +85,32 @@ impl Model {
         self.slice(row).fill(Page::Committed);
     }
 
+    /// Pages given back in up to three rows, each the longest of the highest.
     fn release(&mut self, most: u32) -> Result<(), TestCaseError> {
-        let mut rows = Vec::new();
+        let mut free = Vec::new();
         self.heap.for_each_free(&self.table, |backing, row| {
             if backing == Backing::Committed {
-                rows.push(row);
+                free.push(row);
             }
         });
-        rows.sort_by_key(|row| std::cmp::Reverse(row.start));
-        rows.truncate(LOOKS);
-        let longest = rows.iter().map(|row| row.pages.min(most)).max();
-        let best = rows.iter().find(|row| Some(row.pages.min(most)) == longest).copied();
-        let row = self.heap.take_highest(&self.table, most);
-        prop_assert_eq!(row.is_some(), best.is_some());
-        if let (Some(row), Some(best)) = (row, best) {
-            prop_assert_eq!((row.end(), row.pages), (best.end(), best.pages.min(most)));
+        free.sort_by_key(|row| std::cmp::Reverse(row.start));
+        let (mut expected, mut left) = (Vec::new(), most);
+        while left > 0 && expected.len() < 3 {
+            let looks = free.len().min(LOOKS);
+            let highest = &mut free[..looks];
+            let Some(longest) = highest.iter().map(|row| row.pages.min(left)).max().filter(|&n| n > 0) else {
+                break;
+            };
+            let Some(best) = highest.iter_mut().find(|row| row.pages.min(left) == longest) else { break };
+            best.pages -= longest;
+            expected.push(Row { start: best.end(), pages: longest });
+            left -= longest;
+            free.retain(|row| row.pages > 0);
+        }
+        let mut rows = [Row::NONE; 3];
+        let count = self.heap.take_highest(&self.table, most, &mut rows);
+        prop_assert_eq!(&rows[..count], &expected[..]);
+        for &row in &rows[..count] {
             self.heap.give(&self.table, row, Backing::Released);
             self.slice(row).fill(Page::Released);
         }
@@ -196,6 +207,10 @@ fn above_many_short_rows_the_best_fitting_one_is_taken() {
     let from = 2 * LOOKS as u32;
     assert_eq!(model.heap.take(&model.table, plan).start.0, from + 6, "the row of 3, not the one of 5");
     // And the longest of the highest is given back, from its end.
-    let row = model.heap.take_highest(&model.table, 4).expect("a row");
-    assert_eq!((row.start.0, row.pages), (from + 1, 4));
+    let mut rows = [Row::NONE; 2];
+    assert_eq!(model.heap.take_highest(&model.table, 4, &mut rows), 1);
+    assert_eq!((rows[0].start.0, rows[0].pages), (from + 1, 4));
+    // What one row has not comes from the next.
+    assert_eq!(model.heap.take_highest(&model.table, 2, &mut rows), 2);
+    assert_eq!(rows.map(|row| (row.start.0, row.pages)), [(from, 1), (from - 2, 1)]);
 }

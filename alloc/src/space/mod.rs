@@ -126,8 +126,8 @@ impl Space {
         let wanted = huge == HugePages::Advise;
         os.advise_huge(&self.heap, 0..self.heap.len(), wanted)?;
         if wanted {
-            let (memory, colours) = self.colours.memory_of(0..self.colours.bytes());
-            os.advise_huge(memory, colours, wanted)?;
+            let colours = self.colours.place_of(0..self.colours.bytes());
+            os.advise_huge(self.colours.memory(), colours, wanted)?;
         }
         Ok(())
     }
@@ -275,11 +275,16 @@ impl Space {
         self.classes.entries()
     }
 
-    /// The reservation objects lie in, and where in it these pages are.
-    pub(crate) fn memory_of(&self, start: PageNo, pages: u32) -> (&Reservation, Range<usize>) {
+    /// The reservation objects lie in.
+    pub(crate) fn memory(&self) -> &Reservation {
+        &self.heap
+    }
+
+    /// Where in it these pages are.
+    pub(crate) fn place_of(&self, start: PageNo, pages: u32) -> Range<usize> {
         let lead = self.base - self.heap.start().addr().get();
         let first = lead + start.offset();
-        (&self.heap, first..first + pages as usize * PAGE_SIZE)
+        first..first + pages as usize * PAGE_SIZE
     }
 
     /// Pages of the reservation.

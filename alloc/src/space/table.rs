@@ -128,14 +128,19 @@ impl<T: Zeroed> Table<T> {
         self.mask + 1
     }
 
-    /// The reservation it lies in, and where in that these of its bytes are.
+    /// The reservation it lies in.
+    pub(crate) fn memory(&self) -> &Reservation {
+        &self.memory
+    }
+
+    /// Where in that these of its bytes are.
     ///
     /// # Panics
     /// If they reach beyond the table.
-    pub(crate) fn memory_of(&self, bytes: Range<usize>) -> (&Reservation, Range<usize>) {
+    pub(crate) fn place_of(&self, bytes: Range<usize>) -> Range<usize> {
         assert!(bytes.start <= bytes.end && bytes.end <= self.bytes(), "bytes out of the table's bounds");
         let lead = self.first.addr().get() - self.memory.start().addr().get();
-        (&self.memory, lead + bytes.start..lead + bytes.end)
+        lead + bytes.start..lead + bytes.end
     }
 
     /// Bytes of its entries.

@@ -10,7 +10,7 @@ use crate::mark::{Marker, Progress};
 use crate::mutator::is_entered;
 use crate::pacer::release::ReleasePacer;
 use crate::panics::{discard, must_not_unwind};
-use crate::stats::cpu::thread_cpu_time;
+use crate::stats::cpu::{nanos, thread_cpu_time};
 use crate::sweep::GaveBack;
 use greyset_sync::{Mutex, Rank, thread, tiny};
 use std::cell::Cell;
@@ -294,7 +294,7 @@ fn marker_thread(shared: &Shared) {
 /// Sweeps, runs drop glue and cleanups, gives memory back.
 fn sweeper_thread(shared: &Shared) {
     let mut release = ReleasePacer::new(shared.config.release_cpu, processors());
-    let mut slept = 0;
+    let mut paced = shared.stats.clock.nanos();
     let mut turns = Turns::new();
     let mut before = thread_cpu_time();
     while !shared.driver.should_stop() {
@@ -311,17 +311,15 @@ fn sweeper_thread(shared: &Shared) {
         let timer = thread_cpu_time();
         let gave = shared.sweep.give_back(shared);
         before = thread_cpu_time();
-        let worked = before.saturating_sub(timer);
-        let rested = shared.stats.clock.nanos();
-        let sleep = match gave {
-            GaveBack::Urgent => continue,
-            GaveBack::Some => {
-                Duration::from_nanos(release.sleep_after(worked.as_nanos() as u64, slept)).max(LEAST_NAP)
-            }
-            GaveBack::Nothing => NAP,
-        };
-        thread::park_timeout(sleep);
-        slept = shared.stats.clock.nanos() - rested;
+        let worked = if gave == GaveBack::Nothing { 0 } else { nanos(before.saturating_sub(timer)) };
+        let now = shared.stats.clock.nanos();
+        let sleep = Duration::from_nanos(release.sleep_after(worked, now - paced));
+        paced = now;
+        match gave {
+            GaveBack::Urgent => {}
+            GaveBack::Some => thread::park_timeout(sleep.max(LEAST_NAP)),
+            GaveBack::Nothing => thread::park_timeout(NAP),
+        }
     }
 }
 

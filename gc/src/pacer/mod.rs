@@ -484,6 +484,7 @@ impl Pacer {
     /// What memory to keep.
     pub fn release_goal(&self, memory: &MemoryUse) -> ReleaseGoal {
         let goal = self.heap_goal(memory).bytes;
-        ReleaseGoal::new(self.last_in_use, goal, self.last_goal, self.settings.memory_limit)
+        let Settings { kind, memory_limit, .. } = self.settings;
+        ReleaseGoal::new(kind, self.last_in_use, goal, self.last_goal, memory_limit)
     }
 }

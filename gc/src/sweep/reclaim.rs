@@ -5,18 +5,20 @@ use crate::pacer::release::ReleaseGoal;
 use crate::panics::caught;
 use crate::stats::cpu::{nanos, thread_cpu_time};
 use crate::stats::{Event, Histogram};
-use greyset_alloc::{DeadSlots, PAGE_SIZE, Reclaim, Role, Span};
+use greyset_alloc::{AllocStats, DeadSlots, PAGE_SIZE, Reclaim, Role, Span};
 use greyset_sync::atomic::{AtomicU64, Ordering};
 use greyset_sync::{Fault, Point, fault, point};
 use std::time::Duration;
 
-/// Pages given back in one call at most: half a MiB. The system takes some 40 µs for it, and no less for fewer pages.
-const RELEASE_PAGES: usize = 64;
-/// Nanoseconds after which a call asks the system no more: it is to end within 100 µs.
-const RELEASE_NS: u64 = 30_000;
+/// Pages given back in one call at most. The system takes some 30 µs for a call and 0.5 to 1 for a page; it is to end within 100.
+const RELEASE_PAGES: usize = 40;
 /// Bytes beyond what is to be kept for which nothing is given back: a heap that breathes by less would have them back at once, at
 /// a fault a page and an interruption of every processor a call.
 const SLACK: u64 = 1 << 20;
+/// The same for colours of no span: those of 4 MiB of objects of 16 bytes.
+const COLOUR_SLACK: u64 = 256 << 10;
+/// Most colours of a byte in pages: one for the smallest slot, 16 bytes, in slabs that are half used.
+const MOST_COLOURS: f64 = 1.0 / 8.0;
 
 /// What became of a call of [`SweepState::give_back`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,8 +72,8 @@ impl SweepState {
         progress.pages > 0 || cleanups
     }
 
-    /// Gives free pages beyond what the pacer keeps back to the system, at most [`RELEASE_PAGES`] a call, and fewer where they lie in many
-    /// places: after [`RELEASE_NS`] the system is asked for no more.
+    /// Gives free pages beyond what the pacer keeps back to the system, at most [`RELEASE_PAGES`] a call; when there are none any more, the
+    /// colours that no span has.
     pub(crate) fn give_back(&self, shared: &Shared) -> GaveBack {
         let keep = ReleaseGoal {
             heap: shared.pace.keep.load(Ordering::Relaxed),
@@ -84,19 +86,16 @@ impl SweepState {
             return GaveBack::Nothing;
         }
         let pages = usize::try_from(excess).unwrap_or(usize::MAX).min(stats.pages_free).min(RELEASE_PAGES);
-        if pages == 0 {
+        if pages == 0 && colour_excess(keep, &stats) <= COLOUR_SLACK {
             return GaveBack::Nothing;
         }
         let (timer, cpu) = (shared.stats.clock.nanos(), thread_cpu_time());
-        let took = || shared.stats.clock.nanos() - timer;
-        let progress = shared.alloc.release_while(pages, &mut || took() < RELEASE_NS);
-        let took = took();
+        let progress = shared.alloc.release_once(pages);
+        let took = shared.stats.clock.nanos() - timer;
         if !progress.is_nothing() {
             self.releases.record(took);
             self.release_ns.fetch_add(nanos(thread_cpu_time().saturating_sub(cpu)), Ordering::Relaxed);
-        }
-        if progress.pages > 0 {
-            let bytes = (progress.pages * PAGE_SIZE) as u64;
+            let bytes = (progress.pages * PAGE_SIZE + progress.colours) as u64;
             shared.emit(&Event::Released { bytes, duration: Duration::from_nanos(took) });
         }
         match progress.is_nothing() {
@@ -161,6 +160,15 @@ impl SweepState {
     }
 }
 
+/// Bytes of idle colours beyond what the pages that are kept and free will want, when their spans are as those in use: one after the
+/// other they go with a sweep and come back.
+fn colour_excess(keep: ReleaseGoal, stats: &AllocStats) -> u64 {
+    let used = stats.pages_used as u64 * PAGE_SIZE as u64;
+    let free = stats.committed.min(keep.heap).saturating_sub(used);
+    let in_spans = (stats.colours - stats.colours_idle) as f64 / used.max(1) as f64;
+    stats.colours_idle.saturating_sub((free as f64 * in_spans.min(MOST_COLOURS)) as u64)
+}
+
 /// The collector, as the allocator sees it when it sweeps.
 pub(crate) struct Reclaimer<'a> {
     state: &'a SweepState,
@@ -209,12 +217,51 @@ mod tests {
         assert!(before > 64 * MIB);
         while shared.sweep.give_back(shared) == GaveBack::Some {
             let now = heap.stats().mapped_bytes;
-            assert!(now < before && before - now <= (2 * RELEASE_PAGES * PAGE_SIZE) as u64, "{before} {now}");
+            assert!(now < before && before - now <= (RELEASE_PAGES * PAGE_SIZE) as u64, "{before} {now}");
             (calls, before) = (calls + 1, now);
         }
-        assert!(calls > 60 && before < 4 * MIB, "{calls} calls, {before} left");
+        assert!(calls > 150 && before < 4 * MIB, "{calls} calls, {before} left");
         assert_eq!(heap.stats().releases.count(), calls);
         assert!(heap.release_free_memory() <= 4 * MIB);
+    }
+
+    /// Colours of no span go, too, when the pages are gone: 40 MiB of small objects have more of them than what is kept may want.
+    #[test]
+    fn idle_colours_go_back_when_the_pages_are_gone() {
+        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let mut stepper = heap.stepper();
+        let kept: Vec<_> =
+            heap.mutator().enter(|m| (0..MIB * 5 / 4).map(|at| m.alloc((at, at, at, at)).root(m)).collect());
+        drop(kept);
+        for _ in 0..2 {
+            heap.request_cycle();
+            while stepper.step_any() != StepOutcome::Idle {}
+        }
+        let shared = heap.owner().shared();
+        let before = shared.alloc.stats();
+        assert!(before.colours_idle > MIB, "{before:?}");
+        while shared.sweep.give_back(shared) == GaveBack::Some {}
+        let after = shared.alloc.stats();
+        assert!(after.colours_idle <= COLOUR_SLACK && after.committed < 4 * MIB, "{after:?}");
+        assert_eq!(before.metadata - after.metadata, before.colours - after.colours);
+        heap.verify().expect("a sound heap");
+    }
+
+    #[test]
+    fn colours_are_kept_for_the_pages_that_are_kept() {
+        let (page, keep) = (PAGE_SIZE as u64, ReleaseGoal { heap: 100 * PAGE_SIZE as u64, total: u64::MAX });
+        let heap = Heap::builder().driver(Driver::Stepping).build().expect("a heap");
+        let mut stats = heap.owner().shared().alloc.stats();
+        (stats.pages_used, stats.committed, stats.colours, stats.colours_idle) =
+            (40, 200 * page, 16_000, 12_000);
+        // 4,000 bytes for 40 pages in use: 6,000 for the 60 that are kept and free.
+        assert_eq!(colour_excess(keep, &stats), 6_000);
+        stats.pages_used = 100;
+        assert_eq!(colour_excess(keep, &stats), 12_000);
+        // Where hardly anything is in use nothing tells how small objects are.
+        (stats.pages_used, stats.colours_idle) = (0, page * 20);
+        stats.colours = stats.colours_idle + 4096;
+        assert_eq!(colour_excess(keep, &stats), page * 20 - page * 100 / 8);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Systems that are slow, or give less than was asked for.
 
 use super::*;
-use crate::os::{Call, FakeOs, Os, Reservation};
+use crate::os::{Call, FakeOs, Os, ReleaseError, Reservation};
 use crate::testing::*;
 use crate::{Cache, Colour, Config};
 use greyset_sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -31,14 +31,14 @@ impl Os for Slow {
     fn commit(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
         self.os.commit(memory, range)
     }
-    unsafe fn release(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
+    unsafe fn release(&self, memory: &Reservation, ranges: &[Range<usize>]) -> Result<(), ReleaseError> {
         if self.next.compare_exchange(Slow::SLOW, Slow::UNDER_WAY, Relaxed, Relaxed).is_ok() {
             while self.next.load(Relaxed) == Slow::UNDER_WAY {
                 thread::yield_now();
             }
         }
         // SAFETY: the caller's promise is the one asked for.
-        unsafe { self.os.release(memory, range) }
+        unsafe { self.os.release(memory, ranges) }
     }
     fn advise_huge(&self, memory: &Reservation, range: Range<usize>, wanted: bool) -> io::Result<()> {
         self.os.advise_huge(memory, range, wanted)
@@ -133,10 +133,10 @@ impl Os for Refusing {
     fn commit(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
         self.0.commit(memory, range)
     }
-    unsafe fn release(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
+    unsafe fn release(&self, memory: &Reservation, ranges: &[Range<usize>]) -> Result<(), ReleaseError> {
         (0..100).for_each(|_| thread::yield_now());
         // SAFETY: the caller's promise is the one asked for.
-        unsafe { self.0.release(memory, range) }
+        unsafe { self.0.release(memory, ranges) }
     }
     fn advise_huge(&self, memory: &Reservation, range: Range<usize>, wanted: bool) -> io::Result<()> {
         self.0.advise_huge(memory, range, wanted)
@@ -195,6 +195,38 @@ fn a_system_that_takes_nothing_back_is_not_asked_again_and_again() {
     assert!((1..=8).contains(&calls), "{calls}");
 }
 
+/// A heap of single free pages, each between two in use: how many.
+fn in_holes() -> (MHeap, Arc<FakeOs>, usize) {
+    let (heap, os) = heap();
+    let cache = Cache::new(&heap);
+    let values: Vec<_> = (0..200).filter_map(|_| alloc_large(&heap, &cache, PAGE_SIZE, A).ok()).collect();
+    values.iter().step_by(2).for_each(|value| mark(&heap, value.ptr.addr().get(), B));
+    cache.flush(&heap);
+    sweep_all(&heap, A, &Counting::default());
+    let free = heap.stats().pages_free;
+    assert!(free >= 100, "{free}");
+    (heap, os, free)
+}
+
+/// Half a MiB goes with one call, wherever its pages lie; what the system refuses of them stays the heap's, what it took before is gone.
+#[test]
+fn many_rows_go_back_with_one_call() {
+    let (heap, os, free) = in_holes();
+    assert_eq!(heap.release_once(10).pages, 10);
+    assert_eq!((LEAVES.take(), os.calls(Call::GiveBack)), (1, 10), "one call, and ten rows of it");
+    os.fail_nth(Call::GiveBack, 21);
+    let progress = heap.release_once(usize::MAX);
+    assert_eq!((progress.pages, progress.left), (20, free - 30));
+    assert!(progress.error.is_some_and(|error| error.to_string().contains("refused by the fake system")));
+    assert_eq!(heap.stats().pages_released, 30);
+    heap.verify().expect("sound");
+    let progress = heap.release_once(usize::MAX);
+    assert_eq!((progress.pages, progress.error.is_none()), (RELEASE_STEP, true));
+    let rest = heap.release(usize::MAX);
+    assert_eq!((rest.pages, rest.left), (free - 30 - RELEASE_STEP, 0));
+    heap.verify().expect("sound");
+}
+
 /// A system that gives less than is asked for, from a certain reservation on.
 struct Stingy {
     os: FakeOs,
@@ -209,9 +241,9 @@ impl Os for Stingy {
     fn commit(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
         self.os.commit(memory, range)
     }
-    unsafe fn release(&self, memory: &Reservation, range: Range<usize>) -> io::Result<()> {
+    unsafe fn release(&self, memory: &Reservation, ranges: &[Range<usize>]) -> Result<(), ReleaseError> {
         // SAFETY: the caller's promise is the one asked for.
-        unsafe { self.os.release(memory, range) }
+        unsafe { self.os.release(memory, ranges) }
     }
     fn advise_huge(&self, memory: &Reservation, range: Range<usize>, wanted: bool) -> io::Result<()> {
         self.os.advise_huge(memory, range, wanted)
