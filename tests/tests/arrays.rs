@@ -38,6 +38,64 @@ fn elements_survive_collections() {
     });
 }
 
+/// What an element of several references holds: leaves and others, and nothing here and there.
+#[derive(Trace)]
+struct Row<'gc> {
+    leaf: Slot<'gc, u64>,
+    number: u64,
+    list: Slot<'gc, Cons<'gc>>,
+    last: Slot<'gc, u64>,
+}
+
+#[derive(Trace)]
+struct Cons<'gc> {
+    number: u64,
+    rest: Slot<'gc, Cons<'gc>>,
+}
+
+fn row<'gc>(m: &'gc Mutator, number: u64) -> Row<'gc> {
+    let rest = m.alloc(Cons { number: number + 1, rest: Slot::empty() });
+    let list = m.alloc(Cons { number, rest: Slot::new(Some(rest)) });
+    let some = |has: bool| has.then(|| m.alloc(number));
+    Row {
+        leaf: Slot::new(some(!number.is_multiple_of(3))),
+        number,
+        list: Slot::new((!number.is_multiple_of(5)).then_some(list)),
+        last: Slot::new(some(number.is_multiple_of(7))),
+    }
+}
+
+fn is_whole<'gc>(m: &'gc Mutator, row: &Row<'gc>) {
+    let number = row.number;
+    assert_eq!(row.leaf.load(m).map(|value| *value), (!number.is_multiple_of(3)).then_some(number));
+    assert_eq!(row.last.load(m).map(|value| *value), (number.is_multiple_of(7)).then_some(number));
+    let numbers = row.list.load(m).map(|list| (list.number, list.rest.load(m).map(|rest| rest.number)));
+    assert_eq!(numbers, (!number.is_multiple_of(5)).then_some((number, Some(number + 1))));
+}
+
+/// By a marker in one go, and by the assists of an allocating program in many.
+#[test]
+fn all_that_the_elements_of_an_array_refer_to_survives() {
+    for driver in [Driver::Inline, Driver::Background] {
+        let heap = Heap::builder().driver(driver).min_heap(1 << 20).gogc(20).build().expect("a heap");
+        heap.mutator().enter(|m| {
+            let rows: Vec<_> = [1, 21, 22, 255, 256, 257, 1023, 1025, 20_000]
+                .map(|len| m.alloc_array(len, |i| row(m, i as u64)).root(m))
+                .into();
+            for round in 0..40_u64 {
+                (0..1000).for_each(|i| _ = row(m, round * i));
+                m.safepoint();
+            }
+            m.collect();
+            for row in &rows {
+                row.get(m).iter().for_each(|row| is_whole(m, row));
+            }
+            assert!(m.heap().stats().cycles > 2, "{}", m.heap().stats());
+        });
+        heap.verify().expect("a sound heap");
+    }
+}
+
 #[test]
 fn elements_are_dropped_with_the_array() {
     let dropped = Arc::new(AtomicUsize::new(0));

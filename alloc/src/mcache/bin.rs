@@ -16,11 +16,6 @@ use greyset_sync::{Fault, Point, fault, point, tiny};
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-/// Most bytes of a short run, unless a slot is longer: what an allocation that refills may colour, and what a mutator takes before
-/// it pays and looks around.
-const RUN_BYTES: usize = 16 << 10;
-/// Most bytes of a long run: no span of small slots has more than twice as many.
-const LONG_RUN_BYTES: usize = 64 << 10;
 /// Slots of tiny values are shared in units of this.
 const TINY_SLOT: usize = 16;
 
@@ -88,9 +83,9 @@ impl Request {
     }
 }
 
-/// Most slots of `slot` bytes a run may have: so many bytes' worth, at least one. A power of two, so that no division is needed.
-const fn most_slots(slot: usize, long: bool) -> usize {
-    let bytes = if long { LONG_RUN_BYTES } else { RUN_BYTES };
+/// Most slots of `slot` bytes a run of `bytes` bytes may have, at least one. A power of two, so that no division is needed, if `bytes`
+/// is one.
+const fn most_slots(slot: usize, bytes: usize) -> usize {
     let most = bytes >> slot.next_power_of_two().trailing_zeros();
     if most == 0 { 1 } else { most }
 }
@@ -204,9 +199,9 @@ impl Bin {
         heap: &MHeap,
         colour: Colour,
         request: &Request,
-        long: bool,
+        run: usize,
     ) -> Option<Refilled> {
-        self.take_step(heap, colour, request.step, request.align, long)
+        self.take_step(heap, colour, request.step, request.align, run)
     }
 
     /// Takes what `request` asks for from the run.
@@ -249,15 +244,15 @@ impl Bin {
         self.rest.set(if is_empty { Finder::of_empty(span.slots()) } else { Finder::START });
     }
 
-    /// A slot of the run, or the first of the span's next run, a long one or a short one, if this one is used up; `None` if the
+    /// A slot of the run, or the first of the span's next run, of up to `run` bytes, if this one is used up; `None` if the
     /// span is, too. For bins whose values take a slot each.
     #[inline]
-    pub(crate) fn take(&self, heap: &MHeap, colour: Colour, long: bool) -> Option<Refilled> {
+    pub(crate) fn take(&self, heap: &MHeap, colour: Colour, run: usize) -> Option<Refilled> {
         if !self.has_span() {
             return None;
         }
         let slot = heap.span(self.span.get()).slot();
-        self.take_step(heap, colour, slot, 1, long)
+        self.take_step(heap, colour, slot, 1, run)
     }
 
     /// As [`Bin::take`], for `step` bytes at a multiple of `align`.
@@ -268,12 +263,12 @@ impl Bin {
         colour: Colour,
         step: usize,
         align: usize,
-        long: bool,
+        run: usize,
     ) -> Option<Refilled> {
         if let Some(ptr) = self.bump_aligned(step, align) {
             return Some(Refilled { ptr, bytes: 0, objects: 0 });
         }
-        let (objects, slot) = self.next_run(heap, colour, long)?;
+        let (objects, slot) = self.next_run(heap, colour, run)?;
         let ptr = self.bump_aligned(step, align)?;
         if heap.zeal.one_slot_runs() {
             // Nothing is left in it, for tiny values either.
@@ -285,7 +280,7 @@ impl Bin {
     /// Takes the next run of the span, the one before being used up, and colours it: the number of its slots, and their
     /// size.
     #[inline]
-    fn next_run(&self, heap: &MHeap, colour: Colour, long: bool) -> Option<(usize, usize)> {
+    fn next_run(&self, heap: &MHeap, colour: Colour, run: usize) -> Option<(usize, usize)> {
         if !self.has_span() {
             return None;
         }
@@ -294,7 +289,7 @@ impl Bin {
         let (strip, slot) = (span.strip(heap.space()), span.slot());
         point(Point::RunTake);
         let mut rest = self.rest.get();
-        let run = rest.next_run(strip, tiny(heap.zeal.run_slots(most_slots(slot, long)), 3));
+        let run = rest.next_run(strip, tiny(heap.zeal.run_slots(most_slots(slot, run)), 3));
         self.rest.set(rest);
         let run = run?;
         heap.zeal.handed_out(heap.space(), span, run.clone());

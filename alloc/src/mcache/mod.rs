@@ -46,8 +46,8 @@ pub const BINS: usize = 128;
 pub struct Cache {
     bins: [Bin; BINS],
     shelf: RefCell<HashMap<Key, Bin, MixKeys>>,
-    /// Whether runs are long ones.
-    long_runs: Cell<bool>,
+    /// Most bytes of a run, a power of two.
+    run_bytes: Cell<usize>,
     /// Pages that allocations have swept and [`Cache::take_swept`] has not told yet.
     swept: SweptPages,
     /// The heap it was made for.
@@ -95,12 +95,18 @@ pub struct Refilled {
 }
 
 impl Cache {
+    /// Bytes of a run for one who pays by the run: what an allocation that refills may colour, and what a mutator takes before it
+    /// looks around.
+    pub const SHORT_RUN: usize = 16 << 10;
+    /// Bytes of a run for one who pays nothing: no span of small slots has more than twice as many.
+    pub const LONG_RUN: usize = 64 << 10;
+
     /// An empty cache for this heap. Takes 6 KiB, and nothing of the heap.
     pub fn new(heap: &MHeap) -> Cache {
         Cache {
             bins: [const { Bin::new(Key::NONE) }; BINS],
             shelf: RefCell::default(),
-            long_runs: Cell::new(false),
+            run_bytes: Cell::new(Cache::SHORT_RUN),
             swept: SweptPages::default(),
             heap: Arc::clone(heap.identity()),
         }
@@ -177,7 +183,7 @@ impl Cache {
         self.check(heap);
         let bin = &self.bins[info.bin()];
         if bin.key.get() == Key::fixed(info)
-            && let Some(taken) = bin.take(heap, colour, self.long_runs.get())
+            && let Some(taken) = bin.take(heap, colour, self.run_bytes.get())
         {
             return Ok(taken); // the common case, without looking further
         }
@@ -205,7 +211,7 @@ impl Cache {
             self.take_place(bin, request.key);
         }
         loop {
-            if let Some(taken) = bin.take_for(heap, colour, &request, self.long_runs.get()) {
+            if let Some(taken) = bin.take_for(heap, colour, &request, self.run_bytes.get()) {
                 return Ok(taken);
             }
             bin.retire(heap);
@@ -251,10 +257,10 @@ impl Cache {
         Ok(Refilled { ptr, bytes, objects: 1 })
     }
 
-    /// Whether refills from now on take runs of up to 64 KiB, or of up to 16 KiB as in the beginning. A run is what its owner
-    /// takes, colours and accounts for at once.
-    pub fn take_long_runs(&self, long: bool) {
-        self.long_runs.set(long);
+    /// Refills from now on take runs of so many bytes at most, rounded down to a power of two, unless a slot is longer; in the
+    /// beginning it is [`Cache::SHORT_RUN`]. A run is what its owner takes, colours and accounts for at once.
+    pub fn take_runs(&self, bytes: usize) {
+        self.run_bytes.set(1 << bytes.max(1).ilog2());
     }
 
     /// Pages that allocations have swept since this was last asked: they count towards what the mutator owes the sweep.

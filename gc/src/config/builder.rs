@@ -232,7 +232,7 @@ impl HeapBuilder {
         self
     }
 
-    /// Most marking work one allocation may be charged with, 1 µs to 1 s; default 50 µs.
+    /// Most marking work one allocation may be charged with, 1 µs to 1 s; default 20 µs.
     pub fn assist_max(mut self, time: Duration) -> HeapBuilder {
         self.values.assist_max = program(Period::new(time));
         self

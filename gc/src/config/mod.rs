@@ -108,7 +108,7 @@ impl Config {
     /// Default of `min_heap`: 4 MiB, as in Go.
     pub(crate) const MIN_HEAP: u64 = 4 << 20;
     /// Default of `assist_max`.
-    pub(crate) const ASSIST_MAX: Duration = Duration::from_micros(50);
+    pub(crate) const ASSIST_MAX: Duration = Duration::from_micros(20);
     /// Default of `retain`.
     pub(crate) const RETAIN: Duration = Duration::from_nanos(crate::pacer::reached::HALF_LIFE);
     /// Default of `watchdog`.

@@ -38,7 +38,7 @@ fn defaults() {
         pacer: PacerKind::Greyset,
         release_cpu: 1,
         retain: Some(Duration::from_secs(2)),
-        assist_max: Duration::from_micros(50),
+        assist_max: Duration::from_micros(20),
         driver: Driver::Background,
         huge_pages: HugePages::Off,
         watchdog: Some(Duration::from_secs(1)),

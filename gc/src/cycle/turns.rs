@@ -8,6 +8,7 @@
 use crate::cycle::{Phase, nothing_grey, processors};
 use crate::heap::Shared;
 use crate::pacer::workers::duty;
+use greyset_sync::atomic::Ordering;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -38,12 +39,17 @@ pub(crate) struct Turns {
     looked: Option<Duration>,
     /// What was seen then: the share of its time that this thread may work.
     duty: f64,
+    /// Processor time of all assists by then, in nanoseconds.
+    paid: u64,
 }
+
+/// Allocations pay for marking where their assists take so much of a processor's time.
+const PAYS: f64 = 0.25;
 
 impl Turns {
     /// A thread that has done nothing yet.
     pub(crate) fn new() -> Turns {
-        Turns { worked: Duration::ZERO, overslept: Duration::ZERO, looked: None, duty: 1.0 }
+        Turns { worked: Duration::ZERO, overslept: Duration::ZERO, looked: None, duty: 1.0, paid: 0 }
     }
 
     /// Whether processors are short: smaller portions of work, so that turns have their length.
@@ -94,11 +100,14 @@ impl Turns {
         if self.looked.is_some_and(|looked| now.saturating_sub(looked) < LOOK) {
             return;
         }
-        self.looked = Some(now);
+        let passed = now.saturating_sub(self.looked.replace(now).unwrap_or(now));
+        let paid = shared.pace.assist_ns.load(Ordering::Relaxed);
+        let more = paid.saturating_sub(std::mem::replace(&mut self.paid, paid));
+        let pays = more as f64 > PAYS * passed.as_nanos() as f64 && !passed.is_zero();
         let config = &shared.config;
         let [workers, running] =
             [config.workers, shared.mutators.running()].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-        self.duty = duty(processors(), f64::from(config.cpu_share) / 100.0, workers, running);
+        self.duty = duty(processors(), f64::from(config.cpu_share) / 100.0, workers, running, pays);
     }
 
     /// How long to rest for what was worked since the last one, less what that one was too long.
@@ -115,7 +124,6 @@ mod tests {
     use super::*;
     use crate::Heap;
     use crate::mutator::Record;
-    use greyset_sync::atomic::Ordering;
     use std::cell::Cell;
     use std::sync::Arc;
 
@@ -193,6 +201,20 @@ mod tests {
         turns.looked = None;
         // The heap goes away.
         assert_eq!(slices(&mut turns, shared, 1000 * SLICE, || shared.driver.shut_down()).len(), 1);
+    }
+
+    #[test]
+    fn where_allocations_pay_rests_are_longer() {
+        let (heap, _records) = busy(processors());
+        let shared = heap.owner().shared();
+        let mut turns = Turns::new();
+        turns.look(shared, Duration::ZERO);
+        let unpaid = turns.duty;
+        for (more, pays) in [(600, true), (400, false), (0, false), (501, true)] {
+            shared.pace.charge_assist(Duration::from_micros(more));
+            turns.look(shared, turns.looked.unwrap_or_default() + Duration::from_millis(2));
+            assert_eq!(turns.duty < unpaid, pays, "{more} us of assists in 2 ms: {}", turns.duty);
+        }
     }
 
     #[test]

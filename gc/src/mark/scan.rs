@@ -20,8 +20,9 @@ use std::sync::Arc;
 const BATCH: usize = 32;
 /// Room for the references of a batch: a power of two, so that an index is masked instead of checked.
 const ROOM: usize = (BATCH * Words::MAX).next_power_of_two();
-/// Elements of an array scanned at a time.
-const ROWS_AT_ONCE: usize = 1024;
+/// References of an array whose colour bytes are fetched at a time.
+const ROWS_AHEAD: usize = 64;
+const _: () = assert!(ROWS_AHEAD + Words::MAX < ROOM);
 
 /// References met, each with what it leads to: the object and its colour byte.
 struct Met<'a> {
@@ -30,6 +31,13 @@ struct Met<'a> {
     len: usize,
     /// Some of the objects hold no references.
     leaves: bool,
+}
+
+impl<'a> Met<'a> {
+    /// Nothing met; `none` is the byte of no object.
+    fn new(none: &'a AtomicU8) -> Met<'a> {
+        Met { objects: [Grey::NONE; ROOM], colours: [none; ROOM], len: 0, leaves: false }
+    }
 }
 
 /// Objects taken from the stack.
@@ -54,7 +62,7 @@ impl Marker {
     pub(super) fn drain(&mut self, shared: &Shared, limit: usize) -> usize {
         let view = shared.space().view();
         let none = AtomicU8::new(0);
-        let mut met = Met { objects: [Grey::NONE; ROOM], colours: [&none; ROOM], len: 0, leaves: false };
+        let mut met = Met::new(&none);
         let (mut children, mut leaves) = ([0; ROOM], [Grey::NONE; ROOM]);
         let (mut now, mut next) = (Batch::new(), Batch::new());
         let mut taken = 0;
@@ -221,20 +229,47 @@ impl Marker {
         let base = item.addr(view);
         // SAFETY: the first word of an array object is its length, written before the object is reachable.
         let len = unsafe { load_word(base) };
-        let end = len.min(first + ROWS_AT_ONCE);
+        let end = len.min(first + self.rows_at_once);
         let address = |row: usize| base + rows.header as usize + row * rows.stride as usize;
         if end < len {
             self.push(Grey::rest(view, address(end)));
         }
         match &rows.words {
-            Some(words) => {
-                for row in first..end {
-                    // SAFETY: rows below `len` are live values with these words.
-                    unsafe { for_each_word(words, address(row), |child| self.mark(view, child)) };
-                }
-            }
+            // SAFETY: rows below `len` are live values with these words.
+            Some(words) => unsafe { self.scan_words(view, words, (first..end).map(address)) },
             None => self.call(shared, ty, item, first..end),
         }
+    }
+
+    /// Marks what the rows of an array at these addresses refer to: as in [`Marker::drain`], a group's colour bytes are fetched
+    /// while those of the group before are tested.
+    ///
+    /// # Safety
+    /// At each address is a live value of a type with these words.
+    unsafe fn scan_words(&mut self, view: View<'_>, words: &Words, rows: impl Iterator<Item = usize>) {
+        let none = AtomicU8::new(0);
+        let mut met = Met::new(&none);
+        let (mut children, mut leaves, mut found) = ([0; ROOM], [Grey::NONE; ROOM], 0);
+        let mut turn = |marker: &mut Marker, children: &[usize]| {
+            marker.follow(view, &met, &none, &mut leaves);
+            // SAFETY: they have been loaded from reference words of live objects, and are not null.
+            unsafe { meet(view, children, &mut met) };
+        };
+        for row in rows {
+            // SAFETY: the caller's promise.
+            unsafe {
+                for_each_word(words, row, |child| {
+                    children[found] = child;
+                    found += 1;
+                });
+            }
+            if found >= ROWS_AHEAD {
+                turn(self, &children[..found]);
+                found = 0;
+            }
+        }
+        turn(self, &children[..found]);
+        turn(self, &[]);
     }
 
     /// Runs the type's own `trace`. A panic in it gives the cycle up; a taken lock puts the object off.

@@ -16,6 +16,10 @@ use greyset_sync::{Fault, Point, fault, point};
 
 /// Objects an assist scans between looks at how much it has done and how long it took: some µs if each is a miss of the caches.
 const ASSIST_STEP: usize = 64;
+/// Elements of an array scanned at a time: so many references that others find enough to take.
+const ROWS_AT_ONCE: usize = 1024;
+/// The same in an assist: some 10 us if each is a miss of the caches.
+const ROWS_IN_ASSIST: usize = 256;
 /// Empty segments a marker keeps for itself.
 const SPARES: usize = 8;
 
@@ -51,6 +55,8 @@ pub(crate) struct Marker {
     busy: bool,
     pub(super) shade: Shade,
     pub(super) cycle: u32,
+    /// Elements of an array that it scans at a time.
+    pub(super) rows_at_once: usize,
     /// What it did since the last flush.
     pub(crate) counters: MarkCounters,
     pub(super) deferred: Vec<Grey>,
@@ -67,9 +73,15 @@ impl Marker {
             busy: false,
             shade: Shade::new(greyset_alloc::Colour::A),
             cycle: 0,
+            rows_at_once: ROWS_AT_ONCE,
             counters: MarkCounters::default(),
             deferred: Vec::new(),
         }
+    }
+
+    /// A marker for the assists of a mutator, which looks at the clock more often.
+    pub(crate) fn for_assists() -> Marker {
+        Marker { rows_at_once: ROWS_IN_ASSIST, ..Marker::new() }
     }
 
     /// The half of its deque that others steal from.

@@ -13,6 +13,7 @@ use crate::mark::Marker;
 use crate::mutator::Mutator;
 use crate::stats::cpu::{nanos, thread_cpu_time};
 use crate::zeal::{Asks, count};
+use greyset_alloc::Cache;
 use greyset_sync::atomic::Ordering;
 use greyset_sync::{Fault, fault, thread, tiny};
 use std::time::Duration;
@@ -22,6 +23,11 @@ const BATCH: i64 = 64 << 10;
 /// Scan work a nanosecond is taken to do at most when a bound in time is turned into one in bytes. Deliberately low: binary-trees does four
 /// times as much, and with all of its debt paid at once had a quarter more cycles, one after the other, and took 16 % longer.
 const BYTES_PER_NS: u64 = 2;
+/// Bytes of a run at least, whatever is owed: the slow path is to stay rare.
+const LEAST_RUN: usize = 2 << 10;
+/// Bytes allocated between two assists at least. In a heap of holes a run may be one slot, and one who owes for more than one assist
+/// can pay would do the next with each object: an operation that allocates twenty would take as long as twenty of them.
+const ASSIST_EVERY: usize = 1 << 10;
 /// Bytes allocated between two rests at least: runs may be as short as a slot.
 const BRAKED_BYTES: usize = 8192;
 /// A rest above the ceiling at most.
@@ -51,9 +57,18 @@ impl Mutator {
             Err(_) => 0,
         };
         self.debt.set(owed - paid);
-        if owed > paid && !self.assist(owed - paid) {
+        if owed > paid && self.may_assist(bytes) && !self.assist(owed - paid) {
             self.brake(bytes);
         }
+    }
+
+    /// Whether the mutator, which has taken so many bytes more, has taken [`ASSIST_EVERY`] since it last assisted. What is owed stays owed
+    /// meanwhile.
+    fn may_assist(&self, bytes: usize) -> bool {
+        let since = self.unassisted.get().saturating_add(bytes);
+        let may = since >= tiny(ASSIST_EVERY, 1);
+        self.unassisted.set(if may { 0 } else { since });
+        may
     }
 
     /// Rests for a moment ([`REST`], or `assist_max` if that is less), once a run and at most once for [`BRAKED_BYTES`], if the heap is far
@@ -101,13 +116,12 @@ impl Mutator {
             self.see_to_the_end();
             return false;
         }
-        let bound = nanos(shared.config.assist_max).saturating_mul(BYTES_PER_NS).max(tiny(4096, 1) as u64);
-        let want = owed.max(tiny(BATCH as usize, 1) as i64).min(i64::try_from(bound).unwrap_or(i64::MAX));
+        let want = owed.max(tiny(BATCH as usize, 1) as i64).min(self.most_work());
         let timer = thread_cpu_time();
         let until = shared.stats.clock.nanos().saturating_add(nanos(shared.config.assist_max));
         let own = self.take_buffer();
         let mut slot = self.marker.borrow_mut();
-        let marker = slot.get_or_insert_with(|| Box::new(Marker::new()));
+        let marker = slot.get_or_insert_with(|| Box::new(Marker::for_assists()));
         let done = marker.assist(shared, own, want.unsigned_abs(), until);
         if done.took && !fault(Fault::AssistSilent) {
             // Before this mutator's next answer, which is all that matters to it; `dirty` for a round that ends before.
@@ -124,6 +138,23 @@ impl Mutator {
         enough
     }
 
+    /// Scan work that one allocation may be charged with, in bytes.
+    fn most_work(&self) -> i64 {
+        let bound =
+            nanos(self.shared().config.assist_max).saturating_mul(BYTES_PER_NS).max(tiny(4096, 1) as u64);
+        i64::try_from(bound).unwrap_or(i64::MAX)
+    }
+
+    /// Bytes of the next run while marking: so many that paying for them, and what is owed already, takes no more than one allocation may
+    /// be charged with. With runs of one length a mutator whose price is high would owe more with each.
+    pub(super) fn run_to_pay(&self) -> usize {
+        let ratio = self.shared().pace.ratio();
+        let most = self.most_work();
+        let room = most.saturating_sub(self.debt.get().max(0)).max(0);
+        // A ratio of 0 gives infinity, or no number: the conversion saturates, and takes the latter for 0.
+        ((room as f64 / ratio) as usize).clamp(LEAST_RUN, Cache::SHORT_RUN)
+    }
+
     /// Nothing is grey anywhere: perhaps marking can end, and this mutator's next safepoint may see to it. While a marker is busy
     /// there is nothing to see to, and the collector's thread is awake.
     fn see_to_the_end(&self) {
@@ -133,8 +164,8 @@ impl Mutator {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use crate::{Driver, Heap, Mutator};
-    use greyset_sync::atomic::Ordering;
+    use super::*;
+    use crate::{Driver, Heap};
 
     const MIB: usize = 1 << 20;
 
@@ -172,6 +203,32 @@ mod tests {
             m.shared().pending.fetch_sub(1, Ordering::Relaxed);
             drop(at_work);
             assert_eq!(brakes(m, 0), 0, "a cycle can begin at the next safepoint");
+        });
+    }
+
+    /// 20 us are taken for 40,000 bytes of work at most.
+    #[test]
+    fn a_run_is_as_long_as_one_assist_can_pay_for() {
+        with_a_heap(Driver::Inline, |m| {
+            let run = |ratio, owed| {
+                m.shared().pace.set_ratio(ratio);
+                m.debt.set(owed);
+                m.run_to_pay()
+            };
+            assert_eq!([0.0, 0.5, 2.4].map(|ratio| run(ratio, 0)), [Cache::SHORT_RUN; 3]);
+            assert_eq!(run(4.0, 0), 10_000);
+            assert_eq!(run(4.0, -1_000_000), 10_000, "what is paid in advance is not spent at once");
+            assert_eq!(run(4.0, 20_000), 5_000);
+            assert_eq!([(4.0, 40_000), (4.0, i64::MAX), (1e300, 0)].map(|(r, d)| run(r, d)), [LEAST_RUN; 3]);
+            m.debt.set(0);
+        });
+    }
+
+    #[test]
+    fn assists_are_a_kibibyte_of_allocations_apart() {
+        with_a_heap(Driver::Inline, |m| {
+            let may = [1000, 16, 16, 1000, 48, 2000, 16].map(|bytes| m.may_assist(bytes));
+            assert_eq!(may, [false, false, true, false, true, true, false]);
         });
     }
 

@@ -65,6 +65,7 @@ impl MutatorHandle {
             buffer_len: owner.shared().zeal.buffer_len(),
             debt: Cell::new(0),
             unbraked: Cell::new(0),
+            unassisted: Cell::new(0),
             sweep_debt: Cell::new(0),
             marker: RefCell::new(None),
             entries: RefCell::new(Vec::new()),

@@ -68,6 +68,8 @@ pub struct Mutator {
     debt: Cell<i64>,
     /// Bytes allocated above the ceiling since the last rest.
     unbraked: Cell<usize>,
+    /// Bytes taken since the last assist.
+    unassisted: Cell<usize>,
     /// Pages owed to the sweep, in 1/1024.
     sweep_debt: Cell<i64>,
     marker: RefCell<Option<Box<Marker>>>,

@@ -16,7 +16,7 @@ use crate::mutator::Mutator;
 use crate::stats::{Cause, Event, LimitKind};
 use crate::trace::{Branded, GcType, Shaped, gc_type};
 use crate::zeal::Asks;
-use greyset_alloc::{Obstacle, Role};
+use greyset_alloc::{Cache, Obstacle, Role};
 use greyset_sync::atomic::Ordering;
 use greyset_sync::thread::yield_now;
 use std::ptr::NonNull;
@@ -85,9 +85,7 @@ impl Mutator {
         // SAFETY: invariant 1 of `Mutator`; a window is open.
         let cache = unsafe { self.cache.get().as_ref() };
         let colour = self.colour.get();
-        // While a cycle runs, or should, allocation pays and rests by the run.
-        let pays = shared.pace.is_triggered() || shared.pace.is_above_ceiling();
-        cache.take_long_runs(self.mode.get() == Mode::Off && !pays);
+        cache.take_runs(self.run_bytes());
         if shared.held_still.load(Ordering::Relaxed) {
             hold_still(shared);
         }
@@ -133,6 +131,19 @@ impl Mutator {
             collector.pacing().adopt_share(shared);
         }
         Ok(taken.ptr)
+    }
+
+    /// Most bytes of the next run. While a cycle runs, or should, allocation pays and rests by the run; while it pays with marking, for no more
+    /// than what one allocation may be charged with, so that the debt does not grow.
+    fn run_bytes(&self) -> usize {
+        let pace = &self.shared().pace;
+        if self.mode.get() != Mode::Off {
+            self.run_to_pay()
+        } else if pace.is_triggered() || pace.is_above_ceiling() {
+            Cache::SHORT_RUN
+        } else {
+            Cache::LONG_RUN
+        }
     }
 
     /// Asks for a cycle if the trigger is reached and no cycle runs; takes its first step soon if no thread has by then.

@@ -34,6 +34,8 @@ pub fn split(processors: u32, share: f64) -> Workers {
 
 /// Least share of its time that a worker is left.
 const LEAST_DUTY: f64 = 0.05;
+/// What is left of the workers' part where allocations pay.
+const PAID: f64 = 0.125;
 
 /// The share of its time that each of `workers` threads may work while `running` threads of the program want `processors` too;
 /// `share` (0 to 1) of these is collection's.
@@ -41,13 +43,17 @@ const LEAST_DUTY: f64 = 0.05;
 /// 1 if there is a processor for everybody, else `min(P·U / workers, P / (workers + running))`: the workers' part of the share, and no
 /// more than what falls to one thread of so many. That is what the fractional worker of [`split`] may do, for threads that the
 /// system schedules: they cannot be put on a processor of their own, but they can leave one.
-pub fn duty(processors: u32, share: f64, workers: u32, running: u32) -> f64 {
+///
+/// With `paid`, where allocations mark, an eighth of that part: what a worker takes from a mutator's processor it takes at any moment and for
+/// a whole turn, while an assist is as short as `assist_max` says.
+pub fn duty(processors: u32, share: f64, workers: u32, running: u32, paid: bool) -> f64 {
     let threads = f64::from(workers) + f64::from(running);
     let processors = f64::from(processors);
     if threads <= processors {
         return 1.0;
     }
-    let (ours, fair) = (processors * share / f64::from(workers.max(1)), processors / threads);
+    let part = if paid { PAID } else { 1.0 };
+    let (ours, fair) = (processors * share * part / f64::from(workers.max(1)), processors / threads);
     ours.min(fair).clamp(LEAST_DUTY, 1.0)
 }
 
@@ -59,14 +65,18 @@ mod tests {
     #[test]
     fn a_worker_leaves_time_where_processors_are_short() {
         // One mutator and one worker have a processor each; two mutators and one have not.
-        assert_eq!(duty(2, 0.25, 1, 1), 1.0);
-        assert_eq!(duty(2, 0.25, 1, 2), 0.5);
-        assert_eq!(duty(2, 0.5, 1, 2), 2.0 / 3.0, "the fair part of three threads");
-        assert_eq!(duty(1, 0.25, 1, 1), 0.25);
-        assert_eq!(duty(8, 0.25, 2, 6), 1.0);
-        assert_eq!(duty(8, 0.25, 2, 7), 8.0 / 9.0);
-        assert_eq!(duty(8, 0.25, 4, 8), 0.5, "two processors for four");
-        assert_eq!(duty(1, 0.25, 1, 1000), LEAST_DUTY);
+        let unpaid = |processors, share, workers, running| duty(processors, share, workers, running, false);
+        assert_eq!(unpaid(2, 0.25, 1, 1), 1.0);
+        assert_eq!(unpaid(2, 0.25, 1, 2), 0.5);
+        assert_eq!(unpaid(2, 0.5, 1, 2), 2.0 / 3.0, "the fair part of three threads");
+        assert_eq!(unpaid(1, 0.25, 1, 1), 0.25);
+        assert_eq!(unpaid(8, 0.25, 2, 6), 1.0);
+        assert_eq!(unpaid(8, 0.25, 2, 7), 8.0 / 9.0);
+        assert_eq!(unpaid(8, 0.25, 4, 8), 0.5, "two processors for four");
+        assert_eq!(unpaid(1, 0.25, 1, 1000), LEAST_DUTY);
+        assert_eq!(duty(2, 0.25, 1, 1, true), 1.0, "there is a processor for each");
+        assert_eq!(duty(2, 0.25, 1, 2, true), 0.0625);
+        assert_eq!(duty(1, 0.25, 1, 1, true), LEAST_DUTY);
     }
 
     #[test]
@@ -117,8 +127,8 @@ mod tests {
         }
 
         #[test]
-        fn duty_is_a_share(processors: u32, percent in 1u32..=90, workers in 1u32..=256, running: u32) {
-            let duty = duty(processors, f64::from(percent) / 100.0, workers, running);
+        fn duty_is_a_share(processors: u32, percent in 1u32..=90, workers in 1u32..=256, running: u32, paid: bool) {
+            let duty = duty(processors, f64::from(percent) / 100.0, workers, running, paid);
             prop_assert!((LEAST_DUTY..=1.0).contains(&duty), "{duty}");
         }
     }
