@@ -398,8 +398,9 @@ impl MHeap {
     fn release_pages(&self, most: usize, progress: &mut ReleaseProgress) -> io::Result<usize> {
         let table = self.space.page_table();
         let mut rows = [Row::NONE; RELEASE_STEP];
+        let room = self.os.ranges_at_once().clamp(1, RELEASE_STEP);
         let mut state = self.pages.lock();
-        let count = state.heap.take_highest(table, RELEASE_STEP.min(most) as u32, &mut rows);
+        let count = state.heap.take_highest(table, RELEASE_STEP.min(most) as u32, &mut rows[..room]);
         if count == 0 {
             return Ok(0);
         }

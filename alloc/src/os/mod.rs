@@ -45,6 +45,11 @@ pub trait Os: Send + Sync {
     /// Nobody reads or writes the ranges during the call, and nobody relies on what is in them.
     unsafe fn release(&self, memory: &Reservation, ranges: &[Range<usize>]) -> Result<(), ReleaseError>;
 
+    /// How many ranges a call of [`Os::release`] is to have at most that must not last long: few where each is a call of the system.
+    fn ranges_at_once(&self) -> usize {
+        usize::MAX
+    }
+
     /// Asks for huge pages in `range`, or for none.
     ///
     /// # Errors
@@ -71,6 +76,9 @@ impl<T: Os + ?Sized> Os for Arc<T> {
     unsafe fn release(&self, memory: &Reservation, ranges: &[Range<usize>]) -> Result<(), ReleaseError> {
         // SAFETY: the caller's promise is the one asked for.
         unsafe { (**self).release(memory, ranges) }
+    }
+    fn ranges_at_once(&self) -> usize {
+        (**self).ranges_at_once()
     }
     fn advise_huge(&self, memory: &Reservation, range: Range<usize>, wanted: bool) -> io::Result<()> {
         (**self).advise_huge(memory, range, wanted)

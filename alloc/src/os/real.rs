@@ -1,8 +1,11 @@
 //! The real system: anonymous private mappings, given back with `madvise`.
 
-use super::{Os, ReleaseError, Reservation};
+use super::{Os, ReleaseError, Reservation, together};
 use std::io;
 use std::ops::Range;
+
+/// Ranges of a short call where each is one of the system: some 30 us.
+const ONE_BY_ONE: usize = 2;
 
 /// The operating system this program runs on.
 #[derive(Clone, Copy, Default, Debug)]
@@ -20,6 +23,10 @@ impl Os for RealOs {
     unsafe fn release(&self, memory: &Reservation, ranges: &[Range<usize>]) -> Result<(), ReleaseError> {
         // SAFETY: the caller's promise is the one asked for.
         unsafe { memory.discard(ranges) }
+    }
+
+    fn ranges_at_once(&self) -> usize {
+        if together::is_possible() { usize::MAX } else { ONE_BY_ONE }
     }
 
     fn advise_huge(&self, memory: &Reservation, range: Range<usize>, wanted: bool) -> io::Result<()> {

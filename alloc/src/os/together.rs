@@ -1,13 +1,21 @@
 //! Many ranges given back with one call, where the system has one.
 //!
-//! `process_madvise` takes a list of ranges, of another process or, since Linux 6.13, with all advice for its own; a number that
-//! stands for the own process came with 6.14. What it saves is told in `docs/decisions/0025`. Where it is refused nothing is given
-//! back here, and the caller does with `madvise` for each range.
+//! `process_madvise` takes a list of ranges, of another process or, since Linux 6.13, with all advice for its own; numbers that
+//! stand for the own thread and process came with 6.14, and that of the thread has not changed since. What it saves is told in
+//! `docs/decisions/0025`. Where it is refused nothing is given back here, and the caller does with `madvise` for each range.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Ranges of one call.
 const MOST: usize = 64;
+/// The system has said that it does no such thing.
+static REFUSED: OnceLock<()> = OnceLock::new();
+
+/// Whether the system does that, as far as is known.
+pub(super) fn is_possible() -> bool {
+    cfg!(all(target_os = "linux", not(miri))) && REFUSED.get().is_none()
+}
 
 /// Gives back what lies behind the first of these ranges (in bytes from `start`): how many of them, from the first on, are gone. 0
 /// where the system does not do that.
@@ -16,13 +24,10 @@ const MOST: usize = 64;
 /// The ranges are whole pages of one private mapping that begins at `start`; nobody uses what is in them, now or later.
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(super) unsafe fn discard(start: *mut u8, ranges: impl Iterator<Item = Range<usize>>) -> usize {
-    use greyset_sync::atomic::{AtomicBool, Ordering::Relaxed};
-    /// The system has said that it does no such thing.
-    static REFUSED: AtomicBool = AtomicBool::new(false);
-    /// `PIDFD_SELF_THREAD_GROUP`: the process that calls.
-    const OWN_PROCESS: libc::c_int = -10_001;
+    /// `PIDFD_SELF_THREAD`: the thread that calls, and with it the memory of its process.
+    const SELF: libc::c_int = -10_000;
 
-    if REFUSED.load(Relaxed) {
+    if !is_possible() {
         return 0;
     }
     let mut vectors = [libc::iovec { iov_base: start.cast(), iov_len: 0 }; MOST];
@@ -38,7 +43,7 @@ pub(super) unsafe fn discard(start: *mut u8, ranges: impl Iterator<Item = Range<
     let advised = unsafe {
         libc::syscall(
             libc::SYS_process_madvise,
-            OWN_PROCESS,
+            SELF,
             vectors.as_ptr(),
             count,
             libc::MADV_DONTNEED,
@@ -49,7 +54,7 @@ pub(super) unsafe fn discard(start: *mut u8, ranges: impl Iterator<Item = Range<
         let error = std::io::Error::last_os_error().raw_os_error();
         // Else for lack of something: the next call may have it.
         if !matches!(error, Some(libc::EAGAIN | libc::EINTR | libc::ENOMEM)) {
-            REFUSED.store(true, Relaxed);
+            let _ = REFUSED.set(());
         }
         return 0;
     };

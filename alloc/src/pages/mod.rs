@@ -9,8 +9,8 @@
 //!
 //! Pages are given back from the longest of the few highest rows, so that the heap stays dense at the low end.
 //!
-//! Everything here happens under one lock (`Rank::Pages`) and takes constant time for rows up to 64 pages, logarithmic for
-//! longer ones. It never calls the system: the caller commits and releases.
+//! Everything here happens under one lock (`Rank::Pages`) and takes constant time for a row of up to 64 pages, logarithmic for
+//! longer ones; what goes back is up to 64 rows at a time. It never calls the system: the caller commits and releases.
 //!
 //! Best fit with boundary tags is D. Knuth's (The Art of Computer Programming 1, 2.5); keeping released pages apart and
 //! releasing from the top is what Go's page heap does.

@@ -295,6 +295,7 @@ fn marker_thread(shared: &Shared) {
 fn sweeper_thread(shared: &Shared) {
     let mut release = ReleasePacer::new(shared.config.release_cpu, processors());
     let mut paced = shared.stats.clock.nanos();
+    let mut due = paced;
     let mut turns = Turns::new();
     let mut before = thread_cpu_time();
     while !shared.driver.should_stop() {
@@ -308,16 +309,22 @@ fn sweeper_thread(shared: &Shared) {
             before = now;
             continue;
         }
+        let early = due.saturating_sub(shared.stats.clock.nanos());
+        if early > 0 && !shared.is_above_limit() {
+            // Woken for something else, which is done: what giving back may take is not a matter of how often that is.
+            thread::park_timeout(Duration::from_nanos(early).min(NAP));
+            continue;
+        }
         let timer = thread_cpu_time();
         let gave = shared.sweep.give_back(shared);
         before = thread_cpu_time();
         let worked = if gave == GaveBack::Nothing { 0 } else { nanos(before.saturating_sub(timer)) };
         let now = shared.stats.clock.nanos();
         let sleep = Duration::from_nanos(release.sleep_after(worked, now - paced));
-        paced = now;
+        (paced, due) = (now, now);
         match gave {
             GaveBack::Urgent => {}
-            GaveBack::Some => thread::park_timeout(sleep.max(LEAST_NAP)),
+            GaveBack::Some => due += nanos(sleep.max(LEAST_NAP)),
             GaveBack::Nothing => thread::park_timeout(NAP),
         }
     }

@@ -76,7 +76,9 @@ impl Turns {
         self.look(shared, began);
         let Some(rest) = self.rest() else { return };
         let (mut left, mut lay_down) = (rest, Some(lay_down));
-        while !left.is_zero() && self.rests(shared, clock.elapsed()) {
+        let duty = self.duty;
+        // No longer than what it is for: allocations that paid when it began may have ended.
+        while !left.is_zero() && self.rests(shared, clock.elapsed()) && self.duty <= duty {
             if let Some(lay_down) = lay_down.take() {
                 lay_down();
             }
@@ -103,7 +105,8 @@ impl Turns {
         let passed = now.saturating_sub(self.looked.replace(now).unwrap_or(now));
         let paid = shared.pace.assist_ns.load(Ordering::Relaxed);
         let more = paid.saturating_sub(std::mem::replace(&mut self.paid, paid));
-        let pays = more as f64 > PAYS * passed.as_nanos() as f64 && !passed.is_zero();
+        let is_marking = shared.published.phase() == Phase::Mark;
+        let pays = is_marking && more as f64 > PAYS * passed.as_nanos() as f64;
         let config = &shared.config;
         let [workers, running] =
             [config.workers, shared.mutators.running()].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
@@ -210,11 +213,20 @@ mod tests {
         let mut turns = Turns::new();
         turns.look(shared, Duration::ZERO);
         let unpaid = turns.duty;
-        for (more, pays) in [(600, true), (400, false), (0, false), (501, true)] {
+        let mark = Phase::Mark;
+        for (phase, more, pays) in [
+            (mark, 600, true),
+            (mark, 400, false),
+            (mark, 0, false),
+            (mark, 501, true),
+            (Phase::Sweep, 600, false),
+        ] {
+            shared.published.publish(phase);
             shared.pace.charge_assist(Duration::from_micros(more));
             turns.look(shared, turns.looked.unwrap_or_default() + Duration::from_millis(2));
-            assert_eq!(turns.duty < unpaid, pays, "{more} us of assists in 2 ms: {}", turns.duty);
+            assert_eq!(turns.duty < unpaid, pays, "{phase:?}, {more} us of assists in 2 ms: {}", turns.duty);
         }
+        shared.published.publish(Phase::Idle);
     }
 
     #[test]

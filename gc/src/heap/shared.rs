@@ -348,6 +348,11 @@ impl Shared {
         Some(self.pace.memory_limit.load(Ordering::Relaxed)).filter(|&limit| limit != u64::MAX)
     }
 
+    /// Whether the heap holds more than its soft limit. A short lock, if there is a limit.
+    pub(crate) fn is_above_limit(&self) -> bool {
+        self.memory_limit().is_some_and(|limit| self.alloc.in_use() > limit)
+    }
+
     /// The collector, locked: no step is taken meanwhile. Waits for the one that is.
     ///
     /// # Panics

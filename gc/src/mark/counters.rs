@@ -22,6 +22,12 @@ impl MarkCounters {
         self.scanned += count as u64 * size as u64;
     }
 
+    /// A part of an object is scanned, of so many bytes: its first one, or another.
+    pub(crate) fn scan_part(&mut self, is_first: bool, bytes: usize) {
+        self.objects += u64::from(is_first);
+        self.scanned += bytes as u64;
+    }
+
     /// So many leaves of `size` bytes have turned black.
     #[inline(always)]
     pub(crate) fn leaves(&mut self, count: usize, size: usize) {

@@ -20,6 +20,8 @@ use std::sync::Arc;
 const BATCH: usize = 32;
 /// Room for the references of a batch: a power of two, so that an index is masked instead of checked.
 const ROOM: usize = (BATCH * Words::MAX).next_power_of_two();
+/// Elements of an array that count as one object where objects are counted: a look at the clock must not wait for an array of leaves.
+const ROWS_AS_ONE: usize = 4;
 /// References of an array whose colour bytes are fetched at a time.
 const ROWS_AHEAD: usize = 64;
 const _: () = assert!(ROWS_AHEAD + Words::MAX < ROOM);
@@ -57,8 +59,8 @@ impl Batch {
 }
 
 impl Marker {
-    /// Scans at most `limit` objects, rounded up to whole batches; returns how many. Less than `limit` only when the stack is
-    /// empty.
+    /// Scans at most `limit` objects, rounded up to whole batches; returns how many, the elements of arrays counted by [`ROWS_AS_ONE`]. Less
+    /// than `limit` only when the stack is empty.
     pub(super) fn drain(&mut self, shared: &Shared, limit: usize) -> usize {
         let view = shared.space().view();
         let none = AtomicU8::new(0);
@@ -80,6 +82,7 @@ impl Marker {
             // SAFETY: `scan` has loaded them from reference words of live objects, and left out nulls.
             unsafe { meet(view, &children[..found], &mut met) };
             std::mem::swap(&mut now, &mut next);
+            taken += std::mem::take(&mut self.rows_scanned) / ROWS_AS_ONE;
             if shared.queue.anyone_hungry() {
                 self.share(shared);
             }
@@ -203,11 +206,13 @@ impl Marker {
             self.kernels.put(Kernel::new(class, size, words), &mut self.counters);
             return true;
         }
+        if let Shape::Rows(rows) = &ty.shape {
+            self.scan_rows(shared, ty, rows, item, 0);
+            return false;
+        }
         self.counters.scan_many(1, size);
-        match &ty.shape {
-            Shape::Leaf | Shape::Words(_) => {}
-            Shape::Rows(rows) => self.scan_rows(shared, ty, rows, item, 0),
-            Shape::Call => self.call(shared, ty, item, 0..0),
+        if let Shape::Call = &ty.shape {
+            self.call(shared, ty, item, 0..0);
         }
         false
     }
@@ -231,12 +236,27 @@ impl Marker {
         let len = unsafe { load_word(base) };
         let end = len.min(first + self.rows_at_once);
         let address = |row: usize| base + rows.header as usize + row * rows.stride as usize;
-        if end < len {
+        let from = if first == 0 { base } else { address(first) };
+        let to = if end < len {
             self.push(Grey::rest(view, address(end)));
-        }
+            address(end)
+        } else {
+            base + size_of_object(view.space(), item.class(), base)
+        };
+        // Each part for itself: counted at once, a large array would pay for assists that have yet to scan it.
+        self.counters.scan_part(first == 0, to - from);
+        self.rows_scanned += end - first;
         match &rows.words {
             // SAFETY: rows below `len` are live values with these words.
-            Some(words) => unsafe { self.scan_words(view, words, (first..end).map(address)) },
+            Some(words) if (end - first) * words.offsets().len() > ROWS_AHEAD => unsafe {
+                self.scan_words(view, words, (first..end).map(address));
+            },
+            Some(words) => {
+                for row in first..end {
+                    // SAFETY: as above. The lists of the two stages would cost more than so few misses.
+                    unsafe { for_each_word(words, address(row), |child| self.mark(view, child)) };
+                }
+            }
             None => self.call(shared, ty, item, first..end),
         }
     }

@@ -57,6 +57,8 @@ pub(crate) struct Marker {
     pub(super) cycle: u32,
     /// Elements of an array that it scans at a time.
     pub(super) rows_at_once: usize,
+    /// Elements scanned in this turn of the loop.
+    pub(super) rows_scanned: usize,
     /// What it did since the last flush.
     pub(crate) counters: MarkCounters,
     pub(super) deferred: Vec<Grey>,
@@ -74,6 +76,7 @@ impl Marker {
             shade: Shade::new(greyset_alloc::Colour::A),
             cycle: 0,
             rows_at_once: ROWS_AT_ONCE,
+            rows_scanned: 0,
             counters: MarkCounters::default(),
             deferred: Vec::new(),
         }

@@ -57,18 +57,21 @@ impl Mutator {
             Err(_) => 0,
         };
         self.debt.set(owed - paid);
-        if owed > paid && self.may_assist(bytes) && !self.assist(owed - paid) {
+        if owed > paid
+            && let Some(bytes) = self.may_assist(bytes)
+            && !self.assist(owed - paid)
+        {
             self.brake(bytes);
         }
     }
 
-    /// Whether the mutator, which has taken so many bytes more, has taken [`ASSIST_EVERY`] since it last assisted. What is owed stays owed
-    /// meanwhile.
-    fn may_assist(&self, bytes: usize) -> bool {
+    /// What the mutator, which has taken so many bytes more, has taken since it last assisted, if that is [`ASSIST_EVERY`]. What is owed
+    /// stays owed meanwhile.
+    fn may_assist(&self, bytes: usize) -> Option<usize> {
         let since = self.unassisted.get().saturating_add(bytes);
         let may = since >= tiny(ASSIST_EVERY, 1);
         self.unassisted.set(if may { 0 } else { since });
-        may
+        may.then_some(since)
     }
 
     /// Rests for a moment ([`REST`], or `assist_max` if that is less), once a run and at most once for [`BRAKED_BYTES`], if the heap is far
@@ -228,7 +231,7 @@ mod tests {
     fn assists_are_a_kibibyte_of_allocations_apart() {
         with_a_heap(Driver::Inline, |m| {
             let may = [1000, 16, 16, 1000, 48, 2000, 16].map(|bytes| m.may_assist(bytes));
-            assert_eq!(may, [false, false, true, false, true, true, false]);
+            assert_eq!(may, [None, None, Some(1032), None, Some(1048), Some(2000), None]);
         });
     }
 

@@ -81,7 +81,7 @@ pub struct Mutator {
 }
 
 impl Mutator {
-    /// Allocates `value`. Never a safepoint; never waits for the collector (far above the goal it may rest for 50 µs).
+    /// Allocates `value`. Never a safepoint; never waits for the collector (far above the goal it may rest for `assist_max`, 50 µs at most).
     ///
     /// Cost: a bump of a pointer in the current run of the type; every few hundred objects a new run is taken, which may
     /// sweep a span and pay for marking that is under way.
