@@ -201,14 +201,14 @@ impl Marker {
         }
         let (class, base) = (item.class(), item.addr(view));
         let ty = type_of(view.space().class_info(class));
+        if let Shape::Rows(rows) = &ty.shape {
+            self.scan_rows(shared, ty, rows, item, 0);
+            return false;
+        }
         let size = size_of_object(view.space(), class, base);
         if let Shape::Words(words) = &ty.shape {
             self.kernels.put(Kernel::new(class, size, words), &mut self.counters);
             return true;
-        }
-        if let Shape::Rows(rows) = &ty.shape {
-            self.scan_rows(shared, ty, rows, item, 0);
-            return false;
         }
         self.counters.scan_many(1, size);
         if let Shape::Call = &ty.shape {
